@@ -1,0 +1,39 @@
+"""Errors a user can mend: each is shown as one line, never as a traceback."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["BudgetExhausted", "DataError", "EngineError", "PluginError", "StudyError", "UserError", "nearest"]
+
+
+class UserError(Exception):
+    """A mistake of the user's: the message names the place, what was found and what would be right."""
+
+
+class StudyError(UserError):
+    """The study file is wrong."""
+
+
+class PluginError(UserError):
+    """A plugin is missing, misdeclared, clashes with another or cannot run here."""
+
+
+class DataError(UserError):
+    """A data file (problems, completions, verdicts ...) is missing, damaged or not what it should be."""
+
+
+class EngineError(UserError):
+    """An engine cannot start or answers with an error that a retry does not mend."""
+
+
+class BudgetExhausted(Exception):  # noqa: N818 - not a failure: a strategy that meets it returns what it has
+    """The session's budget does not cover the generation a strategy asked for."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name is nearest to a misspelt one, or which names there are."""
+    known = sorted(set(known))
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(known)}" if known else "none is installed"

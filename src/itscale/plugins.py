@@ -1,0 +1,307 @@
+"""Plugins: the entry records, the one loader, and the look-up of a name.
+
+Built-ins and strangers' plugins arrive the same way: through the entry-point group `itscale`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pluggy
+from pydantic import BaseModel, ConfigDict
+
+from itscale import hookspecs
+from itscale.errors import PluginError, nearest
+from itscale.types import Capability
+
+__all__ = [
+    "KINDS",
+    "EngineEntry",
+    "Entry",
+    "FigureEntry",
+    "Kind",
+    "LawEntry",
+    "Options",
+    "Plugin",
+    "PriceEntry",
+    "Registry",
+    "SelectorEntry",
+    "StrategyEntry",
+    "TaskEntry",
+    "VerifierEntry",
+    "registry",
+]
+
+Kind = Literal["tasks", "engines", "strategies", "verifiers", "selectors", "laws", "prices", "figures"]
+KINDS: tuple[Kind, ...] = (
+    "tasks",
+    "engines",
+    "strategies",
+    "verifiers",
+    "selectors",
+    "laws",
+    "prices",
+    "figures",
+)
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Options(BaseModel):
+    """Base of every plugin's options: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a plugin registers.
+
+    Attributes
+    ----------
+    name
+        Lower-case identifier, unique among the installed plugins of its kind.
+    factory
+        Called as the hook of its kind says. Heavy imports (torch, vllm ...) happen inside it.
+    options
+        A model derived from `Options`; validated before the DAG exists.
+    summary
+        One line, shown by `itscale plugins list`.
+    revision
+        Raised by the author whenever the same options give other outputs: what used it reruns.
+    aliases
+        Other names it answers to.
+    requires
+        Modules that must be importable when it runs.
+    extra
+        What to install when they are not, as pip understands it.
+    reference
+        The paper (section, equation) the method comes from.
+    """
+
+    kind: ClassVar[Kind]
+
+    name: str
+    factory: Callable[..., Any]
+    options: type[Options] = Options
+    summary: str
+    revision: int = 1
+    aliases: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a record that could not be used."""
+        for name in (self.name, *self.aliases):
+            if not NAME.fullmatch(name):
+                raise PluginError(f"{self.kind}: plugin name {name!r}: expected lower case, digits and '_'")
+        if not (isinstance(self.options, type) and issubclass(self.options, Options)):
+            raise PluginError(
+                f"{self.kind}/{self.name}: options: found {self.options!r}, expected a subclass of Options"
+            )
+
+    def missing_modules(self) -> list[str]:
+        """Name the required modules that are not installed."""
+        return [module for module in self.requires if find_spec(module) is None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskEntry(Entry):
+    """A task; `oracle` is the verifier that judges its answers unless the study names another."""
+
+    kind: ClassVar[Kind] = "tasks"
+    oracle: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineEntry(Entry):
+    """An engine.
+
+    Attributes
+    ----------
+    offers
+        What every engine of this plugin can do; known without starting one.
+    prepare
+        `prepare(options, directory)` fetches and converts the model into a directory, which the factory
+        then receives as `model_directory`. Runs once, as a rule of its own.
+    wants_preparing
+        Whether these options need `prepare`.
+    local_compute
+        Whether the engine computes on this machine: such a job takes all cores (and a GPU, where one is).
+    """
+
+    kind: ClassVar[Kind] = "engines"
+    offers: frozenset[Capability]
+    prepare: Callable[[Any, Path], None] | None = None
+    wants_preparing: Callable[[Any], bool] = field(default=lambda options: False)
+    local_compute: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategyEntry(Entry):
+    """A strategy.
+
+    Attributes
+    ----------
+    draws
+        `exchangeable`: completions are independent draws, one pool serves every budget.
+        `runs`: the budget shapes the search; each budget is run, with replicates.
+    needs
+        What the engine must offer.
+    """
+
+    kind: ClassVar[Kind] = "strategies"
+    draws: Literal["exchangeable", "runs"]
+    needs: frozenset[Capability] = frozenset({"generate"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifierEntry(Entry):
+    """A verifier: an `oracle` knows what is correct, a `scorer` gives a number; `needs` of the engine."""
+
+    kind: ClassVar[Kind] = "verifiers"
+    role: Literal["oracle", "scorer"]
+    needs: frozenset[Capability] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectorEntry(Entry):
+    """A selector; if it `takes_scores`, its options name the scorer as `scorer`."""
+
+    kind: ClassVar[Kind] = "selectors"
+    takes_scores: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LawEntry(Entry):
+    """A law; `takes` what it is fitted to: points of a curve, or counts (n, correct) per problem."""
+
+    kind: ClassVar[Kind] = "laws"
+    takes: Literal["curve", "counts"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceEntry(Entry):
+    """A dated price table."""
+
+    kind: ClassVar[Kind] = "prices"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureEntry(Entry):
+    """A figure; `reads` the kind of table it draws."""
+
+    kind: ClassVar[Kind] = "figures"
+    reads: Literal["curves", "fits"]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An entry together with the distribution that brought it."""
+
+    entry: Entry
+    distribution: str
+    version: str
+
+
+class Registry:
+    """Every registered plugin, by kind and name.
+
+    Raises
+    ------
+    PluginError
+        On a misspelt hook, an entry of the wrong kind, or a distribution naming a plugin twice.
+    """
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self._plugins: dict[Kind, dict[str, list[Plugin]]] = {kind: {} for kind in KINDS}
+        origin = {module: dist for module, dist in manager.list_plugin_distinfo()}
+        for kind in KINDS:
+            hook = getattr(manager.hook, f"itscale_register_{kind}")
+            for implementation in hook.get_hookimpls():
+                dist = origin.get(implementation.plugin)
+                name = dist.project_name if dist else str(implementation.plugin_name)
+                version = dist.version if dist else "0"
+                self._register(kind, name, version, implementation.function())
+
+    def _register(self, kind: Kind, distribution: str, version: str, entries: Any) -> None:
+        for entry in entries:
+            if not isinstance(entry, Entry) or entry.kind != kind:
+                raise PluginError(
+                    f"{distribution}: itscale_register_{kind} returned {entry!r}, "
+                    f"expected entries of kind {kind!r}"
+                )
+            plugin = Plugin(entry, distribution, version)
+            for name in (entry.name, *entry.aliases):
+                rivals = self._plugins[kind].setdefault(name, [])
+                if any(rival.distribution == distribution for rival in rivals):
+                    raise PluginError(f"{distribution}: {kind}: {name!r} is registered twice")
+                rivals.append(plugin)
+
+    def get(self, kind: Kind, name: str) -> Plugin:
+        """Return the plugin of a name, or of `distribution/name`.
+
+        Raises
+        ------
+        PluginError
+            If there is none (the nearest name is suggested) or several distributions bring the name.
+        """
+        distribution, _, short = name.rpartition("/")
+        found = self._plugins[kind].get(short, [])
+        if distribution:
+            found = [plugin for plugin in found if plugin.distribution == distribution]
+        if not found:
+            raise PluginError(f"no plugin {name!r} among the {kind}; {nearest(short, self._plugins[kind])}")
+        if len(found) > 1:
+            owners = sorted(f"{plugin.distribution}/{short}" for plugin in found)
+            raise PluginError(f"{kind}: {name!r} is brought by several distributions: name one of {owners}")
+        return found[0]
+
+    def plugins(self, kind: Kind) -> Iterator[Plugin]:
+        """Yield the plugins of a kind, by name."""
+        for name, found in sorted(self._plugins[kind].items()):
+            yield from (plugin for plugin in found if plugin.entry.name == name)
+
+    def options_schema(self, kind: Kind, name: str) -> Mapping[str, Any]:
+        """Return the JSON schema of a plugin's options."""
+        return self.get(kind, name).entry.options.model_json_schema()
+
+
+def load(manager: pluggy.PluginManager) -> Registry:
+    """Check a manager's hooks and register what they return.
+
+    Raises
+    ------
+    PluginError
+        On a hook that does not exist, with the nearest one that does.
+    """
+    hooks = {f"itscale_register_{kind}" for kind in KINDS}
+    for module, name in ((module, manager.get_name(module)) for module in manager.get_plugins()):
+        for attribute in dir(module):
+            if attribute.startswith("itscale_") and attribute not in hooks:
+                raise PluginError(f"plugin {name!r}: no hook {attribute!r}; {nearest(attribute, hooks)}")
+    manager.check_pending()
+    return Registry(manager)
+
+
+def new_manager() -> pluggy.PluginManager:
+    """Return a plugin manager that knows the hooks and has no plugins."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+@cache
+def registry() -> Registry:
+    """Load every installed plugin once and return the registry."""
+    manager = new_manager()
+    manager.load_setuptools_entrypoints(hookspecs.PROJECT)
+    return load(manager)

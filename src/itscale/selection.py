@@ -1,0 +1,76 @@
+"""What selectors see and return: the completions of one problem as arrays, and accuracy against k."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["UNPARSABLE", "Accuracy", "FloatArray", "IntArray", "ProblemOutcomes", "Selector"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+UNPARSABLE = -1
+"""Answer class of a completion without an answer: it is never voted for, and it still costs budget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemOutcomes:
+    """The n completions of one problem (or of one run), judged.
+
+    Attributes
+    ----------
+    problem_id
+        The problem.
+    answers
+        Answer class of each completion, shape (n,); equal numbers are equivalent answers, `UNPARSABLE`
+        where there is none.
+    correct
+        Whether each completion is correct, shape (n,), bool.
+    scores
+        By scorer label: score of each completion, shape (n,), in [0, 1]; higher is better.
+    """
+
+    problem_id: str
+    answers: IntArray
+    correct: npt.NDArray[np.bool_]
+    scores: Mapping[str, FloatArray]
+
+    @property
+    def n(self) -> int:
+        """Number of completions."""
+        return len(self.correct)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Expected accuracy of a selector on one problem, at each k.
+
+    Attributes
+    ----------
+    mean
+        Expectation over size-k subsets of the n completions (and over ties), shape (len(budgets),), in [0, 1].
+    monte_carlo_error
+        Standard error of `mean` where it was simulated, 0 where it is exact; same shape.
+    """
+
+    mean: FloatArray
+    monte_carlo_error: FloatArray
+
+
+class Selector(Protocol):
+    """Picks an answer from k completions and their verdicts."""
+
+    def accuracy(
+        self, outcomes: ProblemOutcomes, budgets: IntArray, rng: np.random.Generator
+    ) -> Accuracy:
+        """Return the expected accuracy at every k of `budgets` (1 <= k <= n), using all n completions.
+
+        At k = n it is the accuracy of selecting from all of them, which is what a run of a run-based
+        strategy is judged by. Never above coverage at the same k.
+        """
+        ...

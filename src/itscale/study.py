@@ -1,0 +1,398 @@
+"""The study: one YAML file, validated, with every plugin name resolved before anything runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from itscale.errors import PluginError, StudyError, nearest
+from itscale.plugins import (
+    EngineEntry,
+    Entry,
+    FigureEntry,
+    Kind,
+    LawEntry,
+    Options,
+    Registry,
+    SelectorEntry,
+    StrategyEntry,
+    TaskEntry,
+    VerifierEntry,
+)
+from itscale.plugins import registry as installed_plugins
+
+__all__ = ["BlockSize", "Ingredient", "Study", "StudyConfig", "load_study", "resolve"]
+
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+E = TypeVar("E", bound=Entry)
+"""A name a study gives to an ingredient; it becomes part of file names."""
+
+
+class Section(BaseModel):
+    """One named ingredient: the plugin (by default the one of the same name), its options beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    plugin: str | None = None
+    """Name of the plugin, or `distribution/name`; the ingredient's own name if left out."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the plugin."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class TaskSection(Section):
+    """A task: where problems come from."""
+
+    problems: int | None = Field(default=None, ge=1)
+    """How many problems, from the first; all of them if left out."""
+    oracle: str | None = None
+    """Label of the verifier that judges correctness; the task's own if left out."""
+
+
+class StrategySection(Section):
+    """A strategy, and how much of it is run."""
+
+    completions: int | None = Field(default=None, ge=1)
+    """Exchangeable strategies: completions per problem."""
+    budgets: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """Run-based strategies: the budgets (completions per run) of the grid."""
+    replicates: int = Field(default=1, ge=1)
+    """Run-based strategies: independent runs per problem and budget."""
+
+
+class BlockSize(BaseModel):
+    """The unit of sampling work, and the most a killed job loses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    problems: int = Field(default=64, ge=1)
+    """Problems per block."""
+    completions: int = Field(default=64, ge=1)
+    """Completion indices (or runs) per problem and block."""
+
+
+class CurveSection(BaseModel):
+    """How curves are estimated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    budgets: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """The grid of k (completions); 40 log-spaced values up to the number sampled if left out."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Level of every interval."""
+    resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples of problems."""
+
+
+class StudyConfig(BaseModel):
+    """A study as written: models x tasks x strategies, verified, selected, fitted and drawn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    study: Label
+    """Name of the study: results go to `results/{study}`, figures and tables to `reports/{study}`."""
+    seed: int = Field(default=0, ge=0)
+    """Root of every random stream."""
+    tasks: dict[Label, TaskSection] = Field(min_length=1)
+    """Tasks by label."""
+    models: dict[Label, Section] = Field(min_length=1)
+    """Models by label: each is an engine plugin with its options."""
+    strategies: dict[Label, StrategySection] = Field(min_length=1)
+    """Strategies by label."""
+    verifiers: dict[Label, Section] = {}
+    """Verifiers by label, beyond each task's own oracle: scorers, or oracles with options."""
+    selectors: dict[Label, Section] = {"oracle": Section(), "first": Section(), "majority_vote": Section()}
+    """Selectors by label."""
+    laws: dict[Label, Section] = {}
+    """Laws by label."""
+    figures: dict[Label, Section] = {}
+    """Figures by label."""
+    block: BlockSize = BlockSize()
+    """Size of a block."""
+    curves: CurveSection = CurveSection()
+    """How curves are estimated."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_to_sections(cls, data: Any) -> Any:
+        """Let a list of names stand for ingredients without options."""
+        if not isinstance(data, Mapping):
+            return data
+        data = dict(data)
+        for key in ("tasks", "models", "strategies", "verifiers", "selectors", "laws", "figures"):
+            value = data.get(key)
+            if isinstance(value, list) and all(isinstance(name, str) for name in value):
+                data[key] = {name.rpartition("/")[2]: {"plugin": name} for name in value}
+            elif isinstance(value, Mapping):
+                data[key] = {label: {} if section is None else section for label, section in value.items()}
+        return data
+
+
+@dataclass(frozen=True)
+class Ingredient(Generic[E]):
+    """A plugin with validated options, under the label the study gives it."""
+
+    label: str
+    entry: E
+    options: Options
+    distribution: str
+    version: str
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what its outputs depend on: name, revision and options, as JSON values."""
+        return {
+            "name": f"{self.distribution}/{self.entry.name}",
+            "revision": self.entry.revision,
+            "options": json.loads(self.options.model_dump_json()),
+        }
+
+    def require_installed(self) -> None:
+        """Raise PluginError, saying what to install, if a module it needs is missing."""
+        missing = self.entry.missing_modules()
+        if missing:
+            hint = f": pip install {self.entry.extra!r}" if self.entry.extra else ""
+            raise PluginError(
+                f"{self.entry.kind}/{self.entry.name} needs {', '.join(missing)}, not installed here{hint}"
+            )
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study whose every name is resolved and every option validated.
+
+    `oracles` maps each task's label to the verifier that judges it; `scorers` are the other verifiers.
+    """
+
+    config: StudyConfig
+    tasks: Mapping[str, Ingredient[TaskEntry]]
+    models: Mapping[str, Ingredient[EngineEntry]]
+    strategies: Mapping[str, Ingredient[StrategyEntry]]
+    oracles: Mapping[str, Ingredient[VerifierEntry]]
+    scorers: Mapping[str, Ingredient[VerifierEntry]]
+    selectors: Mapping[str, Ingredient[SelectorEntry]]
+    laws: Mapping[str, Ingredient[LawEntry]]
+    figures: Mapping[str, Ingredient[FigureEntry]]
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.config.study
+
+    def ingredients(self) -> Iterator[Ingredient[Any]]:
+        """Yield every ingredient once."""
+        for part in (
+            self.tasks,
+            self.models,
+            self.strategies,
+            self.oracles,
+            self.scorers,
+            self.selectors,
+            self.laws,
+            self.figures,
+        ):
+            yield from part.values()
+
+    def verifier(self, task: str, label: str) -> Ingredient[VerifierEntry]:
+        """Return a task's oracle or a scorer by its label."""
+        oracle = self.oracles[task]
+        return oracle if oracle.label == label else self.scorers[label]
+
+    def verifiers_of(self, task: str) -> list[str]:
+        """Return labels of the verifiers that judge a task's completions: its oracle, then the scorers."""
+        return [self.oracles[task].label, *self.scorers]
+
+    def scorer_of(self, strategy: str) -> Ingredient[VerifierEntry] | None:
+        """Return the scorer that a strategy asks for while it generates, if it does."""
+        label = getattr(self.strategies[strategy].options, "scorer", None)
+        return None if label is None else self.scorers[label]
+
+
+def load_study(path: Path, registry: Registry | None = None) -> Study:
+    """Read, validate and resolve a study file.
+
+    Raises
+    ------
+    StudyError, PluginError
+        With the file, the key, what was found and what would be right.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        siblings = [str(found) for found in path.parent.glob("*.y*ml")]
+        raise StudyError(f"{path}: no such study; {nearest(str(path), siblings)}") from None
+    except OSError as error:
+        raise StudyError(f"{path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, Mapping):
+        raise StudyError(f"{path}: found {type(data).__name__}, expected keys and values")
+    return resolve(data, registry, where=str(path))
+
+
+def resolve(data: Mapping[str, Any], registry: Registry | None = None, where: str = "study") -> Study:
+    """Validate a study given as plain values and resolve its plugins.
+
+    Parameters
+    ----------
+    data
+        The study as read from YAML.
+    registry
+        The plugins to resolve names in; those installed if left out.
+    where
+        How messages call the study: its file's name.
+    """
+    registry = registry or installed_plugins()
+    try:
+        config = StudyConfig.model_validate(data)
+    except ValidationError as error:
+        raise StudyError(f"{where}: {_first_error(error, StudyConfig, data)}") from None
+    resolver = _Resolver(registry, where)
+    study = Study(
+        config=config,
+        tasks=resolver.section("tasks", config.tasks),
+        models=resolver.section("engines", config.models, key="models"),
+        strategies=resolver.section("strategies", config.strategies),
+        oracles=resolver.oracles(config),
+        scorers={
+            label: verifier
+            for label, verifier in resolver.section("verifiers", config.verifiers).items()
+            if verifier.entry.role == "scorer"
+        },
+        selectors=resolver.section("selectors", config.selectors),
+        laws=resolver.section("laws", config.laws),
+        figures=resolver.section("figures", config.figures),
+    )
+    _check_extents(study, where)
+    _check_needs(study, where)
+    return study
+
+
+class _Resolver:
+    """Turns sections into ingredients, naming the place of whatever is wrong."""
+
+    def __init__(self, registry: Registry, where: str) -> None:
+        self.registry = registry
+        self.where = where
+
+    def section(self, kind: Kind, sections: Mapping[str, Section], key: str | None = None) -> dict[str, Any]:
+        key = key or kind
+        return {
+            label: self.ingredient(kind, label, section.plugin or label, section.options, f"{key}.{label}")
+            for label, section in sections.items()
+        }
+
+    def ingredient(
+        self, kind: Kind, label: str, name: str, options: Mapping[str, Any], place: str
+    ) -> Ingredient[Any]:
+        try:
+            plugin = self.registry.get(kind, name)
+        except PluginError as error:
+            raise PluginError(f"{self.where}: {place}: {error}") from None
+        model = plugin.entry.options
+        try:
+            validated = model.model_validate(dict(options))
+        except ValidationError as error:
+            raise StudyError(f"{self.where}: {place}: {_first_error(error, model, options)}") from None
+        return Ingredient(label, plugin.entry, validated, plugin.distribution, plugin.version)
+
+    def oracles(self, config: StudyConfig) -> dict[str, Ingredient[VerifierEntry]]:
+        oracles = {}
+        for label, section in config.tasks.items():
+            place = f"tasks.{label}"
+            task = cast(TaskEntry, self.registry.get("tasks", section.plugin or label).entry)
+            name = section.oracle or task.oracle
+            verifier = config.verifiers.get(name, Section())
+            found = self.ingredient(
+                "verifiers", name, verifier.plugin or name, verifier.options, f"{place}.oracle"
+            )
+            if found.entry.role != "oracle":
+                raise StudyError(
+                    f"{self.where}: {place}.oracle: {name!r} is a scorer, expected a verifier that knows "
+                    "what is correct"
+                )
+            oracles[label] = found
+        return oracles
+
+
+def _first_error(error: ValidationError, model: type[BaseModel], data: Any) -> str:
+    """Say the first thing wrong in one line: the key, what was found, what was expected."""
+    detail = error.errors()[0]
+    place = ".".join(str(part) for part in detail["loc"]) or "study"
+    if detail["type"] == "extra_forbidden":
+        known = _fields_at(model, detail["loc"][:-1])
+        return f"{place}: unknown key; {nearest(str(detail['loc'][-1]), known)}"
+    if detail["type"] == "missing":
+        return f"{place}: missing, expected {_description(model, detail['loc'])}"
+    return f"{place}: found {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _fields_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    here: Any = model
+    for part in place:
+        fields = getattr(here, "model_fields", {})
+        here = fields[part].annotation if part in fields else None
+    return list(getattr(here, "model_fields", {}))
+
+
+def _description(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    field = model.model_fields.get(str(place[0])) if len(place) == 1 else None
+    return (field.description or "a value").rstrip(".").lower() if field else "a value"
+
+
+def _check_extents(study: Study, where: str) -> None:
+    """Every strategy says how much of it is run, in its own terms; every k of the grid was sampled."""
+    for label, strategy in study.strategies.items():
+        section = study.config.strategies[label]
+        place = f"{where}: strategies.{label}"
+        if strategy.entry.draws == "exchangeable":
+            if section.completions is None:
+                raise StudyError(f"{place}.completions: missing, expected completions per problem (>= 1)")
+            if section.budgets is not None or section.replicates != 1:
+                raise StudyError(
+                    f"{place}: found budgets or replicates, expected only completions: {label!r} is "
+                    "exchangeable, one pool serves every budget"
+                )
+            grid = study.config.curves.budgets or ()
+            if grid and max(grid) > section.completions:
+                raise StudyError(
+                    f"{where}: curves.budgets: found {max(grid)}, expected at most the "
+                    f"{section.completions} completions of strategies.{label}"
+                )
+        elif section.completions is not None or not section.budgets:
+            raise StudyError(
+                f"{place}.budgets: expected a list of budgets (and no completions): {label!r} is run anew "
+                "at each budget"
+            )
+
+
+def _check_needs(study: Study, where: str) -> None:
+    """Every scorer that is asked for exists, and every engine offers what is asked of it."""
+    named = [("selectors", study.selectors), ("strategies", study.strategies)]
+    for key, ingredients in named:
+        for label, ingredient in cast(Mapping[str, Ingredient[Any]], ingredients).items():
+            scorer = getattr(ingredient.options, "scorer", None)
+            if scorer is not None and scorer not in study.scorers:
+                raise StudyError(
+                    f"{where}: {key}.{label}.scorer: no scorer {scorer!r} among the verifiers; "
+                    f"{nearest(scorer, study.scorers)}"
+                )
+    asking: list[tuple[str, frozenset[Any]]] = [
+        (f"strategies.{label}", strategy.entry.needs) for label, strategy in study.strategies.items()
+    ]
+    asking += [(f"verifiers.{label}", verifier.entry.needs) for label, verifier in study.scorers.items()]
+    for model, engine in study.models.items():
+        for place, needs in asking:
+            lacking = sorted(needs - engine.entry.offers)
+            if lacking:
+                raise StudyError(
+                    f"{where}: {place} needs {', '.join(lacking)} of the engine; models.{model} "
+                    f"({engine.entry.name}) offers {', '.join(sorted(engine.entry.offers))}"
+                )
