@@ -1,0 +1,1 @@
+"""Every built-in ingredient: one folder a kind, one module a method."""

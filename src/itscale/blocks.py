@@ -45,7 +45,9 @@ class Block:
         """
         match = _NAME.fullmatch(name)
         if match is None:
-            raise ValueError(f"{name!r} is not the name of a block, expected for example p00000-00016_c00000-00064")
+            raise ValueError(
+                f"{name!r} is not the name of a block, expected for example p00000-00016_c00000-00064"
+            )
         problem_start, problem_stop, budget, start, stop = (int(group or 0) for group in match.groups())
         return cls(budget, problem_start, problem_stop, start, stop)
 
@@ -85,7 +87,9 @@ def plan_blocks(
         mine = [block for block in known if block.budget == budget]
         rows = _edges(problems, problems_per_block, (block.problem_stop for block in mine))
         for top, bottom in rows:
-            beside = (block.stop for block in mine if block.problem_start < bottom and block.problem_stop > top)
+            beside = (
+                block.stop for block in mine if block.problem_start < bottom and block.problem_stop > top
+            )
             plan += [Block(budget, top, bottom, *span) for span in _edges(units, units_per_block, beside)]
     return plan
 

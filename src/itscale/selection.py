@@ -53,7 +53,7 @@ class Accuracy:
     Attributes
     ----------
     mean
-        Expectation over size-k subsets of the n completions (and over ties), shape (len(budgets),), in [0, 1].
+        Expectation over size-k subsets of the n completions (and ties), shape (len(budgets),), in [0, 1].
     monte_carlo_error
         Standard error of `mean` where it was simulated, 0 where it is exact; same shape.
     """
@@ -65,9 +65,7 @@ class Accuracy:
 class Selector(Protocol):
     """Picks an answer from k completions and their verdicts."""
 
-    def accuracy(
-        self, outcomes: ProblemOutcomes, budgets: IntArray, rng: np.random.Generator
-    ) -> Accuracy:
+    def accuracy(self, outcomes: ProblemOutcomes, budgets: IntArray, rng: np.random.Generator) -> Accuracy:
         """Return the expected accuracy at every k of `budgets` (1 <= k <= n), using all n completions.
 
         At k = n it is the accuracy of selecting from all of them, which is what a run of a run-based

@@ -1,4 +1,4 @@
-"""The words of the project as types: Problem, Step, Trajectory, Completion, Verdict, and what an engine speaks."""
+"""The words of the project as types, and what an engine speaks."""
 
 from __future__ import annotations
 

@@ -1,0 +1,14 @@
+"""Built-in engines, one module each."""
+
+from collections.abc import Iterable
+
+from itscale import hookimpl
+from itscale.plugins import EngineEntry
+
+__all__ = ["itscale_register_engines"]
+
+
+@hookimpl
+def itscale_register_engines() -> Iterable[EngineEntry]:
+    """Return the built-in engines."""
+    return []

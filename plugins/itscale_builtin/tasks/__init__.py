@@ -1,0 +1,14 @@
+"""Built-in tasks, one module each."""
+
+from collections.abc import Iterable
+
+from itscale import hookimpl
+from itscale.plugins import TaskEntry
+
+__all__ = ["itscale_register_tasks"]
+
+
+@hookimpl
+def itscale_register_tasks() -> Iterable[TaskEntry]:
+    """Return the built-in tasks."""
+    return []
