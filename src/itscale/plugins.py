@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -109,7 +110,14 @@ class Entry:
 
     def missing_modules(self) -> list[str]:
         """Name the required modules that are not installed."""
-        return [module for module in self.requires if find_spec(module) is None]
+        return [module for module in self.requires if not _importable(module)]
+
+
+def _importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a dotted name whose parent is not there
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,14 +231,11 @@ class Registry:
 
     def __init__(self, manager: pluggy.PluginManager) -> None:
         self._plugins: dict[Kind, dict[str, list[Plugin]]] = {kind: {} for kind in KINDS}
-        origin = {module: dist for module, dist in manager.list_plugin_distinfo()}
         for kind in KINDS:
             hook = getattr(manager.hook, f"itscale_register_{kind}")
             for implementation in hook.get_hookimpls():
-                dist = origin.get(implementation.plugin)
-                name = dist.project_name if dist else str(implementation.plugin_name)
-                version = dist.version if dist else "0"
-                self._register(kind, name, version, implementation.function())
+                distribution = implementation.plugin_name.partition(":")[0]
+                self._register(kind, distribution, _version(distribution), implementation.function())
 
     def _register(self, kind: Kind, distribution: str, version: str, entries: Any) -> None:
         for entry in entries:
@@ -284,10 +289,14 @@ def load(manager: pluggy.PluginManager) -> Registry:
         On a hook that does not exist, with the nearest one that does.
     """
     hooks = {f"itscale_register_{kind}" for kind in KINDS}
-    for module, name in ((module, manager.get_name(module)) for module in manager.get_plugins()):
+    for name, module in manager.list_name_plugin():
         for attribute in dir(module):
-            if attribute.startswith("itscale_") and attribute not in hooks:
+            if not attribute.startswith("itscale_") or not callable(getattr(module, attribute)):
+                continue
+            if attribute not in hooks:
                 raise PluginError(f"plugin {name!r}: no hook {attribute!r}; {nearest(attribute, hooks)}")
+            if manager.parse_hookimpl_opts(module, attribute) is None:
+                raise PluginError(f"plugin {name!r}: {attribute} is not marked, expected @itscale.hookimpl")
     manager.check_pending()
     return Registry(manager)
 
@@ -299,9 +308,38 @@ def new_manager() -> pluggy.PluginManager:
     return manager
 
 
+def add_installed(manager: pluggy.PluginManager) -> None:
+    """Register what the installed distributions offer in the entry-point group, as `distribution:name`.
+
+    Not `load_setuptools_entrypoints`: that skips a second entry point of the same name without a word, and
+    two distributions may well both call theirs `strategies`.
+
+    Raises
+    ------
+    PluginError
+        If an entry point cannot be imported, or a hook takes arguments it will not get.
+    """
+    for point in entry_points(group=hookspecs.PROJECT):
+        distribution = point.dist.name if point.dist else point.module
+        place = f"{distribution}: entry point {point.name} = {point.value}"
+        try:
+            manager.register(point.load(), name=f"{distribution}:{point.name}")
+        except (ImportError, AttributeError) as error:
+            raise PluginError(f"{place}: cannot be imported: {error}") from error
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise PluginError(f"{place}: {' '.join(str(error).split())}") from error
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:  # registered by hand, as tests do
+        return "0"
+
+
 @cache
 def registry() -> Registry:
     """Load every installed plugin once and return the registry."""
     manager = new_manager()
-    manager.load_setuptools_entrypoints(hookspecs.PROJECT)
+    add_installed(manager)
     return load(manager)

@@ -233,7 +233,9 @@ def payload_hash(path: Path) -> str:
     with path.open("rb") as file:
         if path.suffix == ".parquet" and size > 12:
             file.seek(-8, os.SEEK_END)
-            size -= 8 + int.from_bytes(file.read(4), "little")
+            footer, magic = int.from_bytes(file.read(4), "little"), file.read(4)
+            if magic == b"PAR1":  # else it is not whole, and all of it is hashed
+                size -= 8 + footer
             file.seek(0)
         sha = hashlib.sha256()
         for piece in _pieces(file, size):

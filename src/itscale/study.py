@@ -26,12 +26,14 @@ from itscale.plugins import (
     VerifierEntry,
 )
 from itscale.plugins import registry as installed_plugins
+from itscale.validation import first_error
 
 __all__ = ["BlockSize", "Ingredient", "Study", "StudyConfig", "load_study", "resolve"]
 
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-E = TypeVar("E", bound=Entry)
 """A name a study gives to an ingredient; it becomes part of file names."""
+
+E = TypeVar("E", bound=Entry)
 
 
 class Section(BaseModel):
@@ -130,7 +132,10 @@ class StudyConfig(BaseModel):
         for key in ("tasks", "models", "strategies", "verifiers", "selectors", "laws", "figures"):
             value = data.get(key)
             if isinstance(value, list) and all(isinstance(name, str) for name in value):
-                data[key] = {name.rpartition("/")[2]: {"plugin": name} for name in value}
+                labels = [name.rpartition("/")[2] for name in value]
+                if twice := [label for label in labels if labels.count(label) > 1]:
+                    raise ValueError(f"{key}: {twice[0]!r} is listed twice; give each a label of its own")
+                data[key] = {label: {"plugin": name} for label, name in zip(labels, value, strict=True)}
             elif isinstance(value, Mapping):
                 data[key] = {label: {} if section is None else section for label, section in value.items()}
         return data
@@ -253,7 +258,7 @@ def resolve(data: Mapping[str, Any], registry: Registry | None = None, where: st
     try:
         config = StudyConfig.model_validate(data)
     except ValidationError as error:
-        raise StudyError(f"{where}: {_first_error(error, StudyConfig, data)}") from None
+        raise StudyError(f"{where}: {first_error(error, StudyConfig)}") from None
     resolver = _Resolver(registry, where)
     study = Study(
         config=config,
@@ -285,22 +290,21 @@ class _Resolver:
     def section(self, kind: Kind, sections: Mapping[str, Section], key: str | None = None) -> dict[str, Any]:
         key = key or kind
         return {
-            label: self.ingredient(kind, label, section.plugin or label, section.options, f"{key}.{label}")
+            label: self.ingredient(kind, label, section, section.plugin or label, f"{key}.{label}")
             for label, section in sections.items()
         }
 
-    def ingredient(
-        self, kind: Kind, label: str, name: str, options: Mapping[str, Any], place: str
-    ) -> Ingredient[Any]:
+    def ingredient(self, kind: Kind, label: str, section: Section, name: str, place: str) -> Ingredient[Any]:
         try:
             plugin = self.registry.get(kind, name)
         except PluginError as error:
             raise PluginError(f"{self.where}: {place}: {error}") from None
         model = plugin.entry.options
         try:
-            validated = model.model_validate(dict(options))
+            validated = model.model_validate(section.options)
         except ValidationError as error:
-            raise StudyError(f"{self.where}: {place}: {_first_error(error, model, options)}") from None
+            own = list(type(section).model_fields)
+            raise StudyError(f"{self.where}: {place}: {first_error(error, model, own)}") from None
         return Ingredient(label, plugin.entry, validated, plugin.distribution, plugin.version)
 
     def oracles(self, config: StudyConfig) -> dict[str, Ingredient[VerifierEntry]]:
@@ -310,9 +314,7 @@ class _Resolver:
             task = cast(TaskEntry, self.registry.get("tasks", section.plugin or label).entry)
             name = section.oracle or task.oracle
             verifier = config.verifiers.get(name, Section())
-            found = self.ingredient(
-                "verifiers", name, verifier.plugin or name, verifier.options, f"{place}.oracle"
-            )
+            found = self.ingredient("verifiers", name, verifier, verifier.plugin or name, f"{place}.oracle")
             if found.entry.role != "oracle":
                 raise StudyError(
                     f"{self.where}: {place}.oracle: {name!r} is a scorer, expected a verifier that knows "
@@ -320,31 +322,6 @@ class _Resolver:
                 )
             oracles[label] = found
         return oracles
-
-
-def _first_error(error: ValidationError, model: type[BaseModel], data: Any) -> str:
-    """Say the first thing wrong in one line: the key, what was found, what was expected."""
-    detail = error.errors()[0]
-    place = ".".join(str(part) for part in detail["loc"]) or "study"
-    if detail["type"] == "extra_forbidden":
-        known = _fields_at(model, detail["loc"][:-1])
-        return f"{place}: unknown key; {nearest(str(detail['loc'][-1]), known)}"
-    if detail["type"] == "missing":
-        return f"{place}: missing, expected {_description(model, detail['loc'])}"
-    return f"{place}: found {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
-
-
-def _fields_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    here: Any = model
-    for part in place:
-        fields = getattr(here, "model_fields", {})
-        here = fields[part].annotation if part in fields else None
-    return list(getattr(here, "model_fields", {}))
-
-
-def _description(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
-    field = model.model_fields.get(str(place[0])) if len(place) == 1 else None
-    return (field.description or "a value").rstrip(".").lower() if field else "a value"
 
 
 def _check_extents(study: Study, where: str) -> None:
