@@ -1,0 +1,57 @@
+"""One run at a time in a working directory; a run that was killed leaves no lock behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from itscale.errors import UserError
+
+__all__ = ["HELD", "DirectoryBusyError", "hold", "is_locked_by_snakemake"]
+
+HELD = "ITSCALE_DIRECTORY_HELD"
+"""Environment variable naming the directory that a parent process holds for its children."""
+
+_held: dict[Path, int] = {}
+
+
+class DirectoryBusyError(UserError):
+    """Another run works in the directory."""
+
+
+def hold(directory: Path) -> int:
+    """Hold a directory until the process ends, however it ends, and return the lock's descriptor.
+
+    A child that inherits the descriptor holds the directory as long as it lives.
+
+    Raises
+    ------
+    DirectoryBusyError
+        If another process holds it.
+    """
+    directory = directory.resolve()
+    if directory in _held:
+        return _held[directory]
+    if os.environ.get(HELD) == str(directory):
+        return -1
+    folder = directory / ".snakemake"
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder / "itscale.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise DirectoryBusyError(
+            f"{directory}: another run (process {owner or 'unknown'}) works here; wait for it or stop it"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    _held[directory] = descriptor
+    return descriptor
+
+
+def is_locked_by_snakemake(directory: Path) -> bool:
+    """Return whether Snakemake's own locks lie there: if nobody holds the directory, a killed run's."""
+    return any((directory / ".snakemake" / "locks").glob("*.lock"))

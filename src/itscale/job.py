@@ -1,0 +1,92 @@
+"""What every job of the workflow does around its stage: log, validate, report, end in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from itscale.errors import UserError
+from itscale.store import write_text
+from itscale.study import Study, resolve
+
+__all__ = ["ERROR_MARK", "job", "optional_path", "paths", "progress_file", "progress_writer", "study_of"]
+
+ERROR_MARK = "error: "
+"""What the line of a log begins with that says why a job failed."""
+
+PATIENCE = 1.0  # seconds between two looks
+
+
+def study_of(config: Mapping[str, Any], where: str = "study") -> Study:
+    """Resolve the study in a Snakemake configuration, which may carry `pathvars` beside it."""
+    return resolve({key: value for key, value in config.items() if key != "pathvars"}, where=where)
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Study]:
+    """Run a job's body with all output in its log; a user's error becomes one line there.
+
+    A job ends by itself when the Snakemake that started it is gone: a run that was killed leaves nothing
+    behind that the next one could meet.
+    """
+    log = Path(snakemake.log[0]).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+    for stream in (1, 2):  # also what libraries and child processes write
+        os.dup2(log.fileno(), stream)
+    threading.Thread(target=_end_with_parents, args=(_parents(),), daemon=True).start()
+    try:
+        yield study_of(snakemake.config)
+    except UserError as error:
+        print(f"{ERROR_MARK}{error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _parents() -> tuple[int, int]:
+    """Return the process that started this one and, since that may be a shell, the one above."""
+    import psutil
+
+    parent = psutil.Process().parent()
+    above = parent.parent() if parent else None
+    return (parent.pid if parent else 0, above.pid if above else 0)
+
+
+def _end_with_parents(parents: tuple[int, int]) -> None:
+    while _parents() == parents:
+        time.sleep(PATIENCE)
+    os._exit(1)
+
+
+def paths(value: Any) -> list[Path]:
+    """Return a job's named input as paths, whether Snakemake gives one or several."""
+    return [Path(value)] if isinstance(value, str) else [Path(path) for path in value]
+
+
+def optional_path(value: Any) -> Path | None:
+    """Return a job's named input that may be absent."""
+    return next(iter(paths(value)), None)
+
+
+def progress_file(log: Path) -> Path:
+    """Return where a sampling job says how far it is: beside its log."""
+    return log.with_suffix(".json")
+
+
+def progress_writer(log: Path) -> Callable[[int, int], None]:
+    """Return a function that notes completions done and tokens generated, at most once a second."""
+    path = progress_file(log)
+    last = 0.0
+
+    def note(completions: int, tokens: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PATIENCE or completions == 0:
+            last = now
+            write_text(path, json.dumps({"completions": completions, "tokens": tokens}))
+
+    return note

@@ -1,0 +1,220 @@
+"""The plan of a study: how many problems, which blocks, and what every job's outputs depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from itscale.blocks import BLOCK_PATTERN, Block, plan_blocks
+from itscale.sampling import SamplingOptions
+from itscale.study import Ingredient, Study
+
+__all__ = ["STAGE_REVISIONS", "Combination", "Extent", "Plan", "make_plan"]
+
+Combination = tuple[str, str, str]
+"""Labels of a task, a model and a strategy."""
+
+STAGE_REVISIONS: Mapping[str, int] = {
+    "problems": 1,
+    "models": 1,
+    "sampling": 1,
+    "verification": 1,
+    "outcomes": 1,
+    "curves": 1,
+    "fits": 1,
+    "figures": 1,
+    "summary": 1,
+    "manifest": 1,
+}
+"""Raised when a stage gives other outputs from the same inputs: what it made runs again."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much a study asks for: an upper bound where a strategy may stop early."""
+
+    blocks: int
+    completions: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What runs, in which pieces.
+
+    Attributes
+    ----------
+    study
+        The study.
+    problems
+        Number of problems of each task.
+    cut
+        The blocks of each combination.
+    tasks
+        The fingerprint of each task, taken once: it may hash files.
+    """
+
+    study: Study
+    problems: Mapping[str, int]
+    cut: Mapping[Combination, tuple[Block, ...]]
+    tasks: Mapping[str, Mapping[str, Any]]
+
+    def blocks(self, task: str, model: str, strategy: str) -> tuple[Block, ...]:
+        """Return the blocks of a combination."""
+        return self.cut[task, model, strategy]
+
+    def block_paths(self) -> list[str]:
+        """Return `task/model/strategy/block` for every block of the study."""
+        return ["/".join((*place, block.name)) for place, blocks in self.cut.items() for block in blocks]
+
+    def verdict_paths(self) -> list[str]:
+        """Return `task/model/strategy/verifier/block` for every block and verifier of the study."""
+        return [
+            "/".join((*place, verifier, block.name))
+            for place, blocks in self.cut.items()
+            for verifier in self.study.verifiers_of(place[0])
+            for block in blocks
+        ]
+
+    def completions(self, block: Block) -> int:
+        """Return how many completions a block holds: each run of a run-based strategy makes its budget."""
+        return block.units * (block.budget or 1)
+
+    def extent(self, combination: Combination) -> Extent:
+        """Return what a combination amounts to."""
+        blocks = self.cut[combination]
+        completions = sum(self.completions(block) for block in blocks)
+        options = self.study.strategies[combination[2]].options
+        longest = options.max_tokens if isinstance(options, SamplingOptions) else 0
+        return Extent(len(blocks), completions, completions * longest)
+
+    def constraints(self) -> dict[str, str]:
+        """Return what wildcards match: the labels of the study, and the names of blocks."""
+        study = self.study
+        verifiers = {label for task in study.tasks for label in study.verifiers_of(task)}
+        labels = {
+            "task": study.tasks,
+            "model": study.models,
+            "strategy": study.strategies,
+            "verifier": sorted(verifiers),
+            "law": study.laws,
+            "figure": study.figures,
+        }
+        return {"block": BLOCK_PATTERN} | {name: "|".join(known) or "none" for name, known in labels.items()}
+
+    def wants_preparing(self, model: str) -> bool:
+        """Return whether a model is fetched and converted by a rule of its own."""
+        engine = self.study.models[model]
+        return engine.entry.prepare is not None and engine.entry.wants_preparing(engine.options)
+
+    def starts_engine(self, wildcards: Any) -> bool:
+        """Return whether a job on a block starts the engine: sampling does, and a scorer that needs it."""
+        verifier = getattr(wildcards, "verifier", None)
+        return verifier is None or bool(self.study.verifier(wildcards.task, verifier).entry.needs)
+
+    def computes_here(self, wildcards: Any) -> bool:
+        """Return whether a job on a block computes with a model on its own machine."""
+        return self.starts_engine(wildcards) and self.study.models[wildcards.model].entry.local_compute
+
+    def depends(self, stage: str, wildcards: Any) -> dict[str, Any]:
+        """Return what a job's outputs depend on beside its inputs, as JSON values.
+
+        How many completions, budgets or problems are asked for is never in it: those add blocks.
+        """
+        return {"revision": STAGE_REVISIONS[stage], **getattr(self, f"_{stage}")(wildcards)}
+
+    def _problems(self, wildcards: Any) -> dict[str, Any]:
+        return {"task": self._task(wildcards.task), "problems": self.problems[wildcards.task]}
+
+    def _models(self, wildcards: Any) -> dict[str, Any]:
+        return {"model": self.study.models[wildcards.model].fingerprint()}
+
+    def _sampling(self, wildcards: Any) -> dict[str, Any]:
+        fingerprint = self.study.sampling_fingerprint(wildcards.model, wildcards.strategy)
+        return {"seed": self.study.config.seed, "task": self._task(wildcards.task), **fingerprint}
+
+    def _verification(self, wildcards: Any) -> dict[str, Any]:
+        verifier = self.study.verifier(wildcards.task, wildcards.verifier).fingerprint()
+        return {"task": self._task(wildcards.task), "verifier": verifier}
+
+    def _outcomes(self, wildcards: Any) -> dict[str, Any]:
+        verifiers = self.study.verifiers_of(wildcards.task)
+        return {
+            "verifiers": {label: self.study.verifier(wildcards.task, label).fingerprint() for label in verifiers}
+        }
+
+    def _curves(self, wildcards: Any) -> dict[str, Any]:
+        return {"selectors": _fingerprints(self.study.selectors), **self._estimation()}
+
+    def _fits(self, wildcards: Any) -> dict[str, Any]:
+        return {"law": self.study.laws[wildcards.law].fingerprint(), **self._estimation()}
+
+    def _figures(self, wildcards: Any) -> dict[str, Any]:
+        confidence = self.study.config.curves.confidence
+        return {"figure": self.study.figures[wildcards.figure].fingerprint(), "confidence": confidence}
+
+    def _summary(self, wildcards: Any) -> dict[str, Any]:
+        return {}
+
+    def _manifest(self, wildcards: Any) -> dict[str, Any]:
+        return {"study": self.study.config.model_dump(mode="json")}
+
+    def _estimation(self) -> dict[str, Any]:
+        config = self.study.config
+        return {"curves": config.curves.model_dump(mode="json"), "seed": config.seed}
+
+    def _task(self, task: str) -> dict[str, Any]:
+        return dict(self.tasks[task])
+
+
+def _fingerprints(ingredients: Mapping[str, Ingredient[Any]]) -> dict[str, Any]:
+    return {label: ingredient.fingerprint() for label, ingredient in ingredients.items()}
+
+
+def make_plan(study: Study, results: Path) -> Plan:
+    """Count problems and cut blocks, keeping the blocks that `results` already holds.
+
+    Raises
+    ------
+    UserError
+        If a task cannot be read.
+    """
+    from itscale.stages.problems import count_problems
+
+    problems = {
+        label: count_problems(task, study.config.tasks[label].problems) for label, task in study.tasks.items()
+    }
+    cut = {
+        combination: tuple(_cut(study, problems[combination[0]], combination, results))
+        for combination in _combinations(study)
+    }
+    return Plan(study, problems, cut, _fingerprints(study.tasks))
+
+
+def _combinations(study: Study) -> Iterator[Combination]:
+    for task in study.tasks:
+        for model in study.models:
+            for strategy in study.strategies:
+                yield task, model, strategy
+
+
+def _cut(study: Study, problems: int, combination: Combination, results: Path) -> list[Block]:
+    section = study.config.strategies[combination[2]]
+    return plan_blocks(
+        problems,
+        section.completions or section.replicates,
+        problems_per_block=study.config.block.problems,
+        units_per_block=study.config.block.completions,
+        budgets=section.budgets or (0,),
+        existing=_names_on_disk(results / "completions" / Path(*combination)),
+    )
+
+
+def _names_on_disk(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.glob("p*.parquet")):
+        try:
+            yield Block.parse(path.stem).name
+        except ValueError:
+            continue  # someone else's file

@@ -1,0 +1,104 @@
+"""What the rules share: the study, the plan of its blocks, and what each job depends on."""
+
+from snakemake.exceptions import WorkflowError
+
+from itscale.directory import hold
+from itscale.errors import UserError
+from itscale.job import study_of
+from itscale.plan import make_plan
+from itscale.stages.figures import figure_caption
+
+
+def read_study():
+    """Validate the study and resolve its plugins before any job exists."""
+    where = ", ".join(map(str, workflow.configfiles)) or "study"
+    try:
+        return study_of(config, where)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def plan_study():
+    """Count problems and cut blocks."""
+    try:
+        return make_plan(study, Path(workflow.pathvars.apply("<results>")))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def hold_directory():
+    """Keep the working directory for this run; another one says so instead of disturbing it."""
+    try:
+        hold(Path.cwd())
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def per_block(path):
+    """Return an input function: the path, once for each block of its (task, model, strategy)."""
+    return lambda wildcards: [
+        path.replace("{block}", block.name).format(**wildcards)
+        for block in plan.blocks(wildcards.task, wildcards.model, wildcards.strategy)
+    ]
+
+
+def get_verdicts(wildcards):
+    """Return the verdicts of every verifier of the task, block by block."""
+    blocks = plan.blocks(wildcards.task, wildcards.model, wildcards.strategy)
+    return expand(
+        "<results>/verdicts/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
+        verifier=study.verifiers_of(wildcards.task),
+        block=[block.name for block in blocks],
+        **wildcards,
+    )
+
+
+def get_model_directory(wildcards):
+    """Return the prepared model, where the engine wants it prepared and the job starts the engine."""
+    if not plan.starts_engine(wildcards) or not plan.wants_preparing(wildcards.model):
+        return []
+    return ancient(f"<resources>/models/{wildcards.model}")
+
+
+def get_threads(wildcards):
+    """Return all cores for a model that computes here, else one."""
+    return (workflow.cores or 1) if plan.computes_here(wildcards) else 1
+
+
+def get_gpus(wildcards):
+    """Return one for a model that computes here (no matter where there is no GPU), else none."""
+    return int(plan.computes_here(wildcards))
+
+
+def get_combinations(path, **labels):
+    """Return a path for every task, model and strategy, and for each of further labels."""
+    return expand(
+        path, task=study.tasks, model=study.models, strategy=study.strategies, **labels
+    )
+
+
+def read_by_figure(kind, path, **labels):
+    """Return an input function: every table of a kind, for a figure that reads that kind."""
+    files = get_combinations(path, **labels)
+    return lambda wildcards: (
+        files if kind in study.figures[wildcards.figure].entry.reads else []
+    )
+
+
+def get_artifacts():
+    """Return every table of the study, from problems to forecasts."""
+    tables = expand("<results>/problems/{task}.parquet", task=study.tasks)
+    tables += expand(
+        "<results>/{stage}/{block}.parquet",
+        stage=["completions", "ledger"],
+        block=plan.block_paths(),
+    )
+    tables += expand("<results>/verdicts/{block}.parquet", block=plan.verdict_paths())
+    for stage in ("outcomes", "curves"):
+        tables += get_combinations(
+            f"<results>/{stage}/{{task}}/{{model}}/{{strategy}}.parquet"
+        )
+    for stage in ("fits", "forecasts"):
+        path = f"<results>/{stage}/{{task}}/{{model}}/{{strategy}}/{{law}}.parquet"
+        tables += get_combinations(path, law=study.laws)
+    return tables

@@ -1,0 +1,17 @@
+"""Inputs: outcomes, ledgers. Outputs: accuracy of every selector against the budget, with intervals."""
+
+
+rule curves:
+    input:
+        outcomes="<results>/outcomes/{task}/{model}/{strategy}.parquet",
+        ledgers=per_block("<results>/ledger/{task}/{model}/{strategy}/{block}.parquet"),
+    output:
+        curves="<results>/curves/{task}/{model}/{strategy}.parquet",
+    log:
+        "<logs>/curves/{task}/{model}/{strategy}.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        depends=lambda wildcards: plan.depends("curves", wildcards),
+    script:
+        "../scripts/curves.py"

@@ -1,0 +1,44 @@
+"""Inputs: curves, fits, forecasts. Outputs: each figure as PDF, SVG and PNG, with the table it draws."""
+
+
+rule figure:
+    input:
+        curves=read_by_figure(
+            "curves", "<results>/curves/{task}/{model}/{strategy}.parquet"
+        ),
+        fits=read_by_figure(
+            "fits",
+            "<results>/fits/{task}/{model}/{strategy}/{law}.parquet",
+            law=study.laws,
+        ),
+        forecasts=read_by_figure(
+            "forecasts",
+            "<results>/forecasts/{task}/{model}/{strategy}/{law}.parquet",
+            law=study.laws,
+        ),
+    output:
+        pdf="<reports>/figures/{figure}.pdf",
+        svg=report(
+            "<reports>/figures/{figure}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        png="<reports>/figures/{figure}.png",
+        csv=report(
+            "<reports>/tables/{figure}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{figure}"},
+        ),
+        tex="<reports>/tables/{figure}.tex",
+    log:
+        "<logs>/figures/{figure}.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        figure="{figure}",
+        caption=lambda wildcards: figure_caption(study, wildcards.figure),
+        depends=lambda wildcards: plan.depends("figures", wildcards),
+    script:
+        "../scripts/figure.py"

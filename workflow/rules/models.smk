@@ -1,0 +1,15 @@
+"""Inputs: none, an engine plugin fetches the model. Outputs: a directory the engine can load."""
+
+
+rule model:
+    output:
+        directory=directory("<resources>/models/{model}"),
+    log:
+        "<logs>/models/{model}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        model="{model}",
+        depends=lambda wildcards: plan.depends("models", wildcards),
+    script:
+        "../scripts/model.py"

@@ -1,0 +1,20 @@
+"""Inputs: problems, completions and verdicts of all blocks. Outputs: one row per completion, judged."""
+
+
+rule outcomes:
+    input:
+        problems=ancient("<results>/problems/{task}.parquet"),
+        completions=per_block(
+            "<results>/completions/{task}/{model}/{strategy}/{block}.parquet"
+        ),
+        verdicts=get_verdicts,
+    output:
+        outcomes="<results>/outcomes/{task}/{model}/{strategy}.parquet",
+    log:
+        "<logs>/outcomes/{task}/{model}/{strategy}.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        depends=lambda wildcards: plan.depends("outcomes", wildcards),
+    script:
+        "../scripts/outcomes.py"

@@ -1,0 +1,15 @@
+"""Inputs: none, a task plugin brings them. Outputs: the problems of each task."""
+
+
+rule problems:
+    output:
+        problems="<results>/problems/{task}.parquet",
+    log:
+        "<logs>/problems/{task}.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        task="{task}",
+        depends=lambda wildcards: plan.depends("problems", wildcards),
+    script:
+        "../scripts/problems.py"

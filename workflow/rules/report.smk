@@ -1,0 +1,47 @@
+"""Inputs: everything above. Outputs: the short summary, and the manifest that ties every number to its origin."""
+
+
+rule summary:
+    input:
+        curves=get_combinations("<results>/curves/{task}/{model}/{strategy}.parquet"),
+        fits=get_combinations(
+            "<results>/fits/{task}/{model}/{strategy}/{law}.parquet", law=study.laws
+        ),
+    output:
+        csv=report(
+            "<reports>/summary.csv",
+            caption="../report/summary.rst",
+            category="Tables",
+            labels={"table": "summary"},
+        ),
+        tex="<reports>/summary.tex",
+    log:
+        "<logs>/summary.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        depends=lambda wildcards: plan.depends("summary", wildcards),
+    script:
+        "../scripts/summary.py"
+
+
+rule manifest:
+    input:
+        tables=get_artifacts(),
+        drawn=expand(rules.figure.output, figure=study.figures),
+        summary=rules.summary.output,
+    output:
+        manifest=report(
+            "<reports>/manifest.json",
+            caption="../report/manifest.rst",
+            category="Provenance",
+            labels={"file": "manifest"},
+        ),
+    log:
+        "<logs>/manifest.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        depends=lambda wildcards: plan.depends("manifest", wildcards),
+    script:
+        "../scripts/manifest.py"

@@ -1,0 +1,29 @@
+"""Inputs: problems, the prepared model. Outputs: completions and the ledger of what they cost, by block.
+
+Problems and model are ancient: asking for more problems writes the file anew but leaves earlier ones as they
+were, so blocks that were sampled stay. What does change completions is in the params.
+"""
+
+
+rule sample:
+    input:
+        problems=ancient("<results>/problems/{task}.parquet"),
+        model=get_model_directory,
+    output:
+        completions="<results>/completions/{task}/{model}/{strategy}/{block}.parquet",
+        ledger="<results>/ledger/{task}/{model}/{strategy}/{block}.parquet",
+    log:
+        "<logs>/sampling/{task}/{model}/{strategy}/{block}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    threads: get_threads
+    resources:
+        gpu=get_gpus,
+    params:
+        task="{task}",
+        model="{model}",
+        strategy="{strategy}",
+        block="{block}",
+        depends=lambda wildcards: plan.depends("sampling", wildcards),
+    script:
+        "../scripts/sample.py"

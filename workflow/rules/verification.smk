@@ -1,0 +1,26 @@
+"""Inputs: problems, completions of a block. Outputs: a verifier's verdict on each completion."""
+
+
+rule verify:
+    input:
+        problems=ancient("<results>/problems/{task}.parquet"),
+        completions="<results>/completions/{task}/{model}/{strategy}/{block}.parquet",
+        model=get_model_directory,
+    output:
+        verdicts="<results>/verdicts/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
+    log:
+        "<logs>/verification/{task}/{model}/{strategy}/{verifier}/{block}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    threads: get_threads
+    resources:
+        gpu=get_gpus,
+    params:
+        task="{task}",
+        model="{model}",
+        strategy="{strategy}",
+        verifier="{verifier}",
+        block="{block}",
+        depends=lambda wildcards: plan.depends("verification", wildcards),
+    script:
+        "../scripts/verify.py"

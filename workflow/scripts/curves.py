@@ -1,0 +1,10 @@
+"""Estimate curves with intervals."""
+
+from pathlib import Path
+
+from itscale.job import job, paths
+from itscale.stages.curves import estimate_curves
+
+with job(snakemake) as study:
+    files = {"outcomes": Path(snakemake.input.outcomes), "output": Path(snakemake.output.curves)}
+    estimate_curves(study, **snakemake.wildcards, **files, ledgers=paths(snakemake.input.ledgers))

@@ -1,0 +1,11 @@
+"""Draw a figure and write the table beside it."""
+
+from pathlib import Path
+
+from itscale.job import job, paths
+from itscale.stages.figures import draw_figure
+
+with job(snakemake) as study:
+    tables = {name: paths(snakemake.input[name]) for name in ("curves", "fits", "forecasts")}
+    files = {name: Path(path) for name, path in snakemake.output.items()}
+    draw_figure(study, snakemake.wildcards.figure, **tables, **files)

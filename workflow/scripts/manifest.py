@@ -1,0 +1,9 @@
+"""Write the manifest: every file, its hash and where it comes from."""
+
+from pathlib import Path
+
+from itscale.job import job, paths
+from itscale.manifest import write_manifest
+
+with job(snakemake) as study:
+    write_manifest(study, artifacts=paths(snakemake.input), output=Path(snakemake.output.manifest))

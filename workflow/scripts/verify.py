@@ -1,0 +1,11 @@
+"""Judge a block of completions."""
+
+from pathlib import Path
+
+from itscale.job import job, optional_path
+from itscale.stages.verification import verify_block
+
+with job(snakemake) as study:
+    paths = {name: Path(snakemake.input[name]) for name in ("problems", "completions")}
+    paths |= {"model_directory": optional_path(snakemake.input.model), "output": Path(snakemake.output.verdicts)}
+    verify_block(study, **snakemake.wildcards, **paths)
