@@ -1,0 +1,194 @@
+"""What an engine owes: as many generations as seeds, honest counts, and exact continuation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+
+from itscale.testing.entries import EntryContract
+from itscale.types import Engine, Generation, GenerationRequest, Problem, SamplingParams, Step, Trajectory
+
+__all__ = ["EngineContract"]
+
+T = TypeVar("T")
+
+
+def _problem(number: int = 0) -> Problem:
+    return Problem(
+        problem_id=f"engine-contract-{number}",
+        messages=({"role": "user", "content": f"Count from {number} to {number + 5}."},),
+        reference=str(number + 5),
+    )
+
+
+class EngineContract(EntryContract):
+    """Tests of an engine.
+
+    Attributes
+    ----------
+    model_directory
+        Where the prepared model lies, if the engine needs one.
+    params
+        How to sample in the tests: keep `max_tokens` small for a real model.
+    """
+
+    model_directory: ClassVar[Path | None] = None
+    params: ClassVar[SamplingParams] = SamplingParams(max_tokens=64, stop=("\n\n",))
+
+    def make(self, seed: int = 0) -> Engine:
+        """Return the engine."""
+        engine: Engine = self.entry.factory(self.validated(), seed=seed, model_directory=self.model_directory)
+        return engine
+
+    def use(self, work: Callable[[Engine], Awaitable[T]]) -> T:
+        """Run `work` with an engine in a loop of its own, and close the engine."""
+
+        async def run() -> T:
+            engine = self.make()
+            try:
+                return await work(engine)
+            finally:
+                await engine.close()
+
+        return asyncio.run(run())
+
+    def request(self, *seeds: int, problem: int = 0, **changes: Any) -> GenerationRequest:
+        """Return a request for one generation per seed."""
+        asked: dict[str, Any] = {"problem": _problem(problem), "prefix": (), "params": self.params}
+        return GenerationRequest(**{**asked, **changes}, seeds=seeds)
+
+    def test_it_offers_what_its_entry_says(self) -> None:
+        """The study is checked against the entry, long before there is an engine."""
+        engine = self.make()
+        assert isinstance(engine, Engine)
+        assert self.entry.offers <= engine.offers
+        assert engine.seed_scope in ("completion", "block")
+        assert isinstance(engine.simulated, bool)
+        asyncio.run(engine.close())
+
+    def test_one_generation_per_seed(self) -> None:
+        """In order, each within the limit and with a reason for its end."""
+        generations = self.use(lambda engine: engine.generate(self.request(*range(8))))
+        assert len(generations) == 8
+        for generation in generations:
+            self._check_generation(generation)
+
+    def _check_generation(self, generation: Generation) -> None:
+        assert generation.finish_reason in ("eos", "stop", "length")
+        assert 0 <= generation.tokens <= self.params.max_tokens
+        if generation.finish_reason == "length":
+            assert generation.tokens == self.params.max_tokens
+        if generation.finish_reason == "stop":
+            assert generation.text.endswith(self.params.stop)
+        assert len(generation.token_ids) <= generation.tokens
+        assert 0 <= generation.cached_prompt_tokens <= generation.prompt_tokens
+        assert generation.context_tokens > 0
+        assert generation.seconds >= 0
+        if "logprobs" in self.entry.offers:
+            assert generation.logprob is not None
+        if generation.logprob is not None:
+            assert generation.logprob <= 0
+
+    def test_the_prompt_is_charged_once(self) -> None:
+        """The prompt of a request is computed once, however many completions it asks for."""
+        first, *others = self.use(lambda engine: engine.generate(self.request(*range(4))))
+        assert first.prompt_tokens == first.context_tokens
+        assert [generation.prompt_tokens for generation in others] == [0, 0, 0]
+        assert {generation.context_tokens for generation in others} == {first.context_tokens}
+
+    def test_different_seeds_differ(self) -> None:
+        """Sixteen completions of one problem at temperature 1 are not all the same."""
+        generations = self.use(lambda engine: engine.generate(self.request(*range(16))))
+        assert len({(generation.text, generation.logprob) for generation in generations}) > 1
+
+    def test_equal_seeds_give_equal_generations(self) -> None:
+        """Whatever else is in flight, however the seeds are spread over requests."""
+
+        async def work(engine: Engine) -> tuple[list[Generation], list[list[Generation]]]:
+            alone = await engine.generate(self.request(11, 12))
+            crowd = [self.request(*range(5), problem=other) for other in range(1, 6)]
+            wanted = [self.request(12), self.request(11)]
+            found = await asyncio.gather(*(engine.generate(request) for request in [*crowd, *wanted]))
+            return alone, found[-2:]
+
+        if self._scope() == "block":
+            pytest.skip("this engine is seeded as a whole")
+        alone, (twelve, eleven) = self.use(work)
+        assert [one.text for one in alone] == [eleven[0].text, twelve[0].text]
+        assert [one.tokens for one in alone] == [eleven[0].tokens, twelve[0].tokens]
+        assert [one.finish_reason for one in alone] == [eleven[0].finish_reason, twelve[0].finish_reason]
+
+    def _scope(self) -> str:
+        engine = self.make()
+        scope: str = engine.seed_scope
+        asyncio.run(engine.close())
+        return scope
+
+    def test_a_continuation_reads_its_prefix(self) -> None:
+        """A continuation's prompt is the problem's and every token of the prefix: nothing is re-tokenised."""
+        if "continue" not in self.entry.offers:
+            pytest.skip("this engine cannot continue")
+
+        async def work(engine: Engine) -> list[tuple[int, Generation]]:
+            prefix: tuple[Step, ...] = ()
+            seen = []
+            for node in range(1, 5):
+                (found,) = await engine.generate(self.request(node, prefix=prefix))
+                seen.append((sum(step.tokens for step in prefix), found))
+                if found.finish_reason == "eos":
+                    break
+                step = Step(
+                    text=found.text,
+                    token_ids=found.token_ids,
+                    tokens=found.tokens,
+                    logprob=found.logprob,
+                    node=node,
+                )
+                prefix = (*prefix, step)
+            return seen
+
+        for before, generation in self.use(work):
+            assert generation.prompt_tokens == generation.context_tokens + before
+            self._check_generation(generation)
+
+    def test_rewards_are_probabilities(self) -> None:
+        """One in (0, 1) per trajectory."""
+        if "score" not in self.entry.offers:
+            pytest.skip("this engine does not score")
+        problem = _problem()
+
+        async def work(engine: Engine) -> tuple[int, list[float]]:
+            found = await engine.generate(self.request(*range(4)))
+            given = [
+                Trajectory(
+                    problem,
+                    Trajectory(problem),
+                    Step(
+                        text=one.text,
+                        token_ids=one.token_ids,
+                        tokens=one.tokens,
+                        logprob=one.logprob,
+                        node=node,
+                    ),
+                )
+                for node, one in enumerate(found, start=1)
+            ]
+            return len(given), await engine.score(given)
+
+        wanted, rewards = self.use(work)
+        assert len(rewards) == wanted
+        assert all(0 < reward < 1 for reward in rewards)
+
+    def test_closing_twice_is_closing_once(self) -> None:
+        """A job that fails while it closes its engine may close it again."""
+
+        async def run() -> None:
+            engine = self.make()
+            await engine.close()
+            await engine.close()
+
+        asyncio.run(run())

@@ -1,0 +1,108 @@
+"""What a figure owes: a drawing and its numbers, from any table of the right columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from itscale.figures import Drawing, FigureData, save, style
+from itscale.store import CURVES, FITS, FORECASTS, Schema
+from itscale.testing.entries import EntryContract
+
+__all__ = ["FigureContract", "small_study"]
+
+
+def _table(schema: Schema, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))
+
+
+def small_study(*, simulated: bool = True) -> FigureData:
+    """Return the tables of a study of two models, one strategy, two selectors and one law."""
+    curves, fits, forecasts = [], [], []
+    for model, rate in (("large", 0.4), ("small", 0.2)):
+        where = {"task": "sums", "model": model, "strategy": "repeated_sampling", "simulated": simulated}
+        for selector, share in (("oracle", 1.0), ("majority_vote", 0.7)):
+            for k in (1, 2, 4, 8, 16):
+                value = share * (1 - (1 - rate) ** k)
+                band = {"estimate": value, "low": 0.9 * value, "high": min(1.0, 1.1 * value)}
+                cost = {"budget": k, "generated_tokens": 50.0 * k, "prompt_tokens": 20.0}
+                curves.append(
+                    {**where, "selector": selector, **cost, **band, "monte_carlo_error": 0.0, "problems": 8}
+                )
+        law = {**where, "law": "power_law"}
+        fit = {"status": "ok", "message": "", "estimand": "asymptotic", "points": 5, "problems": 8}
+        hold = {"refits": 100, "refits_failed": 0, "holdout_from": 4, "holdout_error": 0.02}
+        for parameter, value in (("amplitude", -rate), ("exponent", -0.5)):
+            band = {"estimate": value, "low": value - 0.1, "high": value + 0.1}
+            fits.append({**law, **fit, **hold, "parameter": parameter, **band})
+        for fitted_to in (4, 16):
+            for k in (1, 2, 4, 8, 16, 32, 64):
+                value = 1 - (1 - rate) ** k
+                role = "fit" if k <= fitted_to else "holdout" if k <= 16 else "extrapolation"
+                band = {"estimate": value, "low": 0.9 * value, "high": min(1.0, 1.1 * value)}
+                seen = {"budget": float(k), "role": role, "observed": value if k <= 16 else None}
+                forecasts.append({**law, "fitted_to": fitted_to, **seen, **band})
+    return FigureData(
+        curves=_table(CURVES, curves), fits=_table(FITS, fits), forecasts=_table(FORECASTS, forecasts)
+    )
+
+
+class FigureContract(EntryContract):
+    """Tests of a figure, on the tables of `small_study()`."""
+
+    def draw(self, data: FigureData) -> Drawing:
+        """Draw as a study does."""
+        with style(self.validated()):
+            drawing: Drawing = self.make().draw(data)
+        return drawing
+
+    def files(self, drawing: Drawing, folder: Path) -> dict[str, bytes]:
+        """Save a drawing and return the bytes of its files."""
+        folder.mkdir()
+        paths = {kind: folder / f"figure.{kind}" for kind in ("pdf", "svg", "png", "csv", "tex")}
+        with style(self.validated()):
+            save(drawing, self.entry.caption, **paths)
+        return {kind: path.read_bytes() for kind, path in paths.items()}
+
+    def test_it_has_a_caption_in_words(self) -> None:
+        """The report shows the caption below the figure."""
+        assert len(self.entry.caption.split()) >= 3
+
+    def test_a_small_study_gives_a_figure_and_its_numbers(self) -> None:
+        """There is something to see, and the table says what."""
+        drawing = self.draw(small_study())
+        assert drawing.figure.axes
+        assert len(drawing.table)
+        assert len(drawing.summary)
+
+    def test_nothing_to_draw_is_no_crash(self) -> None:
+        """A study in which every fit failed still gets its report."""
+        data = small_study()
+        empty = FigureData(
+            curves=data.curves.clear(), fits=data.fits.clear(), forecasts=data.forecasts.clear()
+        )
+        assert len(self.draw(empty).table) == 0
+
+    def test_the_order_of_rows_does_not_matter(self) -> None:
+        """Tables are gathered from many files."""
+        data = small_study()
+        backwards = FigureData(
+            curves=data.curves.reverse(), fits=data.fits.reverse(), forecasts=data.forecasts.reverse()
+        )
+        assert self.draw(backwards).table.equals(self.draw(data).table)
+
+    def test_simulated_rows_stay_labelled(self) -> None:
+        """The table says of every number whether it is simulated."""
+        for simulated in (True, False):
+            table = self.draw(small_study(simulated=simulated)).table
+            assert set(table["simulated"]) == {simulated}
+
+    def test_equal_tables_give_equal_bytes(self, tmp_path: Path) -> None:
+        """A rerun changes no file."""
+        data = small_study()
+        first = self.files(self.draw(data), tmp_path / "first")
+        assert self.files(self.draw(data), tmp_path / "second") == first
+        assert all(first.values())

@@ -1,0 +1,237 @@
+"""What a strategy owes: completions with a lineage, an honest ledger, and no luck of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import pytest
+
+from itscale.plugins import registry
+from itscale.sampling import SamplingOptions
+from itscale.session import Session, Unit
+from itscale.testing.entries import EntryContract
+from itscale.types import Completion, Engine, Generation, GenerationRequest, Problem, Trajectory
+
+__all__ = ["Run", "StrategyContract"]
+
+
+class _Tallied:
+    """An engine that counts what passes through it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.offers, self.seed_scope, self.simulated = engine.offers, engine.seed_scope, engine.simulated
+        self.generated: list[Generation] = []
+
+    async def generate(self, request: GenerationRequest) -> list[Generation]:
+        generations = await self.engine.generate(request)
+        self.generated += generations
+        return generations
+
+    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
+        return await self.engine.score(trajectories)
+
+    async def close(self) -> None:
+        await self.engine.close()
+
+
+class _EngineReward:
+    """A scorer that asks the engine."""
+
+    async def score(self, trajectories: Sequence[Trajectory], engine: Engine | None) -> list[float]:
+        assert engine is not None
+        return await engine.score(trajectories)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a strategy handed in, and what it cost, by the session's ledger and by the engine's own count."""
+
+    completions: list[Completion]
+    charged: dict[str, int]
+    counted: dict[str, int]
+
+
+class StrategyContract(EntryContract):
+    """Tests of a strategy, on the simulated engine.
+
+    Attributes
+    ----------
+    engine
+        Options of the simulated engine.
+    budgets
+        Budgets (completions) to run; all must be possible with the options.
+    """
+
+    engine: ClassVar[Mapping[str, Any]] = {"success": 0.5, "process_reward": {"noise": 1.0}}
+    budgets: ClassVar[Sequence[int]] = (4, 16)
+
+    def problem(self, number: int = 0) -> Problem:
+        """Return a problem."""
+        return Problem(
+            problem_id=f"strategy-contract-{number}",
+            messages=({"role": "user", "content": f"What is {number} + 1?"},),
+            reference=str(number + 1),
+        )
+
+    def unit(self, budget: int, *, replicate: int = 0, start: int = 0) -> Unit:
+        """Return a session's task: a pool's completions [start, budget), or a run at a budget."""
+        name = self.problem().problem_id
+        if self.entry.draws == "exchangeable":
+            return Unit(problem_id=name, start=start, stop=budget)
+        return Unit(problem_id=name, budget=budget, replicate=replicate, stop=budget)
+
+    def run(self, unit: Unit, *, seed: int = 0, beside: int = 0, **changes: Any) -> Run:
+        """Run the strategy on one problem, while `beside` other problems share the engine."""
+        return asyncio.run(self._run(unit, seed, beside, changes))
+
+    async def _run(self, unit: Unit, seed: int, beside: int, changes: Mapping[str, Any]) -> Run:
+        options = self.entry.options.model_validate({**self.options, **changes})
+        entry = registry().get("engines", "simulated").entry
+        engine: Engine = entry.factory(entry.options.model_validate(dict(self.engine)), seed=0)
+        mine = self._session(unit, _Tallied(engine), options, seed)
+        others = [
+            self._session(
+                replace(unit, problem_id=self.problem(number).problem_id),
+                _Tallied(engine),
+                options,
+                seed,
+                number,
+            )
+            for number in range(1, beside + 1)
+        ]
+        results = await asyncio.gather(
+            *(self.entry.factory(session.problem, session, options) for session, _ in [*others, mine])
+        )
+        await engine.close()
+        session, tallied = mine
+        return Run(list(results[-1]), _charged(session), _counted(tallied))
+
+    def _session(
+        self, unit: Unit, engine: _Tallied, options: SamplingOptions, seed: int, number: int = 0
+    ) -> tuple[Session, _Tallied]:
+        problem = self.problem(number)
+        session = Session(
+            problem,
+            unit,
+            engine,
+            model="simulated",
+            stream=(seed, problem.problem_id),
+            token_limit=options.max_tokens,
+            scorer=_EngineReward() if getattr(options, "scorer", None) else None,
+            scorer_label=getattr(options, "scorer", None) or "",
+        )
+        return session, engine
+
+    def test_its_options_say_how_to_sample(self) -> None:
+        """The session bounds what a run may generate by `max_tokens`."""
+        assert issubclass(self.entry.options, SamplingOptions)
+
+    def test_it_admits_the_budgets_it_is_tested_with(self) -> None:
+        """A run-based strategy says in `admits` which budgets it cannot run."""
+        for budget in self.budgets:
+            self.entry.admits(self.validated(), budget)
+
+    def test_completions_belong_to_their_unit(self) -> None:
+        """Every completion says which problem, budget, replicate and index it is."""
+        for budget in self.budgets:
+            unit = self.unit(budget, replicate=2)
+            completions = self.run(unit).completions
+            assert 1 <= len(completions) <= budget
+            assert [one.index for one in completions] == list(range(len(completions)))
+            for one in completions:
+                assert (one.problem_id, one.budget) == (unit.problem_id, unit.budget)
+                assert one.replicate == unit.replicate
+            if self.entry.draws == "exchangeable":
+                assert len(completions) == budget
+
+    def test_steps_make_up_the_text(self) -> None:
+        """Offsets, token counts and nodes describe the same steps, and the trajectory can be rebuilt."""
+        for one in self.run(self.unit(self.budgets[-1])).completions:
+            steps = len(one.step_ends)
+            assert steps == len(one.step_tokens) == len(one.nodes)
+            assert steps == len(one.step_logprobs) == len(one.step_scores)
+            assert list(one.step_ends) == sorted(one.step_ends)
+            assert one.step_ends[-1] == len(one.text)
+            assert sum(one.step_tokens) == one.generated_tokens
+            assert all(score is None or 0 <= score <= 1 for score in one.step_scores)
+            assert one.trajectory(self.problem()).text == one.text
+
+    def test_lineages_form_one_tree(self) -> None:
+        """A node has one parent and one text, in whichever completion it is met."""
+        seen: dict[int, tuple[int, str]] = {}
+        for one in self.run(self.unit(self.budgets[-1])).completions:
+            parent, start = 0, 0
+            for node, end in zip(one.nodes, one.step_ends, strict=True):
+                assert node > parent, "a step must come after the one it continues"
+                assert seen.setdefault(node, (parent, one.text[start:end])) == (parent, one.text[start:end])
+                parent, start = node, end
+
+    def test_the_ledger_is_what_the_engine_computed(self) -> None:
+        """Every token is charged: those of discarded branches too, and none twice."""
+        for budget in self.budgets:
+            run = self.run(self.unit(budget), beside=2)
+            assert run.charged == run.counted
+            tokens = {
+                node: count
+                for one in run.completions
+                for node, count in zip(one.nodes, one.step_tokens, strict=True)
+            }
+            assert sum(tokens.values()) <= run.charged["generated_tokens"]
+
+    def test_it_stays_within_its_budget(self) -> None:
+        """Neither a completion nor a run generates more than it was granted, however little that is."""
+        for budget in self.budgets:
+            for limit in (1, 3, 20):
+                run = self.run(self.unit(budget), max_tokens=limit)
+                assert all(one.generated_tokens <= limit for one in run.completions)
+                assert run.counted["generated_tokens"] <= limit * budget
+
+    def test_the_same_seed_gives_the_same_completions(self) -> None:
+        """Whatever else shares the engine; and another seed gives others."""
+        unit = self.unit(self.budgets[-1])
+        first = self.run(unit, seed=1)
+        assert self.run(unit, seed=1) == first
+        assert self.run(unit, seed=1, beside=3) == first
+        assert self.run(unit, seed=2).completions != first.completions
+
+    def test_a_pool_does_not_depend_on_how_it_is_cut(self) -> None:
+        """An exchangeable strategy draws completion 7 alike, whichever block holds it."""
+        if self.entry.draws != "exchangeable":
+            pytest.skip("this strategy is run anew at each budget")
+        whole = self.run(self.unit(8)).completions
+        parts = self.run(self.unit(3)).completions + self.run(self.unit(8, start=3)).completions
+        assert [_drawn(one) for one in parts] == [_drawn(one) for one in whole]
+
+    def test_replicates_are_independent_runs(self) -> None:
+        """Two replicates of a run differ."""
+        if self.entry.draws == "exchangeable":
+            pytest.skip("this strategy has no replicates")
+        budget = self.budgets[-1]
+        first, second = (self.run(self.unit(budget, replicate=number)).completions for number in (0, 1))
+        assert [one.text for one in first] != [one.text for one in second]
+
+
+def _drawn(completion: Completion) -> Completion:
+    """Return the completion without its place in a session's tree, which starts anew with each session."""
+    return replace(completion, nodes=())
+
+
+def _charged(session: Session) -> dict[str, int]:
+    accounts = [account for (call, _), account in session.ledger.accounts.items() if call == "generate"]
+    return {
+        "sequences": sum(account.sequences for account in accounts),
+        "prompt_tokens": sum(account.prompt_tokens for account in accounts),
+        "generated_tokens": sum(account.generated_tokens for account in accounts),
+    }
+
+
+def _counted(engine: _Tallied) -> dict[str, int]:
+    return {
+        "sequences": len(engine.generated),
+        "prompt_tokens": sum(one.prompt_tokens for one in engine.generated),
+        "generated_tokens": sum(one.tokens for one in engine.generated),
+    }
