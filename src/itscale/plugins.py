@@ -122,10 +122,20 @@ def _importable(module: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskEntry(Entry):
-    """A task; `oracle` is the verifier that judges its answers unless the study names another."""
+    """A task.
+
+    Attributes
+    ----------
+    oracle
+        The verifier that judges its answers unless the study names another.
+    files
+        `files(options)` names the local files that problems are read from: their content is part of the
+        fingerprint.
+    """
 
     kind: ClassVar[Kind] = "tasks"
     oracle: str
+    files: Callable[[Any], Mapping[str, Path]] = field(default=lambda options: {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,10 +173,13 @@ class StrategyEntry(Entry):
         `runs`: the budget shapes the search; each budget is run, with replicates.
     needs
         What the engine must offer.
+    admits
+        `admits(options, budget)` raises StudyError, in words, if a run of that budget is impossible.
     """
 
     kind: ClassVar[Kind] = "strategies"
     draws: Literal["exchangeable", "runs"]
+    admits: Callable[[Any, int], None] = field(default=lambda options, budget: None)
     needs: frozenset[Capability] = frozenset({"generate"})
 
 
@@ -204,10 +217,18 @@ class PriceEntry(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class FigureEntry(Entry):
-    """A figure; `reads` the kind of table it draws."""
+    """A figure.
+
+    Attributes
+    ----------
+    reads
+        The tables it draws.
+    caption
+        What it shows, in words; `{confidence}` stands for the level of the study's intervals.
+    """
 
     kind: ClassVar[Kind] = "figures"
-    reads: Literal["curves", "fits"]
+    reads: tuple[Literal["curves", "fits", "forecasts"], ...]
     caption: str
 
 

@@ -26,6 +26,8 @@ from itscale.plugins import (
     VerifierEntry,
 )
 from itscale.plugins import registry as installed_plugins
+from itscale.sampling import SamplingOptions
+from itscale.store import payload_hash
 from itscale.validation import first_error
 
 __all__ = ["BlockSize", "Ingredient", "Study", "StudyConfig", "load_study", "resolve"]
@@ -94,6 +96,19 @@ class CurveSection(BaseModel):
     """Bootstrap resamples of problems."""
 
 
+class FitSection(BaseModel):
+    """How laws are fitted and how far they are drawn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    refits: int = Field(default=500, ge=20)
+    """Bootstrap resamples of problems; each law is fitted again to every one."""
+    holdout: int = Field(default=4, ge=2)
+    """The hold-out error is that of a fit to the first n/holdout of n completions."""
+    reach: float = Field(default=100.0, ge=1)
+    """Forecasts go to this many times the largest budget seen."""
+
+
 class StudyConfig(BaseModel):
     """A study as written: models x tasks x strategies, verified, selected, fitted and drawn."""
 
@@ -121,6 +136,8 @@ class StudyConfig(BaseModel):
     """Size of a block."""
     curves: CurveSection = CurveSection()
     """How curves are estimated."""
+    fits: FitSection = FitSection()
+    """How laws are fitted."""
 
     @model_validator(mode="before")
     @classmethod
@@ -152,12 +169,25 @@ class Ingredient(Generic[E]):
     version: str
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what its outputs depend on: name, revision and options, as JSON values."""
+        """Return what its outputs depend on: name, revision, options and files read, as JSON values.
+
+        Raises
+        ------
+        DataError
+            If a file that a task reads is missing.
+        """
+        files = {name: payload_hash(path) for name, path in sorted(self.files.items())}
         return {
             "name": f"{self.distribution}/{self.entry.name}",
             "revision": self.entry.revision,
             "options": json.loads(self.options.model_dump_json()),
+            **({"files": files} if files else {}),
         }
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Local files that it reads, by option."""
+        return self.entry.files(self.options) if isinstance(self.entry, TaskEntry) else {}
 
     def require_installed(self) -> None:
         """Raise PluginError, saying what to install, if a module it needs is missing."""
@@ -213,6 +243,19 @@ class Study:
     def verifiers_of(self, task: str) -> list[str]:
         """Return labels of the verifiers that judge a task's completions: its oracle, then the scorers."""
         return [self.oracles[task].label, *self.scorers]
+
+    def sampling_fingerprint(self, model: str, strategy: str) -> dict[str, Any]:
+        """Return what the random streams of a strategy on a model depend on, beside seed and problem.
+
+        The extents (completions, budgets, replicates, problems) are not in it: a larger study keeps the
+        completions of a smaller one.
+        """
+        scorer = self.scorer_of(strategy)
+        return {
+            "model": self.models[model].fingerprint(),
+            "strategy": self.strategies[strategy].fingerprint(),
+            "scorer": scorer.fingerprint() if scorer else None,
+        }
 
     def scorer_of(self, strategy: str) -> Ingredient[VerifierEntry] | None:
         """Return the scorer that a strategy asks for while it generates, if it does."""
@@ -329,6 +372,11 @@ def _check_extents(study: Study, where: str) -> None:
     for label, strategy in study.strategies.items():
         section = study.config.strategies[label]
         place = f"{where}: strategies.{label}"
+        if not isinstance(strategy.options, SamplingOptions):
+            raise PluginError(
+                f"{place}: options of {strategy.entry.name!r} are {type(strategy.options).__name__}, expected "
+                "a subclass of itscale.sampling.SamplingOptions: the session bounds tokens by max_tokens"
+            )
         if strategy.entry.draws == "exchangeable":
             if section.completions is None:
                 raise StudyError(f"{place}.completions: missing, expected completions per problem (>= 1)")
@@ -348,6 +396,16 @@ def _check_extents(study: Study, where: str) -> None:
                 f"{place}.budgets: expected a list of budgets (and no completions): {label!r} is run anew "
                 "at each budget"
             )
+        else:
+            _check_budgets(strategy, section.budgets, f"{place}.budgets")
+
+
+def _check_budgets(strategy: Ingredient[StrategyEntry], budgets: tuple[int, ...], place: str) -> None:
+    for budget in budgets:
+        try:
+            strategy.entry.admits(strategy.options, budget)
+        except StudyError as error:
+            raise StudyError(f"{place}: {error}") from None
 
 
 def _check_needs(study: Study, where: str) -> None:

@@ -1,0 +1,174 @@
+"""A model whose truth is known: for tests, power analysis and dry runs; labelled in every figure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+from scipy.special import expit, logit
+
+from itscale.plugins import EngineEntry, Options
+from itscale.seeds import generator
+from itscale.types import Capability, Generation, GenerationRequest, Problem, SamplingParams, Trajectory
+
+OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "logprobs", "score"})
+DELIMITER = "\n\n"
+RIGHT, WRONG = "holds", "fails"
+
+
+class Beta(Options):
+    """How success probabilities are spread over problems: Beta(a, b), with a share of problems at 0."""
+
+    a: float = Field(default=0.5, gt=0)
+    """First shape parameter: the exponent of the coverage law."""
+    b: float = Field(default=2.0, gt=0)
+    """Second shape parameter."""
+    unsolvable: float = Field(default=0.0, ge=0, le=1)
+    """Share of problems that are never solved."""
+
+
+class ProcessReward(Options):
+    """A process reward model of known quality."""
+
+    right: float = Field(default=0.8, gt=0, lt=1)
+    """Reward of a prefix whose every step holds."""
+    wrong: float = Field(default=0.3, gt=0, lt=1)
+    """Reward of a prefix with a step that fails."""
+    noise: float = Field(default=0.0, ge=0)
+    """Standard deviation of what is added to the logit of the reward."""
+
+
+class SimulatedOptions(Options):
+    """Options of the simulated engine. What it writes depends on them and on seeds alone."""
+
+    truth_seed: int = Field(default=0, ge=0)
+    """Root of what is true of the problems and of the reward model."""
+    success: Annotated[float, Field(ge=0, le=1)] | Beta = Beta()
+    """Probability that a completion is correct: one for all problems, or their distribution."""
+    steps: int = Field(default=4, ge=1)
+    """Steps of a completion; each holds with probability success ** (1 / steps), one that fails spoils all."""
+    step_tokens: float = Field(default=12.0, ge=1)
+    """Mean number of tokens of a step (geometric)."""
+    wrong_answers: int = Field(default=8, ge=1)
+    """Number of distinct wrong answers; the j-th is chosen in proportion to 1 / j."""
+    process_reward: ProcessReward = ProcessReward()
+    """What `score` says of a prefix."""
+    seconds_per_token: float = Field(default=0.0, ge=0)
+    """How long a token takes (real time), to try out what happens while a model works."""
+
+
+class SimulatedEngine:
+    """Writes steps that hold or fail, then an answer; scores what it reads in them.
+
+    A completion is correct exactly if all its steps hold. Its text says so, step by step, hence the
+    probability of success from any prefix, the process reward and every closed form of a search are known.
+    """
+
+    offers = OFFERS
+    seed_scope: Literal["completion", "block"] = "completion"
+    simulated = True
+
+    def __init__(self, options: SimulatedOptions) -> None:
+        self.options = options
+        self._success: dict[str, float] = {}
+
+    def success(self, problem: Problem) -> float:
+        """Return the probability that a completion of the problem is correct."""
+        if isinstance(self.options.success, float):
+            return self.options.success
+        if problem.problem_id not in self._success:
+            rng = generator(self.options.truth_seed, "success", problem.problem_id)
+            beta = self.options.success
+            solvable = rng.random() >= beta.unsolvable
+            self._success[problem.problem_id] = float(rng.beta(beta.a, beta.b)) if solvable else 0.0
+        return self._success[problem.problem_id]
+
+    async def generate(self, request: GenerationRequest) -> list[Generation]:
+        """Write one continuation per seed."""
+        made = [
+            self._continue(
+                request.problem, "".join(step.text for step in request.prefix), request.params, seed
+            )
+            for seed in request.seeds
+        ]
+        context = sum(len(message["content"].split()) for message in request.problem.messages)
+        prompt = context + sum(step.tokens for step in request.prefix)
+        await asyncio.sleep(self.options.seconds_per_token * max(tokens for _, tokens, _, _ in made))
+        return [
+            Generation(
+                text=text,
+                tokens=tokens,
+                prompt_tokens=0 if place else prompt,
+                context_tokens=context,
+                logprob=logprob,
+                finish_reason=reason,
+            )
+            for place, (text, tokens, logprob, reason) in enumerate(made)
+        ]
+
+    def _continue(
+        self, problem: Problem, prefix: str, params: SamplingParams, seed: int
+    ) -> tuple[str, int, float, Literal["eos", "stop", "length"]]:
+        rng = np.random.default_rng(seed)
+        options = self.options
+        holds_with = self.success(problem) ** (1 / options.steps)
+        flawed = WRONG in prefix
+        text, tokens, logprob = "", 0, 0.0
+        for number in range(prefix.count(DELIMITER) + 1, options.steps + 1):
+            # Every draw is made whatever came before, so that a step's stream has one layout.
+            holds, wrong, length = rng.random(), rng.random(), int(rng.geometric(1 / options.step_tokens))
+            flawed = flawed or holds >= holds_with
+            last = number == options.steps
+            ending = f" The answer is {self._answer(problem, flawed, wrong)}" if last else DELIMITER
+            step = f"Step {number} {WRONG if flawed else RIGHT}.{ending}"
+            if tokens + length > params.max_tokens:
+                kept = params.max_tokens - tokens
+                text += step[: len(step) * kept // length].rstrip("\n")
+                return text, params.max_tokens, logprob - 0.5 * kept, "length"
+            text, tokens, logprob = text + step, tokens + length, logprob - 0.5 * length
+            if not last and DELIMITER in params.stop:
+                return text, tokens, logprob, "stop"
+        return text, max(tokens, 1), logprob, "eos"
+
+    def _answer(self, problem: Problem, flawed: bool, quantile: float) -> str:
+        if not flawed:
+            return problem.reference
+        weights = np.cumsum(1 / np.arange(1, self.options.wrong_answers + 1))
+        place = int(np.searchsorted(weights / weights[-1], quantile, side="right")) + 1
+        try:
+            return str(int(problem.reference) + place)
+        except ValueError:
+            return f"not {problem.reference} ({place})"
+
+    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
+        """Return the process reward of each prefix, noise included."""
+        return [self._reward(trajectory) for trajectory in trajectories]
+
+    def _reward(self, trajectory: Trajectory) -> float:
+        reward, text = self.options.process_reward, trajectory.text
+        level = reward.wrong if WRONG in text else reward.right
+        if not reward.noise:
+            return level
+        rng = generator(self.options.truth_seed, "reward", trajectory.problem.problem_id, text)
+        return float(expit(logit(level) + reward.noise * rng.standard_normal()))
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def make(options: SimulatedOptions, *, seed: int = 0, model_directory: Path | None = None) -> SimulatedEngine:
+    """Return the engine; `seed` has no effect, as every completion is seeded by itself."""
+    return SimulatedEngine(options)
+
+
+entry = EngineEntry(
+    name="simulated",
+    factory=make,
+    options=SimulatedOptions,
+    offers=OFFERS,
+    summary="A model whose truth is known: success probabilities, step structure, reward of known quality.",
+)

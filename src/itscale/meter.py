@@ -1,0 +1,77 @@
+"""How full an engine was kept: running sequences over time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from itscale.types import Capability, Engine, Generation, GenerationRequest, Trajectory
+
+__all__ = ["MeteredEngine", "Occupancy"]
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """What a run asked of its engine.
+
+    Attributes
+    ----------
+    seconds
+        From the first request to the end of the last (wall clock).
+    mean_running
+        Sequences under way, averaged over `seconds`.
+    peak_running
+        Most sequences under way at once.
+    """
+
+    seconds: float
+    mean_running: float
+    peak_running: int
+
+
+class MeteredEngine:
+    """An engine that counts the sequences it has under way; otherwise the engine it wraps."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.offers: frozenset[Capability] = engine.offers
+        self.seed_scope: Literal["completion", "block"] = engine.seed_scope
+        self.simulated: bool = engine.simulated
+        self._engine = engine
+        self._clock = clock
+        self._running = 0
+        self._peak = 0
+        self._area = 0.0
+        self._began: float | None = None
+        self._last = 0.0
+
+    async def generate(self, request: GenerationRequest) -> list[Generation]:
+        """Generate, counting the request's sequences while they are under way."""
+        self._change(len(request.seeds))
+        try:
+            return await self._engine.generate(request)
+        finally:
+            self._change(-len(request.seeds))
+
+    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
+        """Score by the wrapped engine."""
+        return await self._engine.score(trajectories)
+
+    async def close(self) -> None:
+        """Close the wrapped engine."""
+        await self._engine.close()
+
+    def occupancy(self) -> Occupancy:
+        """Return how full the engine was so far."""
+        seconds = 0.0 if self._began is None else self._last - self._began
+        return Occupancy(seconds, self._area / seconds if seconds else 0.0, self._peak)
+
+    def _change(self, sequences: int) -> None:
+        now = self._clock()
+        if self._began is None:
+            self._began = self._last = now
+        self._area += self._running * (now - self._last)
+        self._last = now
+        self._running += sequences
+        self._peak = max(self._peak, self._running)

@@ -1,0 +1,282 @@
+"""The session: all a strategy sees of the world. It runs the engine, keeps the ledger, seeds and budget."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from itscale.errors import BudgetExhausted
+from itscale.ledger import Ledger
+from itscale.seeds import entropy, generator, seed63
+from itscale.selection import FloatArray
+from itscale.types import (
+    Completion,
+    Engine,
+    FinishReason,
+    Generation,
+    GenerationRequest,
+    Problem,
+    SamplingParams,
+    Scorer,
+    Step,
+    Trajectory,
+)
+
+__all__ = ["Session", "Unit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """What one session is to do: completions [start, stop) of a pool, or one run of a run-based strategy.
+
+    `budget` and `replicate` are 0 for an exchangeable strategy.
+    """
+
+    problem_id: str
+    budget: int = 0
+    replicate: int = 0
+    start: int = 0
+    stop: int
+
+    @property
+    def completions(self) -> int:
+        """Completions the session may hand in."""
+        return self.stop - self.start
+
+
+class Session:
+    """A strategy's handle on one problem.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    unit
+        What is to be done.
+    engine
+        Shared by all sessions of a block: their requests run together.
+    model
+        Label of the engine's model, for the ledger.
+    stream
+        JSON values the random streams derive from, beside the problem and the run (study seed ...).
+    token_limit
+        Most tokens one completion may have; the session's budget is that times `unit.completions`.
+    scorer, scorer_label
+        What `score` asks, None if the strategy scores nothing.
+    scorer_computes
+        Whether a model reads the trajectories in order to score them: their tokens are charged then.
+    on_tokens
+        Called with the number of tokens of every generation that ends.
+
+    Attributes
+    ----------
+    budget
+        Completions' worth of generation: what `particles` or `beams` should be set to.
+    ledger
+        What was spent so far. Strategies have no business with it.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        unit: Unit,
+        engine: Engine,
+        *,
+        model: str,
+        stream: Sequence[Any],
+        token_limit: int,
+        scorer: Scorer | None = None,
+        scorer_label: str = "",
+        scorer_computes: bool = False,
+        on_tokens: Callable[[int], None] | None = None,
+    ) -> None:
+        self.problem = problem
+        self.unit = unit
+        self.budget = unit.completions
+        self.ledger = Ledger()
+        self._engine = engine
+        self._model = model
+        self._stream = entropy(*stream, problem.problem_id, unit.budget, unit.replicate)
+        self._token_limit = token_limit
+        self._tokens_left = token_limit * unit.completions
+        self._scorer = scorer
+        self._scorer_label = scorer_label
+        self._scorer_computes = scorer_computes
+        self._on_tokens = on_tokens or (lambda tokens: None)
+        self._scores: dict[int, float] = {}
+        self._nodes = 0
+        self._rounds = 0
+        self._context_tokens = 0
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """Random generator of this problem and run: the same in every rerun."""
+        return generator(*self._stream, "strategy", self.unit.start)
+
+    def start(self) -> Trajectory:
+        """Return the empty trajectory of the problem."""
+        return Trajectory(self.problem)
+
+    async def extend(self, trajectories: Sequence[Trajectory], params: SamplingParams) -> list[Trajectory]:
+        """Continue each unfinished trajectory by one step, all at once; finished ones are handed back.
+
+        A step ends at one of `params.stop`, after `params.max_tokens`, or where the model ends. Equal
+        trajectories are asked for in one request, so their prompt is computed (and charged) once. The k-th
+        trajectory of the j-th call always draws from the same random stream.
+
+        Raises
+        ------
+        BudgetExhausted
+            If fewer tokens are left than trajectories ask to be continued.
+        """
+        active = [place for place, trajectory in enumerate(trajectories) if not trajectory.finished]
+        if not active:
+            return list(trajectories)
+        round_number, self._rounds = self._rounds, self._rounds + 1
+        share = self._tokens_left // len(active)
+        if share < 1:
+            raise BudgetExhausted(
+                f"{self.problem.problem_id}: {self._tokens_left} tokens left for {len(active)} trajectories"
+            )
+        groups: dict[int, list[int]] = {}
+        for place in active:
+            groups.setdefault(trajectories[place].node, []).append(place)
+        limits = {
+            node: min(params.max_tokens, self._token_limit - trajectories[places[0]].tokens, share)
+            for node, places in groups.items()
+        }
+        reserved = sum(limits[node] * len(places) for node, places in groups.items())
+        self._tokens_left -= reserved
+        answers = await asyncio.gather(
+            *(
+                self._generate(
+                    trajectories[places[0]],
+                    replace(params, max_tokens=limits[node]),
+                    [self._seed(round_number, place) for place in places],
+                )
+                for node, places in groups.items()
+            )
+        )
+        self._tokens_left += reserved - sum(made.tokens for answer in answers for made in answer)
+        made_for = {
+            place: made
+            for places, answer in zip(groups.values(), answers, strict=True)
+            for place, made in zip(places, answer, strict=True)
+        }
+        return [
+            self._append(trajectory, made_for[place]) if place in made_for else trajectory
+            for place, trajectory in enumerate(trajectories)
+        ]
+
+    async def score(self, trajectories: Sequence[Trajectory]) -> FloatArray:
+        """Return the scorer's score of each trajectory as it stands, in [0, 1]; shape (len(trajectories),).
+
+        A trajectory is scored once, however often it is asked about; scores are stored with the completions.
+        """
+        if self._scorer is None:
+            raise RuntimeError("this session has no scorer: give the strategy's options a field `scorer`")
+        new = {
+            trajectory.node: trajectory
+            for trajectory in trajectories
+            if trajectory.node and trajectory.node not in self._scores
+        }
+        if new:
+            scores = await self._scorer.score(list(new.values()), self._engine)
+            self._scores.update(zip(new, scores, strict=True))
+            self.ledger.charge(
+                "score",
+                self._scorer_label,
+                sequences=len(new),
+                prompt_tokens=self._tokens_read(new.values()) if self._scorer_computes else 0,
+            )
+        return np.array([self._scores[trajectory.node] for trajectory in trajectories])
+
+    def complete(
+        self, trajectories: Sequence[Trajectory], weights: Sequence[float] | FloatArray | None = None
+    ) -> list[Completion]:
+        """Hand in trajectories as completions, with the strategy's own final weights if it has any.
+
+        What is not finished is marked `steps`, or `budget` if the session's budget ran out.
+        """
+        unfinished: FinishReason = "budget" if self._tokens_left < len(trajectories) else "steps"
+        return [
+            self._completion(
+                self.unit.start + place,
+                trajectory,
+                trajectory.finish_reason or unfinished,
+                None if weights is None else float(weights[place]),
+            )
+            for place, trajectory in enumerate(trajectories)
+        ]
+
+    async def _generate(
+        self, trajectory: Trajectory, params: SamplingParams, seeds: list[int]
+    ) -> list[Generation]:
+        request = GenerationRequest(
+            problem=self.problem, prefix=trajectory.steps, params=params, seeds=tuple(seeds)
+        )
+        made = await self._engine.generate(request)
+        generated = sum(one.tokens for one in made)
+        self._context_tokens = made[0].context_tokens
+        self._on_tokens(generated)
+        self.ledger.charge(
+            "generate",
+            self._model,
+            sequences=len(made),
+            prompt_tokens=sum(one.prompt_tokens for one in made),
+            cached_prompt_tokens=sum(one.cached_prompt_tokens for one in made),
+            generated_tokens=generated,
+            seconds=sum(one.seconds for one in made),
+        )
+        return made
+
+    def _tokens_read(self, trajectories: Iterable[Trajectory]) -> int:
+        return sum(self._context_tokens + trajectory.tokens for trajectory in trajectories)
+
+    def _seed(self, round_number: int, place: int) -> int:
+        return seed63(*self._stream, round_number, self.unit.start + place)
+
+    def _append(self, trajectory: Trajectory, made: Generation) -> Trajectory:
+        self._nodes += 1
+        step = Step(
+            text=made.text,
+            token_ids=made.token_ids,
+            tokens=made.tokens,
+            logprob=made.logprob,
+            node=self._nodes,
+        )
+        reason: FinishReason | None = None
+        if made.finish_reason == "eos":
+            reason = "eos"
+        elif trajectory.tokens + made.tokens >= self._token_limit:
+            reason = "length"
+        return Trajectory(self.problem, trajectory, step, reason)
+
+    def _completion(
+        self, index: int, trajectory: Trajectory, reason: FinishReason, weight: float | None
+    ) -> Completion:
+        steps = trajectory.steps
+        ends = np.cumsum([len(step.text) for step in steps], dtype=int)
+        logprobs = [step.logprob for step in steps]
+        return Completion(
+            problem_id=self.problem.problem_id,
+            budget=self.unit.budget,
+            replicate=self.unit.replicate,
+            index=index,
+            text=trajectory.text,
+            finish_reason=reason,
+            prompt_tokens=self._context_tokens,
+            generated_tokens=trajectory.tokens,
+            logprob=None if None in logprobs else float(sum(lp for lp in logprobs if lp is not None)),
+            step_ends=[int(end) for end in ends],
+            step_tokens=[step.tokens for step in steps],
+            step_logprobs=logprobs,
+            step_scores=[self._scores.get(step.node) for step in steps],
+            nodes=[step.node for step in steps],
+            weight=weight,
+        )

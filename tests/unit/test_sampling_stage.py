@@ -1,0 +1,220 @@
+"""A block of completions: identity, resumption after a kill, and what a failure leaves behind."""
+
+from dataclasses import asdict, replace
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from itscale.blocks import Block
+from itscale.errors import DataError, EngineError
+from itscale.journal import Journal
+from itscale.session import Unit
+from itscale.stages.problems import write_problems
+from itscale.stages.sampling import sample_block, units_of
+from itscale.store import payload_hash, read_metadata
+from itscale.study import resolve
+from itscale.types import Completion
+from itscale_builtin.engines.simulated import SimulatedEngine
+
+STUDY = {
+    "study": "tiny",
+    "tasks": {
+        "numbers": {"plugin": "jsonl", "file": "numbers.jsonl", "prompt": "{question}", "reference": "answer"}
+    },
+    "models": {"sim": {"plugin": "simulated"}},
+    "strategies": {
+        "repeated": {"plugin": "repeated_sampling", "completions": 8},
+        "particles": {"plugin": "particle_filter", "budgets": [4], "replicates": 2, "scorer": "reward"},
+    },
+    "verifiers": {"reward": {"plugin": "process_reward"}},
+}
+POOL = Block(0, 0, 5, 0, 8)
+RUNS = Block(4, 0, 5, 0, 2)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "numbers.jsonl").write_text(
+        "".join(f'{{"question": "What is {n}?", "answer": "{n}"}}\n' for n in range(6))
+    )
+    study = resolve(STUDY)
+    write_problems(study, "numbers", tmp_path / "problems.parquet")
+    return study
+
+
+def sample(study, tmp_path, name, block=POOL, strategy="repeated", **kwargs):
+    completions, ledger = tmp_path / f"{name}.parquet", tmp_path / f"{name}.ledger.parquet"
+    sample_block(
+        study,
+        "numbers",
+        "sim",
+        strategy,
+        block,
+        problems=tmp_path / "problems.parquet",
+        model_directory=None,
+        completions=completions,
+        ledger=ledger,
+        **kwargs,
+    )
+    return completions, ledger
+
+
+@pytest.mark.parametrize(("block", "strategy"), [(POOL, "repeated"), (RUNS, "particles")])
+def test_twice_from_scratch_gives_the_same_payload(study, tmp_path, block, strategy):
+    first = sample(study, tmp_path, "first", block, strategy)
+    second = sample(study, tmp_path, "second", block, strategy)
+    assert [payload_hash(path) for path in first] == [payload_hash(path) for path in second]
+
+
+def test_every_completion_is_there_once_and_the_ledger_has_their_tokens(study, tmp_path):
+    completions, ledger = map(pl.read_parquet, sample(study, tmp_path, "pool"))
+    assert completions.select("problem_id", "index").n_unique() == len(completions) == 5 * 8
+    spent = ledger.group_by("problem_id").agg(pl.col("generated_tokens").sum()).sort("problem_id")
+    own = completions.group_by("problem_id").agg(pl.col("generated_tokens").cast(pl.Int64).sum())
+    assert spent.equals(own.sort("problem_id"))
+
+
+def test_a_search_spends_more_than_its_survivors_show(study, tmp_path):
+    completions, ledger = map(pl.read_parquet, sample(study, tmp_path, "runs", RUNS, "particles"))
+    assert completions.group_by("problem_id", "replicate").len()["len"].unique().to_list() == [4]
+    assert ledger["call"].unique().sort().to_list() == ["generate", "score"]
+    # No score without its tokens: a reward model reads what it scores.
+    assert ledger.filter(pl.col("call") == "score")["prompt_tokens"].min() > 0
+    assert completions["step_scores"].list.drop_nulls().list.len().min() >= 1
+
+
+def test_metadata_says_what_made_it(study, tmp_path):
+    metadata = read_metadata(sample(study, tmp_path, "pool")[0])
+    assert metadata["simulated"] is True
+    assert metadata["seed_scope"] == "completion"
+    assert metadata["fingerprint"]["sampling"]["strategy"]["name"] == "itscale/repeated_sampling"
+    assert metadata["timing"]["peak_running"] == 5 * 8
+
+
+class Failing(SimulatedEngine):
+    """Answers so many requests, then no more."""
+
+    def __init__(self, options, answers):
+        super().__init__(options)
+        self.answers = answers
+
+    async def generate(self, request):
+        self.answers -= 1
+        if self.answers < 0:
+            raise EngineError("the server went away")
+        return await super().generate(request)
+
+
+def with_factory(study, kind, label, factory):
+    """Return the study with the factory of one of its plugins exchanged."""
+    ingredients = getattr(study, kind)
+    ingredient = ingredients[label]
+    changed = replace(ingredient, entry=replace(ingredient.entry, factory=factory))
+    return replace(study, **{kind: {**ingredients, label: changed}})
+
+
+def failing_after(study, answers):
+    return with_factory(study, "models", "sim", lambda options, **_: Failing(options, answers))
+
+
+@pytest.mark.parametrize(("block", "strategy"), [(POOL, "repeated"), (RUNS, "particles")])
+def test_what_is_finished_when_a_job_dies_is_not_redone(study, tmp_path, block, strategy):
+    undisturbed = sample(study, tmp_path, "undisturbed", block, strategy)
+    requests = pl.read_parquet(undisturbed[1]).filter(pl.col("call") == "generate")["calls"].sum()
+    with pytest.raises(EngineError, match="went away"):
+        sample(failing_after(study, requests - 1), tmp_path, "killed", block, strategy)
+    assert not (tmp_path / "killed.parquet").exists()
+    journal = (tmp_path / ".killed.journal").read_bytes().count(b"\n") - 1
+    assert journal > 0
+    told = []
+    again = sample(study, tmp_path, "killed", block, strategy, progress=lambda done, _: told.append(done))
+    assert told[0] == journal * (8 if strategy == "repeated" else 4)
+    assert [payload_hash(path) for path in again] == [payload_hash(path) for path in undisturbed]
+    assert not list(tmp_path.glob(".killed*"))
+
+
+def test_a_journal_of_another_study_is_not_used(study, tmp_path):
+    with pytest.raises(EngineError):
+        sample(failing_after(study, 3), tmp_path, "block")
+    other = resolve(STUDY | {"seed": 7})
+    assert payload_hash(sample(other, tmp_path, "block")[0]) == payload_hash(
+        sample(other, tmp_path, "new")[0]
+    )
+
+
+def test_progress_ends_with_the_whole_block(study, tmp_path):
+    told = []
+    sample(study, tmp_path, "pool", progress=lambda completions, tokens: told.append((completions, tokens)))
+    assert told[0] == (0, 0)
+    assert told == sorted(told)
+    assert told[-1][0] == 40
+    assert told[-1][1] == pl.read_parquet(tmp_path / "pool.parquet")["generated_tokens"].sum()
+
+
+def test_a_block_beyond_the_problems_is_refused(study, tmp_path):
+    with pytest.raises(DataError, match="6 problems"):
+        sample(study, tmp_path, "pool", Block(0, 0, 9, 0, 8))
+
+
+def test_a_strategy_that_loses_a_completion_is_refused(study, tmp_path):
+    strategy = study.strategies["repeated"].entry.factory
+
+    async def careless(problem, session, options):
+        return (await strategy(problem, session, options))[1:]
+
+    with pytest.raises(DataError, match="expected exactly its 8 indices"):
+        sample(with_factory(study, "strategies", "repeated", careless), tmp_path, "pool")
+
+
+UNITS = [Unit(problem_id=str(n), stop=1) for n in range(4)]
+
+
+def made(unit):
+    return [
+        Completion(
+            problem_id=unit.problem_id,
+            index=0,
+            text="grün\n\n",
+            finish_reason="eos",
+            prompt_tokens=1,
+            generated_tokens=1,
+            logprob=-0.1,
+            step_ends=[6],
+            step_tokens=[1],
+            step_logprobs=[-0.1],
+            step_scores=[None],
+            nodes=[1],
+        )
+    ]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_journal_torn_anywhere_gives_back_its_whole_lines(tmp_path, data):
+    path = tmp_path / "j"
+    path.unlink(missing_ok=True)
+    with Journal(path, {"a": 1}) as journal:
+        for unit in UNITS:
+            journal.add(unit, made(unit), [{"calls": 1}])
+    whole = path.read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:cut] + data.draw(st.binary(max_size=20)) * (cut < len(whole)))
+    with Journal(path, {"a": 1}) as journal:
+        kept = list(journal.finished)
+        assert kept == UNITS[: len(kept)]
+        assert len(kept) >= whole[:cut].count(b"\n") - 1
+        for unit in UNITS[len(kept) :]:
+            journal.add(unit, made(unit), [{"calls": 1}])
+    with Journal(path, {"a": 1}) as journal:
+        assert list(journal.finished) == UNITS
+        for unit, (completions, ledger) in journal.finished.items():
+            assert [asdict(c) for c in completions] == [asdict(c) for c in made(unit)]
+            assert ledger == [{"calls": 1}]
+
+
+def test_units_of_a_block_are_pools_or_runs():
+    assert [u.completions for u in units_of(POOL, ["a"])] == [8]
+    assert [(u.budget, u.replicate, u.completions) for u in units_of(RUNS, ["a"])] == [(4, 0, 4), (4, 1, 4)]

@@ -1,0 +1,196 @@
+"""What a strategy can rely on: seeds, budget, ledger, lineage."""
+
+import asyncio
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from itscale.errors import BudgetExhausted
+from itscale.session import Session, Unit
+from itscale.types import Problem, SamplingParams
+from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
+
+PROBLEM = Problem(problem_id="p1", messages=({"role": "user", "content": "How many?"},), reference="7")
+STEP = SamplingParams(max_tokens=100, stop=("\n\n",))
+WHOLE = SamplingParams(max_tokens=1000)
+
+
+class CountingEngine(SimulatedEngine):
+    """A simulated engine that keeps every generation it made."""
+
+    def __init__(self, options=None):
+        super().__init__(options or SimulatedOptions())
+        self.made = []
+        self.requests = []
+
+    async def generate(self, request):
+        made = await super().generate(request)
+        self.made += made
+        self.requests.append(request)
+        return made
+
+
+class LengthScorer:
+    """Scores by length; remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def score(self, trajectories, engine):
+        self.asked += [trajectory.node for trajectory in trajectories]
+        return [min(1.0, trajectory.tokens / 1000) for trajectory in trajectories]
+
+
+def session(engine=None, *, stop=8, start=0, budget=0, token_limit=1000, scorer=None, stream=(1, "s")):
+    unit = Unit(problem_id="p1", budget=budget, start=start, stop=stop)
+    return Session(
+        PROBLEM,
+        unit,
+        engine or CountingEngine(),
+        model="m",
+        stream=stream,
+        token_limit=token_limit,
+        scorer=scorer,
+        scorer_label="length",
+    )
+
+
+def pool(one: Session):
+    async def draw():
+        return one.complete(await one.extend([one.start()] * one.budget, WHOLE))
+
+    return asyncio.run(draw())
+
+
+def stepwise(one: Session, rounds: int):
+    async def search():
+        here = [one.start() for _ in range(one.budget)]
+        for _ in range(rounds):
+            here = await one.extend(here, STEP)
+        return one.complete(here)
+
+    return asyncio.run(search())
+
+
+def test_a_pool_does_not_depend_on_how_it_is_cut_into_blocks():
+    whole = pool(session(stop=8))
+    parts = pool(session(stop=3)) + pool(session(start=3, stop=8))
+    assert [(c.index, c.text) for c in parts] == [(c.index, c.text) for c in whole]
+    assert len({c.text for c in whole}) > 1
+
+
+@pytest.mark.parametrize("stream", [(2, "s"), (1, "other fingerprint")])
+def test_another_seed_or_fingerprint_is_another_pool(stream):
+    assert [c.text for c in pool(session(stream=stream))] != [c.text for c in pool(session())]
+
+
+def test_equal_trajectories_share_one_request_and_their_prompt_is_charged_once():
+    engine = CountingEngine()
+    one = session(engine)
+    pool(one)
+    assert len(engine.requests) == 1
+    (row,) = one.ledger.rows()
+    assert row["prompt_tokens"] == engine.made[0].context_tokens
+    assert row["sequences"] == 8
+
+
+def test_the_ledger_equals_what_the_engine_generated():
+    engine = CountingEngine()
+    one = session(engine)
+    stepwise(one, rounds=4)
+    assert one.ledger.generated_tokens == sum(made.tokens for made in engine.made)
+
+
+def test_finished_trajectories_are_handed_back_and_cost_nothing():
+    engine = CountingEngine(SimulatedOptions(steps=1))
+    one = session(engine)
+
+    async def twice():
+        first = await one.extend([one.start()] * 8, STEP)
+        return first, await one.extend(first, STEP)
+
+    first, second = asyncio.run(twice())
+    assert first == second
+    assert len(engine.made) == 8
+
+
+def test_lineage_and_steps_of_a_completion_are_consistent():
+    for completion in stepwise(session(), rounds=4):
+        ends = completion.step_ends
+        assert ends[-1] == len(completion.text)
+        assert all(early < late for early, late in pairwise([0, *ends]))
+        assert sum(completion.step_tokens) == completion.generated_tokens
+        assert completion.logprob == pytest.approx(sum(completion.step_logprobs))
+        rebuilt = completion.trajectory(PROBLEM)
+        assert rebuilt.text == completion.text
+        assert [step.node for step in rebuilt.steps] == list(completion.nodes)
+
+
+def test_copies_of_one_particle_continue_differently():
+    one = session(CountingEngine(SimulatedOptions(success=0.5)))
+
+    async def fork():
+        (first,) = await one.extend([one.start()], STEP)
+        return await one.extend([first] * 8, WHOLE)
+
+    children = asyncio.run(fork())
+    assert len({child.text for child in children}) > 1
+    assert {child.parent.node for child in children} == {1}
+    assert sorted(child.node for child in children) == list(range(2, 10))
+
+
+def test_a_trajectory_is_scored_once_and_its_score_is_kept_with_the_completion():
+    scorer = LengthScorer()
+    one = session(scorer=scorer)
+
+    async def search():
+        here = await one.extend([one.start()] * 3, STEP)
+        await one.score(here)
+        again = await one.score([here[0], here[0], here[2]])
+        return one.complete(here), again
+
+    completions, again = asyncio.run(search())
+    assert sorted(scorer.asked) == [1, 2, 3]
+    assert again[0] == again[1]
+    assert [list(c.step_scores) for c in completions] == [[c.generated_tokens / 1000] for c in completions]
+    by_call = {row["call"]: row for row in one.ledger.rows()}
+    assert by_call["score"]["sequences"] == 3
+
+
+def test_scoring_without_a_scorer_is_a_mistake_of_the_strategys_author():
+    one = session()
+    with pytest.raises(RuntimeError, match="scorer"):
+        asyncio.run(one.score([one.start()]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(limit=st.integers(1, 60), beams=st.integers(1, 8), seed=st.integers(0, 2**32))
+def test_no_strategy_can_spend_more_than_its_budget(limit, beams, seed):
+    one = session(budget=beams, stop=beams, token_limit=limit, stream=(seed,))
+
+    async def spendthrift():
+        try:
+            while True:
+                await one.extend([one.start()] * beams, STEP)
+        except BudgetExhausted:
+            return one.complete([one.start()] * beams)
+
+    completions = asyncio.run(spendthrift())
+    assert one.ledger.generated_tokens <= limit * beams
+    assert one.ledger.generated_tokens > (limit - 1) * beams  # and what is left would not cover a token each
+    assert all(c.finish_reason == "budget" for c in completions)
+
+
+@given(limit=st.integers(1, 80))
+@settings(max_examples=20, deadline=None)
+def test_no_completion_is_longer_than_allowed(limit):
+    for completion in stepwise(session(token_limit=limit), rounds=6):
+        assert completion.generated_tokens <= limit
+        assert completion.finish_reason in {"eos", "length", "budget"}
+
+
+def test_the_strategys_generator_is_reproducible():
+    assert np.array_equal(session().rng.random(4), session().rng.random(4))
