@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from itscale import hookimpl
 from itscale.plugins import SelectorEntry
+from itscale_builtin.selectors import best_of_n, first, majority_vote, oracle, weighted_vote
 
 __all__ = ["itscale_register_selectors"]
 
@@ -11,4 +12,4 @@ __all__ = ["itscale_register_selectors"]
 @hookimpl
 def itscale_register_selectors() -> Iterable[SelectorEntry]:
     """Return the built-in selectors."""
-    return []
+    return [module.entry for module in (best_of_n, first, majority_vote, oracle, weighted_vote)]

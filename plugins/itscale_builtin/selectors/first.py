@@ -1,0 +1,31 @@
+"""One completion, not selected at all: the baseline every selector must beat."""
+
+import numpy as np
+
+from itscale.plugins import Options, SelectorEntry
+from itscale.selection import Accuracy, IntArray, ProblemOutcomes
+
+__all__ = ["First", "entry"]
+
+
+class First:
+    """Takes a completion without looking at the others.
+
+    The first of k exchangeable draws is any of them, so its expected accuracy is the share of correct
+    completions at every k: all n are used, and their order isn't.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def accuracy(self, outcomes: ProblemOutcomes, budgets: IntArray, rng: np.random.Generator) -> Accuracy:
+        """Return the share of correct completions, at every k."""
+        mean = np.full(len(budgets), outcomes.correct.mean())
+        return Accuracy(mean=mean, monte_carlo_error=np.zeros(len(budgets)))
+
+
+entry = SelectorEntry(
+    name="first",
+    factory=First,
+    summary="One completion, unselected: pass@1 at every budget.",
+)

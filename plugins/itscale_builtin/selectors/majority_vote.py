@@ -1,0 +1,39 @@
+"""Majority vote (self-consistency): the most frequent answer."""
+
+import numpy as np
+from pydantic import Field
+
+from itscale.estimators import majority, tally
+from itscale.plugins import Options, SelectorEntry
+from itscale.selection import Accuracy, IntArray, ProblemOutcomes
+
+__all__ = ["MajorityVote", "MajorityVoteOptions", "entry"]
+
+
+class MajorityVoteOptions(Options):
+    """Options of the majority vote."""
+
+    draws: int = Field(default=500, ge=2)
+    """Draws per problem and k, where there are too many completions to count every subset."""
+
+
+class MajorityVote:
+    """Takes the answer class with most votes, a random one of those that tie; no answer is no vote."""
+
+    def __init__(self, options: MajorityVoteOptions) -> None:
+        self.options = options
+
+    def accuracy(self, outcomes: ProblemOutcomes, budgets: IntArray, rng: np.random.Generator) -> Accuracy:
+        """Return the expected accuracy of the plurality answer of k completions."""
+        votes = tally(outcomes.answers, outcomes.correct)
+        return majority(votes, budgets, rng, draws=self.options.draws)
+
+
+entry = SelectorEntry(
+    name="majority_vote",
+    factory=MajorityVote,
+    options=MajorityVoteOptions,
+    summary="Self-consistency: the most frequent answer, ties at random.",
+    aliases=("self_consistency",),
+    reference="Wang et al. 2022, arXiv:2203.11171, section 2",
+)

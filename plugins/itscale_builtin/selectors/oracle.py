@@ -1,0 +1,30 @@
+"""The oracle's choice: coverage, the ceiling of every selector."""
+
+import numpy as np
+
+from itscale.estimators import coverage
+from itscale.plugins import Options, SelectorEntry
+from itscale.selection import Accuracy, IntArray, ProblemOutcomes
+
+__all__ = ["Oracle", "entry"]
+
+
+class Oracle:
+    """Takes a correct completion whenever there is one among k."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def accuracy(self, outcomes: ProblemOutcomes, budgets: IntArray, rng: np.random.Generator) -> Accuracy:
+        """Return coverage (pass@k), without bias and exactly."""
+        mean = coverage([outcomes.n], [outcomes.correct.sum()], budgets)[0]
+        return Accuracy(mean=mean, monte_carlo_error=np.zeros(len(budgets)))
+
+
+entry = SelectorEntry(
+    name="oracle",
+    factory=Oracle,
+    summary="Coverage (pass@k): right if any of k completions is.",
+    aliases=("coverage",),
+    reference="Chen et al. 2021, arXiv:2107.03374, section 2.1, equation 1",
+)
