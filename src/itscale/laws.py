@@ -7,11 +7,18 @@ from typing import Protocol
 
 from itscale.selection import FloatArray, IntArray
 
-__all__ = ["FitFailure", "Law", "LawData"]
+__all__ = ["FitFailure", "FitWarning", "Law", "LawData"]
 
 
 class FitFailure(Exception):  # noqa: N818 - a result with a reason, not an error
     """A law cannot be fitted to these data; the message is the reason, kept in the table of fits."""
+
+
+class FitWarning(UserWarning):
+    """A law was fitted, but its reader must know something: a bound was hit, a point was left out.
+
+    A law gives it with `warnings.warn`; the message stands beside the fit in the table of fits.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +32,8 @@ class LawData:
     coverage
         Coverage (or a selector's accuracy) at each k, shape (m,), in [0, 1].
     sampled, correct
-        Per problem: completions sampled and how many are correct, shape (problems,).
+        Per problem: completions sampled and how many are correct, shape (problems,). Empty where the
+        strategy is run anew at each budget: its runs are no pool of independent completions.
     """
 
     budgets: IntArray

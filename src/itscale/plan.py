@@ -90,6 +90,24 @@ class Plan:
         longest = options.max_tokens if isinstance(options, SamplingOptions) else 0
         return Extent(len(blocks), completions, completions * longest)
 
+    def jobs(self) -> dict[str, int]:
+        """Return how many jobs of each rule a run from scratch has."""
+        study = self.study
+        prepared = sum(self.wants_preparing(model) for model in study.models)
+        counts = {
+            "problems": len(study.tasks),
+            "model": prepared,
+            "sample": len(self.block_paths()),
+            "verify": len(self.verdict_paths()),
+            "outcomes": len(self.cut),
+            "curves": len(self.cut),
+            "fit": len(self.cut) * len(study.laws),
+            "figure": len(study.figures),
+            "summary": 1,
+            "manifest": 1,
+        }
+        return {rule: count for rule, count in counts.items() if count}
+
     def constraints(self) -> dict[str, str]:
         """Return what wildcards match: the labels of the study, and the names of blocks."""
         study = self.study
@@ -149,7 +167,8 @@ class Plan:
         return {"selectors": _fingerprints(self.study.selectors), **self._estimation()}
 
     def _fits(self, wildcards: Any) -> dict[str, Any]:
-        return {"law": self.study.laws[wildcards.law].fingerprint(), **self._estimation()}
+        fits = self.study.config.fits.model_dump(mode="json")
+        return {**self._estimation(), "law": self.study.laws[wildcards.law].fingerprint(), "fits": fits}
 
     def _figures(self, wildcards: Any) -> dict[str, Any]:
         confidence = self.study.config.curves.confidence
