@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from itscale import hookimpl
 from itscale.plugins import TaskEntry
+from itscale_builtin.tasks import gsm8k, jsonl, math500, reasoning_gym
 
 __all__ = ["itscale_register_tasks"]
 
@@ -11,4 +12,4 @@ __all__ = ["itscale_register_tasks"]
 @hookimpl
 def itscale_register_tasks() -> Iterable[TaskEntry]:
     """Return the built-in tasks."""
-    return []
+    return [module.entry for module in (gsm8k, jsonl, math500, reasoning_gym)]

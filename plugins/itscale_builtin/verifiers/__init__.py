@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from itscale import hookimpl
 from itscale.plugins import VerifierEntry
+from itscale_builtin.verifiers import exact_match, logprob, math, process_reward, reasoning_gym
 
 __all__ = ["itscale_register_verifiers"]
 
@@ -11,4 +12,4 @@ __all__ = ["itscale_register_verifiers"]
 @hookimpl
 def itscale_register_verifiers() -> Iterable[VerifierEntry]:
     """Return the built-in verifiers."""
-    return []
+    return [module.entry for module in (exact_match, logprob, math, process_reward, reasoning_gym)]

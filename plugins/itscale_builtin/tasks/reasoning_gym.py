@@ -1,0 +1,157 @@
+"""Procedurally generated reasoning problems of the reasoning-gym library (Stojanovski et al. 2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import Field, JsonValue, field_validator
+
+from itscale.errors import DataError, nearest
+from itscale.plugins import Options, TaskEntry
+from itscale.types import Problem
+from itscale_builtin.tasks.rows import chat
+
+PROMPT = (
+    "{question}\n\n"
+    'Work it out, then end with a line "The answer is", followed by the answer alone. '
+    "An answer of several lines goes between <answer> and </answer> instead."
+)
+
+NO_REFERENCE = "its problems come without a reference answer"
+HASH_ORDER = "its problems depend on the hash seed of the process, so they cannot be made again"
+DEFECTIVE: Mapping[str, str] = {
+    "acre": "its problems change with the size of the data set, so a larger study is not an extension",
+    "boxnet": NO_REFERENCE,
+    "coin_flip": "its scorer gives full marks to the first digits of the right number, such as 0",
+    "composite": "it is made of other data sets; name one of them",
+    "game_of_life_halting": "its scorer accepts any text",
+    "graph_color": NO_REFERENCE,
+    "isomorphic_strings": HASH_ORDER,
+    "knight_swap": HASH_ORDER,
+    "polynomial_multiplication": HASH_ORDER,
+    "prime_factorization": "its scorer fails on any answer with a word in it",
+    "propositional_logic": NO_REFERENCE,
+    "ransom_note": HASH_ORDER,
+    "rubiks_cube": NO_REFERENCE,
+    "rush_hour": NO_REFERENCE,
+    "word_ladder": HASH_ORDER,
+}
+"""Data sets that cannot be verified or made again, and why (measured with reasoning-gym 0.1.25)."""
+
+
+class ReasoningGymOptions(Options):
+    """Options of the reasoning_gym task."""
+
+    dataset: str
+    """Name of the data set, for example `gcd`."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the data set: another seed, other problems."""
+    size: int = Field(default=500, ge=1)
+    """How many problems there are; a study takes the first `problems` of them."""
+    config: dict[str, JsonValue] = {}
+    """Further parameters of the data set (its difficulty), as reasoning-gym names them."""
+    prompt: str = PROMPT
+    """What is put to the model; `{question}` stands for the question."""
+
+    @field_validator("dataset")
+    @classmethod
+    def _verifies(cls, dataset: str) -> str:
+        """Refuse a data set whose answers cannot be verified."""
+        if dataset in DEFECTIVE:
+            raise ValueError(f"found {dataset!r}, which is refused: {DEFECTIVE[dataset]}")
+        return dataset
+
+    @field_validator("config")
+    @classmethod
+    def _leaves_seed_and_size(cls, config: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Keep one place for the seed and the size."""
+        for key in ("seed", "size"):
+            if key in config:
+                raise ValueError(f"found {key!r}, expected it beside config: it is an option of the task")
+        return config
+
+    @field_validator("prompt")
+    @classmethod
+    def _asks(cls, prompt: str) -> str:
+        """Refuse a template without the question."""
+        if "{question}" not in prompt:
+            raise ValueError(f"found {prompt!r}, expected {{question}} in it")
+        return prompt
+
+
+def make(options: ReasoningGymOptions) -> Iterator[Problem]:
+    """Yield the problems; the i-th is the same whatever the size.
+
+    Raises
+    ------
+    DataError
+        If the data set is unknown, or does not take the configuration.
+    """
+    source = {
+        "dataset": options.dataset,
+        "seed": options.seed,
+        "size": options.size,
+        "config": options.config,
+    }
+    data = open_dataset(options.dataset, options.seed, options.size, options.config)
+    for index in range(options.size):
+        item = data[index]
+        yield Problem(
+            problem_id=f"{options.dataset}-{options.seed}-{index}",
+            messages=chat(options.prompt.replace("{question}", item["question"])),
+            reference=item["answer"],
+            metadata={**source, "index": index, "question": item["question"]},
+        )
+
+
+def open_dataset(name: str, seed: int, size: int, config: Mapping[str, Any]) -> Any:
+    """Return a data set of reasoning-gym; its i-th item is a function of name, seed, config and i."""
+    place = f"tasks/reasoning_gym: {name}"
+    known = _known()
+    if name not in known:
+        raise DataError(f"tasks/reasoning_gym: no data set {name!r}; {nearest(name, known)}")
+    import reasoning_gym
+
+    parameters = {key: _hashable(value) for key, value in config.items()}
+    try:
+        return reasoning_gym.create_dataset(name, seed=seed, size=size, **parameters)
+    except TypeError as error:
+        raise DataError(f"{place}: config: {error}; {_parameters(name, config)}") from None
+    except (AssertionError, ValueError) as error:
+        raise DataError(f"{place}: config: {error or 'refused by the data set'}") from None
+
+
+@cache
+def _known() -> frozenset[str]:
+    from reasoning_gym.factory import DATASETS
+
+    return frozenset(DATASETS)
+
+
+def _hashable(value: Any) -> Any:
+    """Turn JSON's lists into the tuples that reasoning-gym's configurations are made of."""
+    return tuple(_hashable(item) for item in value) if isinstance(value, list) else value
+
+
+def _parameters(name: str, config: Mapping[str, Any]) -> str:
+    from dataclasses import fields
+
+    from reasoning_gym.factory import DATASETS
+
+    known = {field.name for field in fields(DATASETS[name][1])} - {"seed", "size"}
+    unknown = next((key for key in config if key not in known), "")
+    return nearest(unknown, known)
+
+
+entry = TaskEntry(
+    name="reasoning_gym",
+    factory=make,
+    options=ReasoningGymOptions,
+    oracle="reasoning_gym",
+    requires=("reasoning_gym",),
+    extra="reasoning-gym",
+    summary="Procedurally generated problems with answers that a program checks.",
+    reference="Stojanovski et al. 2025, Reasoning Gym, arXiv:2505.24760",
+)

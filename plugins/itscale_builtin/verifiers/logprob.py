@@ -1,0 +1,50 @@
+"""The generator's own confidence: its mean log-probability over the tokens it wrote, as a probability."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from itscale.errors import EngineError
+from itscale.plugins import Options, VerifierEntry
+from itscale.types import Engine, Trajectory
+
+
+class Logprob:
+    """Scores a trajectory by exp(sum of log-probabilities / tokens), in [0, 1]; 0 where nothing is written."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    async def score(self, trajectories: Sequence[Trajectory], engine: Engine | None) -> list[float]:
+        """Score each trajectory as it stands; nothing is asked of the engine.
+
+        Raises
+        ------
+        EngineError
+            If the engine reported no log-probabilities.
+        """
+        return [mean_probability(trajectory) for trajectory in trajectories]
+
+
+def mean_probability(trajectory: Trajectory) -> float:
+    """Return the geometric mean of the token probabilities of a trajectory."""
+    total, tokens = 0.0, 0
+    for step in trajectory.steps:
+        if step.logprob is None:
+            raise EngineError(
+                f"verifiers/logprob: problem {trajectory.problem.problem_id}: the engine reports no "
+                "log-probabilities; switch on its option logprobs, or take another scorer"
+            )
+        total, tokens = total + step.logprob, tokens + step.tokens
+    return min(1.0, math.exp(total / tokens)) if tokens else 0.0
+
+
+entry = VerifierEntry(
+    name="logprob",
+    factory=Logprob,
+    role="scorer",
+    # Log-probabilities were recorded while generating: an engine need not be started for them.
+    summary="The generator's own mean log-probability per token, as a probability.",
+    reference="Brown et al. 2024, Large Language Monkeys, section 4",
+)

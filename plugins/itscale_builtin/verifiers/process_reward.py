@@ -1,0 +1,44 @@
+"""What the engine's reward model says of a trajectory as it stands: its last step's score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from itscale.errors import EngineError
+from itscale.plugins import Options, VerifierEntry
+from itscale.types import Engine, Trajectory
+
+
+class ProcessReward:
+    """Hands trajectories to the engine's reward model."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    async def score(self, trajectories: Sequence[Trajectory], engine: Engine | None) -> list[float]:
+        """Return the engine's reward of each trajectory, in [0, 1].
+
+        Raises
+        ------
+        EngineError
+            If there is no engine, or it does not give one reward in [0, 1] per trajectory.
+        """
+        if engine is None:
+            raise EngineError("verifiers/process_reward: found no engine, expected one that offers score")
+        rewards = list(await engine.score(trajectories))
+        if len(rewards) != len(trajectories) or not all(0 <= reward <= 1 for reward in rewards):
+            raise EngineError(
+                f"verifiers/process_reward: found {len(rewards)} rewards for {len(trajectories)} trajectories "
+                f"({rewards[:3]} ...), expected one in [0, 1] for each"
+            )
+        return rewards
+
+
+entry = VerifierEntry(
+    name="process_reward",
+    factory=ProcessReward,
+    role="scorer",
+    needs=frozenset({"score"}),
+    summary="The engine's own process reward of a trajectory.",
+    reference="Lightman et al. 2023, Let's Verify Step by Step, arXiv:2305.20050",
+)

@@ -1,0 +1,178 @@
+"""Correct is what reasoning-gym's own scorer of the problem's data set gives full marks.
+
+The default scorer gives part of the marks to any text that contains the reference, so nothing below 1
+counts. Models rarely put the answer alone on a page: it is found first, then scored.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from itscale.errors import DataError
+from itscale.plugins import Options, VerifierEntry
+from itscale.types import Problem, Verdict
+from itscale_builtin.verifiers.answers import Locator, is_number, last_number, locate, tidy
+from itscale_builtin.verifiers.worker import Worker
+
+NEEDED = ("dataset", "seed", "size", "config", "index", "question")
+
+EVALUATING = frozenset(
+    {
+        "binary_matrix",
+        "countdown",
+        "intermediate_integration",
+        "n_queens",
+        "puzzle24",
+        "simple_integration",
+        "spiral_matrix",
+        "string_insertion",
+    }
+)
+"""Data sets whose scorer evaluates the answer as Python (`eval`, or sympy's `parse_expr`, which calls it)."""
+
+FUNCTIONS = frozenset(
+    ["sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "exp", "log", "ln", "sqrt", "Abs"]
+)
+HARMLESS = (
+    ast.Expression,
+    ast.Constant,
+    ast.List,
+    ast.Tuple,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.operator,
+    ast.unaryop,
+    ast.Name,
+    ast.Load,
+    ast.Call,
+)
+
+
+class ReasoningGymOptions(Options):
+    """Options of the reasoning_gym oracle."""
+
+    find: Annotated[tuple[Locator, ...], Field(min_length=1)] = ("tags", "boxed", "answer_is", "last_line")
+    """Where the answer is looked for: the first of these places that holds one counts. Where the reference
+    is a number, the last number in that place is taken, or else the last one in the text."""
+    seconds: float = Field(default=10.0, gt=0)
+    """Most processor time of scoring one answer; longer has status `timeout`."""
+
+
+class ReasoningGym:
+    """The oracle; see the module. Scorers run in a process of their own, which can be killed."""
+
+    def __init__(self, options: ReasoningGymOptions) -> None:
+        self.options = options
+        self._worker = Worker(f"{__name__}:score", seconds=options.seconds, preload=["reasoning_gym"])
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """Return the answer without emphasis or quotes, None if there is none."""
+        found = locate(text, self.options.find)
+        if is_number(problem.reference):
+            found = last_number(found or "") or last_number(text)
+            found = found and found.replace(",", "")
+        return None if found is None else tidy(found, problem.reference) or None
+
+    def classes(self, answers: Sequence[str]) -> list[str]:
+        """Return the answers themselves: no data set says which texts mean the same."""
+        return list(answers)
+
+    def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
+        """Have the data set's own scorer judge each answer.
+
+        Raises
+        ------
+        DataError
+            If the problem is not one of reasoning-gym's, or cannot be made again as it was.
+        """
+        missing = [key for key in NEEDED if key not in problem.metadata]
+        if missing:
+            raise DataError(
+                f"problem {problem.problem_id}: metadata lacks {', '.join(missing)}: the reasoning_gym oracle "
+                "judges problems of the reasoning_gym task only"
+            )
+        source = {key: problem.metadata[key] for key in NEEDED}
+        return [self._judge(problem, source, answer) for answer in answers]
+
+    def _judge(self, problem: Problem, source: dict[str, Any], answer: str) -> Verdict:
+        if answer == problem.reference:
+            return Verdict(correct=True)
+        reply = self._worker.call(source, problem.reference, answer)
+        if reply.status != "done":
+            return Verdict(correct=False, status=reply.status, detail=reply.detail)
+        if reply.value is None:
+            raise DataError(
+                f"problem {problem.problem_id}: reasoning-gym no longer makes the problem that was put to the "
+                "model; install the version that made it, or delete the study's problems and run again"
+            )
+        return Verdict(correct=reply.value >= 1.0)
+
+
+def score(source: dict[str, Any], reference: str, answer: str) -> float | None:
+    """Return the marks of an answer in [0, 1], None if the problem cannot be made again. Runs in the worker.
+
+    Raises
+    ------
+    ValueError
+        If the scorer would run the answer as a program.
+    """
+    data, entry = _entry(
+        source["dataset"], source["seed"], source["size"], repr(source["config"]), source["index"]
+    )
+    if entry["question"] != source["question"] or entry["answer"] != reference:
+        return None
+    if source["dataset"] in EVALUATING and not harmless(answer):
+        raise ValueError("the answer is a program, not an expression")
+    return float(data.score_answer(answer, entry))
+
+
+@cache
+def _data(dataset: str, seed: int, size: int, config: str) -> Any:
+    from itscale_builtin.tasks.reasoning_gym import open_dataset
+
+    return open_dataset(dataset, seed, size, ast.literal_eval(config))
+
+
+@cache
+def _entry(dataset: str, seed: int, size: int, config: str, index: int) -> tuple[Any, dict[str, Any]]:
+    data = _data(dataset, seed, size, config)
+    return data, data[index]
+
+
+def harmless(answer: str) -> bool:
+    """Say whether evaluating an answer as Python can do no more than arithmetic.
+
+    What is no Python expression cannot be evaluated; but sympy rewrites `!`, so with it nothing is known.
+    """
+    if "!" in answer or "__" in answer:
+        return False
+    return all(_only_arithmetic(text) for text in (answer.strip(), " ".join(answer.split())))
+
+
+def _only_arithmetic(text: str) -> bool:
+    try:
+        nodes = list(ast.walk(ast.parse(text, mode="eval")))
+    except SyntaxError:
+        return True
+    return all(isinstance(node, HARMLESS) for node in nodes) and all(
+        isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS and not node.keywords
+        for node in nodes
+        if isinstance(node, ast.Call)
+    )
+
+
+entry = VerifierEntry(
+    name="reasoning_gym",
+    factory=ReasoningGym,
+    options=ReasoningGymOptions,
+    role="oracle",
+    requires=("reasoning_gym",),
+    extra="reasoning-gym",
+    summary="Correct is what the scorer of the problem's data set gives full marks.",
+    reference="Stojanovski et al. 2025, Reasoning Gym, arXiv:2505.24760",
+)

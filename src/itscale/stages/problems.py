@@ -1,0 +1,100 @@
+"""From a task to problems.parquet: the problems of a study, checked once for every task plugin."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+
+from itscale.errors import DataError
+from itscale.plugins import TaskEntry
+from itscale.provenance import provenance
+from itscale.store import PROBLEMS, read_table, write_table
+from itscale.study import Ingredient, Study
+from itscale.types import Problem
+
+__all__ = ["count_problems", "load_problems", "read_problems", "write_problems"]
+
+
+def load_problems(task: Ingredient[TaskEntry], wanted: int | None) -> list[Problem]:
+    """Return the first `wanted` problems of a task, all of them if None.
+
+    Raises
+    ------
+    DataError
+        If the task has no problems or fewer than wanted, gives a problem id twice, or a problem without
+        an id, messages or a reference, or with metadata that JSON cannot hold.
+    """
+    place = f"tasks.{task.label}"
+    problems: list[Problem] = []
+    seen: dict[str, int] = {}
+    for number, problem in enumerate(islice(task.entry.factory(task.options), wanted)):
+        _check(problem, f"{place}: problem {number}")
+        if problem.problem_id in seen:
+            raise DataError(
+                f"{place}: problems {seen[problem.problem_id]} and {number} both have the id "
+                f"{problem.problem_id!r}, expected every problem id once"
+            )
+        seen[problem.problem_id] = number
+        problems.append(problem)
+    if not problems:
+        raise DataError(f"{place}: found no problems, expected at least one")
+    if wanted is not None and len(problems) < wanted:
+        raise DataError(f"{place}.problems: found {wanted}, expected at most the {len(problems)} there are")
+    return problems
+
+
+def _check(problem: Problem, where: str) -> None:
+    if not problem.problem_id:
+        raise DataError(f"{where}: found no problem_id, expected a text")
+    if not problem.messages:
+        raise DataError(f"{where} ({problem.problem_id}): found no messages, expected a chat")
+    # A plugin may not keep to the types: what it gives is data, too.
+    if not isinstance(problem.reference, str) or not problem.reference.strip():
+        raise DataError(
+            f"{where} ({problem.problem_id}): reference: found {problem.reference!r}, expected the right "
+            "answer as text: without it nothing can be verified"
+        )
+    try:
+        json.dumps(dict(problem.metadata), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where} ({problem.problem_id}): metadata: {error}, expected JSON values") from None
+
+
+def count_problems(task: Ingredient[TaskEntry], wanted: int | None) -> int:
+    """Return how many problems a study takes of a task; errors as `load_problems`."""
+    return len(load_problems(task, wanted))
+
+
+def write_problems(study: Study, task: str, output: Path) -> None:
+    """Write the problems that a study takes of a task."""
+    ingredient = study.tasks[task]
+    wanted = study.config.tasks[task].problems
+    problems = load_problems(ingredient, wanted)
+    rows = [
+        {
+            "problem_id": problem.problem_id,
+            "messages": [{"role": turn["role"], "content": turn["content"]} for turn in problem.messages],
+            "reference": problem.reference,
+            "metadata": json.dumps(dict(problem.metadata), sort_keys=True),
+        }
+        for problem in problems
+    ]
+    fingerprint = {"task": ingredient.fingerprint(), "problems": wanted}
+    metadata = provenance("problems", fingerprint, ingredient.files, ingredient)
+    write_table(pl.DataFrame(rows, schema=dict(PROBLEMS)), output, metadata)
+
+
+def read_problems(path: Path) -> list[Problem]:
+    """Return the problems of a file, in its order."""
+    return [
+        Problem(
+            problem_id=row["problem_id"],
+            messages=tuple(row["messages"]),
+            reference=row["reference"],
+            metadata=json.loads(row["metadata"]),
+        )
+        for row in read_table(path, PROBLEMS).iter_rows(named=True)
+    ]
