@@ -8,6 +8,11 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `pytest --fix` renew generated files instead of failing on them."""
+    parser.addoption("--fix", action="store_true", help="renew generated files (schema, table of keys)")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real data made by others; never copied into the project."""

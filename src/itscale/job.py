@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sys
@@ -57,8 +58,12 @@ def _parents() -> tuple[int, int]:
 
 
 def _end_with_parents(parents: tuple[int, int]) -> None:
+    import psutil
+
     while _parents() == parents:
         time.sleep(PATIENCE)
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
     os._exit(1)
 
 
@@ -78,15 +83,20 @@ def progress_file(log: Path) -> Path:
 
 
 def progress_writer(log: Path) -> Callable[[int, int], None]:
-    """Return a function that notes completions done and tokens generated, at most once a second."""
+    """Return a function that notes completions done and tokens generated: once a second, and at the end."""
     path = progress_file(log)
-    last = 0.0
+    state = {"completions": 0, "tokens": 0}
+    written = 0.0
+
+    def write() -> None:
+        write_text(path, json.dumps(state))
 
     def note(completions: int, tokens: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= PATIENCE or completions == 0:
-            last = now
-            write_text(path, json.dumps({"completions": completions, "tokens": tokens}))
+        nonlocal written
+        state.update(completions=completions, tokens=tokens)
+        if time.monotonic() - written >= PATIENCE:
+            write()
+            written = time.monotonic()
 
+    atexit.register(write)
     return note

@@ -160,7 +160,9 @@ class Plan:
     def _outcomes(self, wildcards: Any) -> dict[str, Any]:
         verifiers = self.study.verifiers_of(wildcards.task)
         return {
-            "verifiers": {label: self.study.verifier(wildcards.task, label).fingerprint() for label in verifiers}
+            "verifiers": {
+                label: self.study.verifier(wildcards.task, label).fingerprint() for label in verifiers
+            }
         }
 
     def _curves(self, wildcards: Any) -> dict[str, Any]:
@@ -175,7 +177,12 @@ class Plan:
         return {"figure": self.study.figures[wildcards.figure].fingerprint(), "confidence": confidence}
 
     def _summary(self, wildcards: Any) -> dict[str, Any]:
-        return {}
+        confidence = self.study.config.curves.confidence
+        return {
+            "selectors": list(self.study.selectors),
+            "laws": list(self.study.laws),
+            "confidence": confidence,
+        }
 
     def _manifest(self, wildcards: Any) -> dict[str, Any]:
         return {"study": self.study.config.model_dump(mode="json")}

@@ -1,0 +1,109 @@
+"""`itscale plugins`: what is installed, and what each plugin can be told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from itscale.errors import PluginError, nearest
+
+if TYPE_CHECKING:
+    from itscale.plugins import Kind, Plugin
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="List the installed plugins, or show one.")
+
+
+@app.command("list")
+def list_plugins(
+    kind: Annotated[
+        str | None, typer.Argument(help="tasks, engines, strategies ...; all if left out")
+    ] = None,
+) -> None:
+    """List the installed plugins, by kind."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from itscale.plugins import registry
+
+    table = Table("kind", "name", "summary", "from", box=None, pad_edge=False)
+    for one in _kinds(kind):
+        for plugin in registry().plugins(one):
+            entry = plugin.entry
+            table.add_row(one, entry.name, entry.summary, f"{plugin.distribution} {plugin.version}")
+    Console(soft_wrap=True).print(table)
+
+
+@app.command("show")
+def show(name: Annotated[str, typer.Argument(help="a plugin's name, or distribution/name")]) -> None:
+    """Show a plugin: what it does, where it comes from, and its options."""
+    from itscale.plugins import KINDS, registry
+
+    short = name.rpartition("/")[2]
+    known = {kind: {plugin.entry.name for plugin in registry().plugins(kind)} for kind in KINDS}
+    aliases = {
+        kind: {alias for plugin in registry().plugins(kind) for alias in plugin.entry.aliases}
+        for kind in KINDS
+    }
+    found = [kind for kind in KINDS if short in known[kind] | aliases[kind]]
+    if not found:
+        raise PluginError(f"no plugin {name!r}; {nearest(short, set().union(*known.values()))}")
+    for kind in found:
+        _show(kind, registry().get(kind, name))
+
+
+def _show(kind: Kind, plugin: Plugin) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    entry = plugin.entry
+    facts = {
+        "summary": entry.summary,
+        "reference": entry.reference,
+        "from": f"{plugin.distribution} {plugin.version}, revision {entry.revision}",
+        "also called": ", ".join(entry.aliases),
+        "needs": ", ".join(entry.requires) + (f" (pip install {entry.extra!r})" if entry.extra else ""),
+    }
+    lines = Table.grid(padding=(0, 2))
+    for label, fact in facts.items():
+        if fact:
+            lines.add_row(label, Text(fact))
+    console = Console(soft_wrap=True)
+    console.print(f"{kind}/{entry.name}", style="bold", highlight=False)
+    console.print(lines)
+    rows = list(_options(entry.options))
+    if rows:
+        options = Table("option", "type", "default", "what it is", box=None, pad_edge=False)
+        for row in rows:
+            options.add_row(*map(Text, row))
+        console.print("")
+        console.print(options)
+
+
+def _options(model: Any) -> list[tuple[str, str, str, str]]:
+    """Return name, type, default and description of each option."""
+    rows = []
+    for name, field in model.model_fields.items():
+        kind = getattr(field.annotation, "__name__", None) if not _is_generic(field.annotation) else None
+        default = "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
+        shown = kind or str(field.annotation).replace("typing.", "")
+        rows.append((name, shown, default, field.description or ""))
+    return rows
+
+
+def _is_generic(annotation: Any) -> bool:
+    return bool(getattr(annotation, "__args__", ()))
+
+
+def _kinds(kind: str | None) -> tuple[Kind, ...]:
+    from itscale.plugins import KINDS
+
+    if kind is None:
+        return KINDS
+    found = tuple(known for known in KINDS if known == kind)
+    if not found:
+        raise PluginError(f"no kind of plugin {kind!r}; {nearest(kind, KINDS)}")
+    return found

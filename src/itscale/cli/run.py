@@ -1,0 +1,173 @@
+"""`itscale run`: check a study, let Snakemake do it, show how far it is, and print what came out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from itscale.cli.snakemake import DryRun
+    from itscale.plan import Plan
+
+__all__ = ["run"]
+
+POLL = 0.25  # seconds
+
+
+def run(
+    context: typer.Context,
+    study: Annotated[Path, typer.Argument(help="the study, a YAML file; further arguments go to Snakemake")],
+    cores: Annotated[int, typer.Option(min=1, help="cores to use; all if left out")] = os.cpu_count() or 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="say what would run, and stop")] = False,
+) -> None:
+    """Run a study and build its report. What is already there and still right is not done again."""
+    from rich.console import Console
+
+    from itscale.cli.check import checked_plan
+
+    console = Console(soft_wrap=True, highlight=False)
+    plan = checked_plan(study)
+    _Run(console, plan, study, cores, tuple(context.args)).go(dry_run)
+
+
+class _Run:
+    """One run of a study in the current directory."""
+
+    def __init__(self, console: Console, plan: Plan, path: Path, cores: int, extra: tuple[str, ...]) -> None:
+        from itscale.cli.snakemake import command
+
+        self.console = console
+        self.plan = plan
+        self.command = [*command(path, cores), *extra]
+        self.logs = Path("logs", plan.study.name)
+        self.reports = Path("reports", plan.study.name)
+        self.output = self.logs / "run.log"
+        self.report = self.reports / "report.html"
+
+    def go(self, only_say: bool) -> None:
+        """Do what there is to do."""
+        from itscale.cli.snakemake import dry_run
+        from itscale.directory import hold
+
+        if only_say:
+            self.say(dry_run(self.command, self.logs / "dry-run.log"))
+            return
+        descriptor = hold(Path.cwd())
+        self.unlock()
+        todo = dry_run(self.command, self.logs / "dry-run.log")
+        self.say(todo)
+        if todo.jobs:
+            self.watch(todo, descriptor)
+        elif not self.report.is_file() or self.is_older_than_manifest():
+            self.snakemake("--report", str(self.report))
+        self.summary()
+
+    def say(self, todo: DryRun) -> None:
+        """Say what there is to do."""
+        name = self.plan.study.name
+        if not todo.jobs:
+            self.console.print(f"{name}: nothing to do")
+            return
+        jobs = {rule: count for rule, count in todo.jobs.items() if rule not in ("all", "default")}
+        completions = sum(self.sizes(todo).values())
+        sampled = f", {completions:,} completions in {len(todo.blocks):,} blocks" if completions else ""
+        named = ", ".join(f"{count} {rule}" for rule, count in jobs.items())
+        self.console.print(f"{name}: {sum(jobs.values()):,} jobs ({named}){sampled}")
+
+    def sizes(self, todo: DryRun) -> dict[str, int]:
+        """Return completions of each block to sample."""
+        from itscale.blocks import Block
+
+        return {path: self.plan.completions(Block.parse(path.rpartition("/")[2])) for path in todo.blocks}
+
+    def unlock(self) -> None:
+        """Remove the locks of a run that was killed: this one holds the directory, so nobody else does."""
+        from itscale.directory import is_locked_by_snakemake
+        from itscale.job import PATIENCE
+
+        if is_locked_by_snakemake(Path.cwd()):
+            self.console.print("an earlier run was killed here: going on where it stopped")
+            time.sleep(2 * PATIENCE)  # its jobs notice and end
+            self.snakemake("--unlock")
+
+    def watch(self, todo: DryRun, descriptor: int) -> None:
+        """Run Snakemake to its end, showing progress."""
+        from itscale.cli.snakemake import start
+        from itscale.cli.watch import Watch, display
+        from itscale.directory import HELD
+
+        os.environ[HELD] = str(Path.cwd().resolve())
+        arguments = [*self.command, "--report", str(self.report), "--report-after-run"]
+        process = start(arguments, self.output, keep_open=(descriptor,))
+        watch = Watch(self.output, self.logs, self.sizes(todo), sum(todo.jobs.values()))
+        try:
+            with display(self.console) as show:
+                while process.poll() is None:
+                    show(watch.look())
+                    time.sleep(POLL)
+        except KeyboardInterrupt:
+            self.stop(process)
+        self.console.print(watch.look().line(), markup=False)
+        if process.returncode != 0:
+            self.fail()
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for Snakemake, which was interrupted, too, to end its jobs."""
+        self.console.print("stopping; run again to go on from here")
+        try:
+            process.wait(timeout=30)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.kill()
+        raise typer.Exit(130)
+
+    def fail(self) -> None:
+        """Say which jobs failed and why."""
+        from itscale.cli.snakemake import last_line, parse_failures
+        from itscale.errors import UserError
+
+        failures = parse_failures(self.output.read_text(encoding="utf-8", errors="replace"))
+        for failure in failures[1:]:
+            typer.echo(f"itscale: {failure.rule}: {failure.reason} (log: {failure.log})", err=True)
+        if failures:
+            first = failures[0]
+            raise UserError(
+                f"{first.rule}: {first.reason} (log: {first.log}; Snakemake's own: {self.output})"
+            )
+        raise UserError(f"Snakemake stopped: {last_line(self.output)} (all it says: {self.output})")
+
+    def snakemake(self, *arguments: str) -> None:
+        """Run Snakemake for something short."""
+        from itscale.cli.snakemake import last_line, start
+        from itscale.errors import UserError
+
+        log = self.logs / "snakemake.log"
+        if start([*self.command, *arguments], log).wait() != 0:
+            raise UserError(f"snakemake {arguments[0]}: {last_line(log)} (all it says: {log})")
+
+    def is_older_than_manifest(self) -> bool:
+        """Return whether the report was built before the study was last finished."""
+        manifest = self.reports / "manifest.json"
+        return manifest.is_file() and self.report.stat().st_mtime < manifest.stat().st_mtime
+
+    def summary(self) -> None:
+        """Print the short table, and where the report is."""
+        import polars as pl
+        from rich.table import Table
+
+        from itscale.stages.summary import summary_rows
+
+        rows = summary_rows(pl.read_csv(self.reports / "summary.csv"))
+        for row in rows:
+            table = Table(show_header=False, box=None, pad_edge=False)
+            for name, value in row.items():
+                table.add_row(name, value)
+            self.console.print("")
+            self.console.print(table, markup=False)
+        self.console.print(f"\nreport: {self.report}")

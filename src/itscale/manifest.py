@@ -1,0 +1,205 @@
+"""The manifest: every file of a study with its hash and its origin; and the check that all still matches."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from itscale.errors import DataError
+from itscale.seeds import digest
+from itscale.store import LEDGER, payload_hash, read_metadata, read_table, write_text
+from itscale.study import Study
+
+__all__ = ["Artifact", "Manifest", "find_mismatches", "read_manifest", "study_digest", "write_manifest"]
+
+REWRITTEN = frozenset({"problems"})
+"""Inputs that may be written anew without changing what was made from them: more problems keep the first."""
+
+
+class Artifact(BaseModel):
+    """One file of a study."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    hash: str
+    """SHA-256 of its content; of a parquet file, without the footer."""
+    stage: str = ""
+    """The stage that made it."""
+    fingerprint: str = ""
+    """Key of `fingerprints`: what its content depends on beside its inputs."""
+    inputs: dict[str, str] = {}
+    """Hash of each file it was made from."""
+    versions: dict[str, str] = {}
+    """Versions of the distributions that made it."""
+
+
+class Manifest(BaseModel):
+    """What a study made. Everything but `timing` is the same in every run of the same study."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    manifest: str
+    """Path of the manifest itself, relative, like all paths here, to where the workflow ran."""
+    study: dict[str, Any]
+    """The study as validated."""
+    digest: str
+    """SHA-256 of the study."""
+    plugins: list[dict[str, Any]]
+    """Kind, label, name, revision, distribution and version of every plugin that took part."""
+    totals: list[dict[str, Any]]
+    """The ledger, summed: calls, sequences and tokens by kind of call and by who was called."""
+    fingerprints: dict[str, Any]
+    """What artifacts depend on, by digest."""
+    artifacts: dict[str, Artifact]
+    """Every file, by path."""
+    timing: dict[str, Any]
+    """Seconds, which no two runs share."""
+
+
+def study_digest(study: Study) -> str:
+    """Return the SHA-256 of a study as validated."""
+    return digest(study.config.model_dump(mode="json"))
+
+
+def write_manifest(study: Study, *, artifacts: Sequence[Path], output: Path) -> None:
+    """Write the manifest of a finished study.
+
+    Parameters
+    ----------
+    artifacts
+        Every file of the study, relative to where the workflow runs.
+
+    Raises
+    ------
+    DataError
+        If a table is missing, damaged or carries no metadata.
+    """
+    fingerprints: dict[str, Any] = {}
+    entries: dict[str, Artifact] = {}
+    timing: dict[str, Any] = {}
+    for path in sorted(artifacts):
+        metadata = read_metadata(path) if path.suffix == ".parquet" else {}
+        key = digest(metadata["fingerprint"]) if "fingerprint" in metadata else ""
+        if key:
+            fingerprints[key] = metadata["fingerprint"]
+        if "timing" in metadata and "completions" in path.parts:
+            timing[path.as_posix()] = metadata["timing"]
+        entries[path.as_posix()] = Artifact(
+            hash=payload_hash(path),
+            stage=metadata.get("stage", ""),
+            fingerprint=key,
+            inputs=metadata.get("inputs", {}),
+            versions=metadata.get("versions", {}),
+        )
+    totals, seconds = _totals(path for path in artifacts if "ledger" in path.parts)
+    manifest = Manifest(
+        manifest=output.as_posix(),
+        study=study.config.model_dump(mode="json"),
+        digest=study_digest(study),
+        plugins=_plugins(study),
+        totals=totals,
+        fingerprints=fingerprints,
+        artifacts=entries | _drawn(study, entries),
+        timing={"engine_seconds": seconds, "sampling": timing},
+    )
+    write_text(output, json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
+
+
+def _plugins(study: Study) -> list[dict[str, Any]]:
+    found = {
+        (ingredient.entry.kind, ingredient.label): {
+            "kind": ingredient.entry.kind,
+            "label": ingredient.label,
+            "name": ingredient.entry.name,
+            "revision": ingredient.entry.revision,
+            "distribution": ingredient.distribution,
+            "version": ingredient.version,
+        }
+        for ingredient in study.ingredients()
+    }
+    return [found[key] for key in sorted(found)]
+
+
+def _totals(ledgers: Iterator[Path]) -> tuple[list[dict[str, Any]], float]:
+    """Sum ledgers by call and by who was called; seconds apart."""
+    frames = [read_table(path, LEDGER) for path in ledgers]
+    if not frames:
+        return [], 0.0
+    summed = pl.concat(frames).group_by("call", "by").agg(pl.col(pl.Int64).sum(), pl.col("seconds").sum())
+    summed = summed.sort("call", "by")
+    return summed.drop("seconds").to_dicts(), float(summed["seconds"].sum())
+
+
+def _drawn(study: Study, entries: Mapping[str, Artifact]) -> dict[str, Artifact]:
+    """Tie each figure and its tables to the tables of the study that the figure reads."""
+    drawn = {}
+    for path, artifact in entries.items():
+        figure = study.figures.get(Path(path).stem)
+        if path.endswith(".parquet") or figure is None or Path(path).parent.name not in ("figures", "tables"):
+            continue
+        read = {
+            source: found.hash
+            for source, found in entries.items()
+            if source.endswith(".parquet") and any(kind in Path(source).parts for kind in figure.entry.reads)
+        }
+        key = digest(figure.fingerprint())
+        drawn[path] = artifact.model_copy(update={"stage": "figures", "fingerprint": key, "inputs": read})
+    return drawn
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises
+    ------
+    DataError
+        If it is missing, damaged or no manifest.
+    """
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing, expected the manifest a finished run writes") from None
+    except (OSError, ValidationError) as error:
+        raise DataError(f"{path}: not a manifest ({str(error).splitlines()[0]})") from None
+
+
+def find_mismatches(manifest: Manifest, path: Path) -> list[str]:
+    """Return a line for every file that is missing, changed, or made from other inputs than are there.
+
+    Parameters
+    ----------
+    path
+        Where the manifest lies; files are looked for relative to the directory the workflow ran in.
+    """
+    root = path.resolve().parents[len(Path(manifest.manifest).parts) - 1]
+    problems = {name: _mismatch(root / name, name, artifact) for name, artifact in manifest.artifacts.items()}
+    there = Counter(artifact.hash for name, artifact in manifest.artifacts.items() if not problems[name])
+    lines = [line for line in problems.values() if line]
+    for name, artifact in manifest.artifacts.items():
+        if artifact.stage in ("problems", ""):
+            continue  # made from files outside of the study, or carries no record
+        missing = [
+            given for given, hash_ in artifact.inputs.items() if given not in REWRITTEN and hash_ not in there
+        ]
+        if missing and not problems[name]:
+            lines.append(f"{name}: made from another {missing[0]} than the one there; run the study again")
+    return lines
+
+
+def _mismatch(path: Path, name: str, artifact: Artifact) -> str:
+    if not path.is_file():
+        return f"{name}: missing"
+    if path.suffix == ".parquet":
+        try:
+            metadata = read_metadata(path)
+        except DataError as error:
+            return f"{name}: {str(error).removeprefix(f'{path}: ')}"
+        if metadata.get("inputs", {}) != artifact.inputs:
+            return f"{name}: made from other inputs than the manifest says"
+    return "" if payload_hash(path) == artifact.hash else f"{name}: changed since the manifest was written"
