@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from itscale import hookimpl
 from itscale.plugins import LawEntry
+from itscale_builtin.laws import beta_binomial, exponentiated_power_law, power_law
 
 __all__ = ["itscale_register_laws"]
 
@@ -11,4 +12,4 @@ __all__ = ["itscale_register_laws"]
 @hookimpl
 def itscale_register_laws() -> Iterable[LawEntry]:
     """Return the built-in laws."""
-    return []
+    return [module.entry for module in (beta_binomial, exponentiated_power_law, power_law)]
