@@ -131,11 +131,14 @@ class TaskEntry(Entry):
     files
         `files(options)` names the local files that problems are read from: their content is part of the
         fingerprint.
+    size
+        `size(options)` is how many problems there are, where that is known without making them, else None.
     """
 
     kind: ClassVar[Kind] = "tasks"
     oracle: str
     files: Callable[[Any], Mapping[str, Path]] = field(default=lambda options: {})
+    size: Callable[[Any], int | None] = field(default=lambda options: None)
 
 
 @dataclass(frozen=True, kw_only=True)

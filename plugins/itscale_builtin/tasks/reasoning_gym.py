@@ -50,7 +50,7 @@ class ReasoningGymOptions(Options):
     """Seed of the data set: another seed, other problems."""
     size: int = Field(default=500, ge=1)
     """How many problems there are; a study takes the first `problems` of them."""
-    config: dict[str, JsonValue] = {}
+    config: dict[str, JsonValue] = Field(default={})
     """Further parameters of the data set (its difficulty), as reasoning-gym names them."""
     prompt: str = PROMPT
     """What is put to the model; `{question}` stands for the question."""
@@ -150,6 +150,7 @@ entry = TaskEntry(
     factory=make,
     options=ReasoningGymOptions,
     oracle="reasoning_gym",
+    size=lambda options: options.size,
     requires=("reasoning_gym",),
     extra="reasoning-gym",
     summary="Procedurally generated problems with answers that a program checks.",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-__all__ = ["LOCATORS", "Locator", "is_number", "locate", "tidy"]
+__all__ = ["LOCATORS", "Locator", "is_number", "last_match", "last_number", "locate", "tidy"]
 
 Locator = Literal["tags", "boxed", "hashes", "answer_is", "last_number", "last_line", "whole"]
 """Where an answer may stand; see `LOCATORS`."""
@@ -17,9 +18,14 @@ BRACE = re.compile(r"\\boxed\s{0,4}\{|\\[\\{}]|[{}]")
 WRAPPERS = ("**", "__", "*", "`", "$", '"', "'")
 
 
+def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """Return the last match of a pattern."""
+    return next(iter(deque(pattern.finditer(text), maxlen=1)), None)
+
+
 def tagged(text: str) -> str | None:
     """Return what stands in the last `<answer>` ... `</answer>`; an unclosed one reaches to the end."""
-    before, tag, after = text.rpartition("<answer>")
+    _, tag, after = text.rpartition("<answer>")
     return after.partition("</answer>")[0].strip() if tag else None
 
 
@@ -42,25 +48,19 @@ def boxed(text: str) -> str | None:
 
 def after_hashes(text: str) -> str | None:
     """Return the rest of the line after the last `####`, as GSM8K's solutions end."""
-    before, marker, after = text.rpartition("####")
+    _, marker, after = text.rpartition("####")
     return after.partition("\n")[0].strip() if marker else None
 
 
 def after_answer_is(text: str) -> str | None:
     """Return the rest of the line after the last "answer is" or "answer:"."""
-    last = None
-    for last in ANSWER_IS.finditer(text):
-        pass
-    if last is None:
-        return None
-    return text[last.end() :].partition("\n")[0].strip()
+    last = last_match(ANSWER_IS, text)
+    return text[last.end() :].partition("\n")[0].strip() if last else None
 
 
 def last_number(text: str) -> str | None:
     """Return the last number (digits, with thousands commas, a fraction or decimals)."""
-    last = None
-    for last in NUMBER.finditer(text):
-        pass
+    last = last_match(NUMBER, text)
     return last.group() if last else None
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from itscale.plugins import Options, VerifierEntry
 from itscale.types import Problem, Verdict
-from itscale_builtin.verifiers.answers import Locator, locate, tidy
+from itscale_builtin.verifiers.answers import Locator, last_match, locate, tidy
 
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
@@ -70,9 +70,7 @@ class ExactMatch:
 
     def _match(self, text: str) -> str | None:
         assert self._pattern is not None
-        last = None
-        for last in self._pattern.finditer(text):
-            pass
+        last = last_match(self._pattern, text)
         return None if last is None else last.group(1 if self._pattern.groups else 0)
 
     def _normalise(self, text: str) -> str:

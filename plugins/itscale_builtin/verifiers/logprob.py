@@ -11,7 +11,7 @@ from itscale.types import Engine, Trajectory
 
 
 class Logprob:
-    """Scores a trajectory by exp(sum of log-probabilities / tokens), in [0, 1]; 0 where nothing is written."""
+    """Scores a trajectory by exp(sum of log-probabilities / tokens), in [0, 1]; 0 if it is empty."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

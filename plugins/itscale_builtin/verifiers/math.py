@@ -20,7 +20,9 @@ from itscale_builtin.verifiers.worker import Worker
 
 INTEGER = re.compile(r"-?\d+")
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-GROUPED = re.compile(r"[-+]?\$?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+GROUPED = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+PROBE = r"\sqrt{2}"
+"""What an answer is compared with to find out whether it can be compared."""
 LONGEST = 1000
 """Answers with more characters are not parsed: no reference is that long, and parsing is superlinear."""
 
@@ -53,7 +55,7 @@ class Math:
 
     def classes(self, answers: Sequence[str]) -> list[str]:
         """Return for each answer the first answer of its class; every pair is compared, in sorted order."""
-        ordered = sorted(set(answers))
+        ordered = [answer for answer in sorted(set(answers)) if self._comparable(answer)]
         parent = {answer: answer for answer in ordered}
 
         def root(answer: str) -> str:
@@ -66,7 +68,11 @@ class Math:
                 one, other = root(first), root(second)
                 if one != other and self._compare(first, second).correct:
                     parent[max(one, other)] = min(one, other)
-        return [root(answer) for answer in answers]
+        return [root(answer) if answer in parent else answer for answer in answers]
+
+    def _comparable(self, answer: str) -> bool:
+        """Say whether an answer can be compared at all: one that cannot stands alone, and costs no more."""
+        return INTEGER.fullmatch(answer) is not None or self._compare(PROBE, answer).status == "judged"
 
     def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
         """Compare each answer with the reference."""
@@ -96,10 +102,11 @@ def normalise(answer: str) -> str:
         # \left is also the beginning of \leftarrow: only the command itself is taken off.
         answer = re.sub(re.escape(look) + ("(?![A-Za-z])" if look[-1].isalpha() else ""), "", answer)
     answer = re.sub(r"\\[dt]frac(?![A-Za-z])", r"\\frac", answer)
-    answer = " ".join(answer.split())
-    if GROUPED.fullmatch(answer):
-        answer = THOUSANDS.sub("", answer)
-    return answer.removeprefix("\\$").removeprefix("$").removeprefix("+").strip()
+    answer = " ".join(answer.split()).removeprefix("+")
+    # A dollar sign that is closed again delimits mathematics; one that is not is the currency.
+    if answer.count("$") == 1:
+        answer = answer.removeprefix("\\$").removeprefix("$").strip()
+    return THOUSANDS.sub("", answer) if GROUPED.fullmatch(answer) else answer
 
 
 def _digits(integer: str) -> str:
@@ -126,7 +133,7 @@ def _parse(answer: str) -> list[Any]:
     from math_verify import parse
 
     delimited = answer if "$" in answer else f"${answer}$"
-    return parse(delimited, parsing_timeout=None) or parse(answer, parsing_timeout=None)
+    return list(parse(delimited, parsing_timeout=None) or parse(answer, parsing_timeout=None))
 
 
 entry = VerifierEntry(

@@ -28,8 +28,8 @@ class ProcessReward:
         rewards = list(await engine.score(trajectories))
         if len(rewards) != len(trajectories) or not all(0 <= reward <= 1 for reward in rewards):
             raise EngineError(
-                f"verifiers/process_reward: found {len(rewards)} rewards for {len(trajectories)} trajectories "
-                f"({rewards[:3]} ...), expected one in [0, 1] for each"
+                f"verifiers/process_reward: found {len(rewards)} rewards ({rewards[:3]} ...) for "
+                f"{len(trajectories)} trajectories, expected one in [0, 1] for each"
             )
         return rewards
 

@@ -36,8 +36,9 @@ EVALUATING = frozenset(
 """Data sets whose scorer evaluates the answer as Python (`eval`, or sympy's `parse_expr`, which calls it)."""
 
 FUNCTIONS = frozenset(
-    ["sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "exp", "log", "ln", "sqrt", "Abs"]
+    {"Abs", "acos", "asin", "atan", "cos", "cosh", "exp", "ln", "log", "sin", "sinh", "sqrt", "tan"}
 )
+"""Functions an answer may call: those that antiderivatives are made of."""
 HARMLESS = (
     ast.Expression,
     ast.Constant,
@@ -93,8 +94,8 @@ class ReasoningGym:
         missing = [key for key in NEEDED if key not in problem.metadata]
         if missing:
             raise DataError(
-                f"problem {problem.problem_id}: metadata lacks {', '.join(missing)}: the reasoning_gym oracle "
-                "judges problems of the reasoning_gym task only"
+                f"problem {problem.problem_id}: metadata lacks {', '.join(missing)}: the "
+                "reasoning_gym oracle judges problems of the reasoning_gym task only"
             )
         source = {key: problem.metadata[key] for key in NEEDED}
         return [self._judge(problem, source, answer) for answer in answers]
@@ -107,8 +108,8 @@ class ReasoningGym:
             return Verdict(correct=False, status=reply.status, detail=reply.detail)
         if reply.value is None:
             raise DataError(
-                f"problem {problem.problem_id}: reasoning-gym no longer makes the problem that was put to the "
-                "model; install the version that made it, or delete the study's problems and run again"
+                f"problem {problem.problem_id}: reasoning-gym no longer makes the problem that was put "
+                "to the model; install the version that made it, or delete the study's problems and run again"
             )
         return Verdict(correct=reply.value >= 1.0)
 

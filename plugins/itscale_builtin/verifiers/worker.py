@@ -26,7 +26,7 @@ from typing import IO, Any, Literal
 __all__ = ["Reply", "Worker"]
 
 SLACK = 20
-"""Wall-clock limit of a call as a multiple of its processor time: for a call that waits instead of working."""
+"""Wall-clock limit of a call as a multiple of its processor time, for one that waits instead of working."""
 LINE = 1 << 16
 
 
@@ -65,7 +65,8 @@ class Worker:
     def call(self, *arguments: Any) -> Reply:
         """Call the function. Whatever its arguments do to it, a reply comes back."""
         process = self._process or self._start()
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             process.stdin.write(json.dumps(arguments).encode() + b"\n")
             process.stdin.flush()

@@ -39,10 +39,7 @@ def load_problems(task: Ingredient[TaskEntry], wanted: int | None) -> list[Probl
             )
         seen[problem.problem_id] = number
         problems.append(problem)
-    if not problems:
-        raise DataError(f"{place}: found no problems, expected at least one")
-    if wanted is not None and len(problems) < wanted:
-        raise DataError(f"{place}.problems: found {wanted}, expected at most the {len(problems)} there are")
+    _enough(task, wanted, len(problems))
     return problems
 
 
@@ -64,8 +61,24 @@ def _check(problem: Problem, where: str) -> None:
 
 
 def count_problems(task: Ingredient[TaskEntry], wanted: int | None) -> int:
-    """Return how many problems a study takes of a task; errors as `load_problems`."""
-    return len(load_problems(task, wanted))
+    """Return how many problems a study takes of a task; errors as `load_problems`.
+
+    Problems are made only where the task cannot say how many there are.
+    """
+    there = task.entry.size(task.options)
+    if there is None:
+        return len(load_problems(task, wanted))
+    return _enough(task, wanted, there)
+
+
+def _enough(task: Ingredient[TaskEntry], wanted: int | None, there: int) -> int:
+    if not there:
+        raise DataError(f"tasks.{task.label}: found no problems, expected at least one")
+    if wanted is not None and there < wanted:
+        raise DataError(
+            f"tasks.{task.label}.problems: found {wanted}, expected at most the {there} there are"
+        )
+    return there if wanted is None else wanted
 
 
 def write_problems(study: Study, task: str, output: Path) -> None:
