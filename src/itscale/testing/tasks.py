@@ -54,6 +54,5 @@ class TaskContract(EntryContract):
         entry = registry().get("verifiers", self.entry.oracle).entry
         oracle = entry.factory(entry.options())
         for problem in self.first():
-            answer = oracle.answer(problem, problem.reference)
-            assert answer is not None, f"{problem.problem_id}: no answer found in its own reference"
-            assert oracle.judge(problem, [answer])[0].correct is True, problem.problem_id
+            (verdict,) = oracle.judge(problem, [problem.reference])
+            assert verdict.correct is True, f"{problem.problem_id}: {verdict}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -88,6 +88,14 @@ class OracleContract(EntryContract):
     problems: ClassVar[Sequence[Problem]] = number_problems()
     wrong: ClassVar[Sequence[str]] = ("1234567", "I don't know")
     patience: ClassVar[float] = 30.0
+    _oracle: ClassVar[Any]
+
+    def make(self) -> Any:
+        """Return the one oracle of all tests, as one judges a whole study."""
+        own = vars(type(self))
+        if "_oracle" not in own:
+            type(self)._oracle = super().make()
+        return type(self)._oracle
 
     def right(self, problem: Problem) -> str:
         """Return a completion's text that is right: the reference, unless you say otherwise."""
@@ -124,7 +132,7 @@ class OracleContract(EntryContract):
 
     @pytest.mark.parametrize("kind", HOSTILE_TEXTS)
     def test_hostile_text_gets_a_verdict(self, kind: str) -> None:
-        """Whatever a model writes, there is a verdict in finite time, and no exception."""
+        """Whatever a model writes, there is a verdict in finite time, no exception, and no harm done."""
         oracle, problem = self.make(), self.problems[0]
 
         def judge() -> Any:
@@ -139,6 +147,7 @@ class OracleContract(EntryContract):
             assert classes == [answer]
             assert len(verdicts) == 1
             assert "\n" not in verdicts[0].detail
+        self.test_the_reference_is_correct()
 
     def test_nothing_to_judge(self) -> None:
         """Problems without a single answer occur."""
@@ -180,21 +189,32 @@ class OracleContract(EntryContract):
             assert all(len(found) == 1 for found in by_class.values()), by_class
 
 
-def trajectories(problem: Problem) -> list[Trajectory]:
-    """Return trajectories not begun, under way, and finished, with logprobs and without."""
+def trajectories(problem: Problem, *, silent: bool) -> list[Trajectory]:
+    """Return trajectories not begun, under way, and finished; one without log-probabilities if `silent`."""
     fresh = Trajectory(problem)
     begun = Trajectory(problem, fresh, Step(text="First,\n\n", tokens=3, logprob=-1.5, node=1))
     more = Trajectory(problem, begun, Step(text="then 42.", tokens=4, logprob=-0.5, node=2), "eos")
-    silent = Trajectory(problem, fresh, Step(text="42", tokens=1, logprob=None, node=3), "length")
+    short = Step(text="42", tokens=1, logprob=None if silent else -0.1, node=3)
     empty = Trajectory(problem, fresh, Step(text="", tokens=0, logprob=0.0, node=4), "eos")
-    return [fresh, begun, more, silent, empty]
+    return [fresh, begun, more, Trajectory(problem, fresh, short, "length"), empty]
 
 
 class ScorerContract(EntryContract):
-    """Tests of a verifier that scores; set `engine` to the options of a simulated engine it shall use."""
+    """Tests of a verifier that scores.
+
+    Attributes
+    ----------
+    problems
+        Problems whose trajectories it scores.
+    engine
+        Options of the simulated engine it is given if it needs one.
+    reads_logprobs
+        Whether it may refuse a trajectory whose log-probabilities are not known.
+    """
 
     problems: ClassVar[Sequence[Problem]] = number_problems()
-    engine: ClassVar[dict[str, Any]] = {}
+    engine: ClassVar[Mapping[str, Any]] = {}
+    reads_logprobs: ClassVar[bool] = False
 
     def score(self, given: Sequence[Trajectory]) -> list[float]:
         """Score trajectories, with the simulated engine if the scorer needs one."""
@@ -209,10 +229,14 @@ class ScorerContract(EntryContract):
 
         return asyncio.run(run())
 
+    def trajectories(self, problem: Problem) -> list[Trajectory]:
+        """Return the trajectories to be scored."""
+        return trajectories(problem, silent=not self.reads_logprobs)
+
     def _engine(self) -> Engine:
         entry = registry().get("engines", "simulated").entry
         engine: Engine = entry.factory(
-            entry.options.model_validate(self.engine), seed=0, model_directory=None
+            entry.options.model_validate(dict(self.engine)), seed=0, model_directory=None
         )
         return engine
 
@@ -221,16 +245,16 @@ class ScorerContract(EntryContract):
         assert self.entry.role == "scorer"
 
     def test_scores_are_in_the_unit_interval(self) -> None:
-        """Finished or not, with log-probabilities or without."""
+        """Finished or not, and without log-probabilities unless the scorer reads them."""
         for problem in self.problems:
-            given = trajectories(problem)
+            given = self.trajectories(problem)
             scores = self.score(given)
             assert len(scores) == len(given)
             assert all(0.0 <= score <= 1.0 for score in scores)
 
     def test_scores_do_not_depend_on_company(self) -> None:
         """A trajectory scores the same alone, among others, and in any order."""
-        given = trajectories(self.problems[0])
+        given = self.trajectories(self.problems[0])
         together = self.score(given)
         assert together == pytest.approx([self.score([one])[0] for one in given])
         assert together == pytest.approx(self.score(given[::-1])[::-1])
