@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Many small fits: threads of the linear algebra would only wait for each other. Snakemake sets it for jobs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 

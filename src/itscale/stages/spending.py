@@ -1,0 +1,87 @@
+"""What was spent at each budget: tokens per problem, generator and scorer apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from itscale.selection import FloatArray, IntArray
+from itscale.store import LEDGER, read_table
+
+__all__ = ["Tokens", "all_runs", "read_ledgers", "run_budgets", "tokens_of_pools", "tokens_of_runs"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Mean tokens per problem at each budget, shape (budgets,): generated, of prompts, and of scorers."""
+
+    generated: FloatArray
+    prompt: FloatArray
+    scorer: FloatArray
+
+
+def read_ledgers(ledgers: Sequence[Path]) -> pl.DataFrame:
+    """Read ledgers, with the tokens of each row's scorer beside those of the generator."""
+    parts = [read_table(path, LEDGER).select(*LEDGER) for path in ledgers]
+    table = pl.concat(parts) if parts else pl.DataFrame(schema=dict(LEDGER))
+    generates = pl.col("call") == "generate"
+    return table.select(
+        "problem_id",
+        "budget",
+        "replicate",
+        "by",
+        "call",
+        generated=pl.when(generates).then("generated_tokens").otherwise(0),
+        prompt=pl.when(generates).then("prompt_tokens").otherwise(0),
+        scorer=pl.when(generates).then(0).otherwise(pl.col("prompt_tokens") + pl.col("generated_tokens")),
+    )
+
+
+def tokens_of_pools(frame: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray, scorer: str) -> Tokens:
+    """Return tokens at each k: k times the mean completion, the prompt once, the selector's own scorer."""
+    per_problem = frame.group_by("problem_id").agg(
+        pl.len(), pl.col("generated_tokens").sum(), pl.col("prompt_tokens").first()
+    )
+    charged = spent.group_by("problem_id").agg(
+        pl.col("generated").sum(), pl.col("scorer").filter(pl.col("by") == scorer).sum()
+    )
+    means = (
+        per_problem.join(charged, on="problem_id", how="left")
+        .with_columns(generated=pl.coalesce("generated", "generated_tokens"))
+        .select(
+            generated=(pl.col("generated") / pl.col("len")).mean(),
+            prompt=pl.col("prompt_tokens").mean(),
+            scorer=(pl.col("scorer").fill_null(0) / pl.col("len")).mean(),
+        )
+        .row(0, named=True)
+    )
+    return Tokens(
+        generated=budgets * means["generated"],
+        prompt=np.full(len(budgets), means["prompt"]),
+        scorer=budgets * means["scorer"],
+    )
+
+
+def tokens_of_runs(runs: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray) -> Tokens:
+    """Return the mean tokens of a run at each budget: every branch, every score asked for on the way."""
+    counts = runs.group_by("budget").len()
+    sums = spent.group_by("budget").agg(pl.col("generated", "prompt", "scorer").sum())
+    table = pl.DataFrame({"budget": budgets}).with_columns(pl.col("budget").cast(pl.Int32))
+    table = table.join(counts, on="budget", how="left").join(sums, on="budget", how="left").sort("budget")
+    means = {name: (table[name] / table["len"]).to_numpy() for name in ("generated", "prompt", "scorer")}
+    return Tokens(**means)
+
+
+def all_runs(frame: pl.DataFrame, spent: pl.DataFrame) -> pl.DataFrame:
+    """List the runs: those with completions, and those whose ledger is all they left."""
+    columns = ("problem_id", "budget", "replicate")
+    return pl.concat([frame.select(columns), spent.select(columns)]).unique().sort(columns)
+
+
+def run_budgets(runs: pl.DataFrame) -> IntArray:
+    """Return the budgets of the runs, increasing."""
+    return np.unique(runs["budget"].cast(pl.Int64).to_numpy())
