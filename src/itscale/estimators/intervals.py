@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from itscale.selection import FloatArray
 
@@ -72,7 +72,7 @@ def bca_interval(values: FloatArray, confidence: float, resamples: int, rng: np.
     means = resample_means(values, resamples, rng)
     estimate = values.mean(axis=0)
     below = (means < estimate).mean(axis=0) + (means == estimate).mean(axis=0) / 2
-    bias = norm.ppf(np.clip(below, 1 / (resamples + 1), resamples / (resamples + 1)))
+    bias = ndtri(np.clip(below, 1 / (resamples + 1), resamples / (resamples + 1)))
     # the jackknife deviations of a mean are proportional to the deviations of the values themselves
     deviation = values - estimate
     spread = (deviation**2).sum(axis=0) ** 1.5
@@ -81,8 +81,8 @@ def bca_interval(values: FloatArray, confidence: float, resamples: int, rng: np.
     )
     bounds = []
     for level in ((1 - confidence) / 2, (1 + confidence) / 2):
-        shifted = bias + norm.ppf(level)
-        adjusted = norm.cdf(bias + shifted / (1 - acceleration * shifted))
+        shifted = bias + ndtri(level)
+        adjusted = ndtr(bias + shifted / (1 - acceleration * shifted))
         bounds.append(np.array([np.quantile(column, q) for column, q in zip(means.T, adjusted, strict=True)]))
     return Interval(*bounds)
 
