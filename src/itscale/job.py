@@ -10,14 +10,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from itscale.blocks import Block
 from itscale.errors import UserError
 from itscale.store import write_text
 from itscale.study import Study, resolve
 
-__all__ = ["ERROR_MARK", "job", "optional_path", "paths", "progress_file", "progress_writer", "study_of"]
+__all__ = [
+    "ERROR_MARK",
+    "by_folder",
+    "job",
+    "job_labels",
+    "optional_path",
+    "paths",
+    "progress_file",
+    "progress_writer",
+    "study_of",
+]
 
 ERROR_MARK = "error: "
 """What the line of a log begins with that says why a job failed."""
@@ -67,9 +79,22 @@ def _end_with_parents(parents: tuple[int, int]) -> None:
     os._exit(1)
 
 
+def job_labels(snakemake: Any) -> dict[str, Any]:
+    """Return a job's wildcards, the block as a `Block`."""
+    return {
+        name: Block.parse(value) if name == "block" else value for name, value in snakemake.wildcards.items()
+    }
+
+
 def paths(value: Any) -> list[Path]:
     """Return a job's named input as paths, whether Snakemake gives one or several."""
     return [Path(value)] if isinstance(value, str) else [Path(path) for path in value]
+
+
+def by_folder(value: Any) -> dict[str, list[Path]]:
+    """Return a job's named input as paths by the name of their folder: verdicts by verifier."""
+    files = sorted(paths(value))
+    return {folder: list(group) for folder, group in groupby(files, key=lambda path: path.parent.name)}
 
 
 def optional_path(value: Any) -> Path | None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from itscale.job import job, paths
+from itscale.job import by_folder, job, paths
 from itscale.stages.outcomes import gather_outcomes
 
 with job(snakemake) as study:
-    blocks = {name: paths(snakemake.input[name]) for name in ("completions", "verdicts")}
     files = {"problems": Path(snakemake.input.problems), "output": Path(snakemake.output.outcomes)}
-    gather_outcomes(study, **snakemake.wildcards, **files, **blocks)
+    files |= {"completions": paths(snakemake.input.completions), "verdicts": by_folder(snakemake.input.verdicts)}
+    gather_outcomes(study, **snakemake.wildcards, **files)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from itscale.job import job, optional_path, progress_writer
+from itscale.job import job, job_labels, optional_path, progress_writer
 from itscale.stages.sampling import sample_block
 
 with job(snakemake) as study:
     paths = {"problems": Path(snakemake.input.problems), "model_directory": optional_path(snakemake.input.model)}
     paths |= {name: Path(path) for name, path in snakemake.output.items()}
-    sample_block(study, **snakemake.wildcards, **paths, progress=progress_writer(Path(snakemake.log[0])))
+    sample_block(study, **job_labels(snakemake), **paths, progress=progress_writer(Path(snakemake.log[0])))

@@ -6,6 +6,7 @@ from itscale.job import job, optional_path
 from itscale.stages.verification import verify_block
 
 with job(snakemake) as study:
+    place = {name: snakemake.wildcards[name] for name in ("task", "model", "strategy", "verifier")}
     paths = {name: Path(snakemake.input[name]) for name in ("problems", "completions")}
     paths |= {"model_directory": optional_path(snakemake.input.model), "output": Path(snakemake.output.verdicts)}
-    verify_block(study, **snakemake.wildcards, **paths)
+    verify_block(study, **place, **paths)
