@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Many small fits: threads of the linear algebra would only wait for each other. Snakemake sets it for jobs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Machines differ in speed and share it: how long an example takes says nothing about the code.
+settings.register_profile("itscale", deadline=None)
+settings.load_profile("itscale")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

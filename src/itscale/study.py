@@ -28,7 +28,7 @@ from itscale.plugins import (
 from itscale.plugins import registry as installed_plugins
 from itscale.sampling import SamplingOptions
 from itscale.store import payload_hash
-from itscale.validation import first_error
+from itscale.validation import first_error, parse_yaml
 
 __all__ = ["BlockSize", "Ingredient", "Study", "StudyConfig", "load_study", "resolve"]
 
@@ -272,7 +272,7 @@ def load_study(path: Path, registry: Registry | None = None) -> Study:
         With the file, the key, what was found and what would be right.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         siblings = [str(found) for found in path.parent.glob("*.y*ml")]
         raise StudyError(f"{path}: no such study; {nearest(str(path), siblings)}") from None

@@ -1,0 +1,64 @@
+"""Every built-in passes the contract that plugin authors are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from builtins_of_itscale import builtins, contract_of, key_of
+
+from itscale.plugins import registry
+from itscale.testing import EntryContract
+from itscale.types import Problem
+
+DATA = Path(__file__).with_name("data")
+REWARD = {"options": {"scorer": "reward"}}
+NEEDS_A_MODEL = {"contract": EntryContract}
+
+
+@cache
+def reasoning_gym_problems() -> list[Problem]:
+    """Two problems of reasoning-gym, with what its verifier needs."""
+    entry = registry().get("tasks", "reasoning_gym").entry
+    return list(entry.factory(entry.options(dataset="gcd", size=2)))
+
+
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "engines/openai": {**NEEDS_A_MODEL, "options": {"model": "m", "base_url": "http://localhost:1/v1"}},
+    "engines/vllm": {**NEEDS_A_MODEL, "options": {"model": "m"}},
+    "selectors/best_of_n": REWARD,
+    "selectors/weighted_vote": REWARD,
+    "strategies/beam_search": REWARD,
+    "strategies/particle_filter": REWARD,
+    "tasks/gsm8k": {"options": {"file": DATA / "gsm8k.jsonl"}},
+    "tasks/jsonl": {"options": {"file": DATA / "sums.jsonl"}},
+    "tasks/math500": {"options": {"file": DATA / "math500.jsonl"}},
+    "tasks/reasoning_gym": {"options": {"dataset": "gcd", "size": 8}},
+    "verifiers/logprob": {"reads_logprobs": True},
+    "verifiers/math": {"options": {"seconds": 1.0}},
+    "verifiers/reasoning_gym": {"problems": property(lambda self: reasoning_gym_problems())},
+}
+"""Attributes of the contract class where a built-in cannot do without: by kind and name."""
+
+# A process per built-in is slow; test_registry.py has one that loads them all.
+ONCE_FOR_ALL = {"test_registering_it_imports_nothing_heavy": None}
+
+
+def _class_name(key: str) -> str:
+    kind, _, name = key.partition("/")
+    return "Test" + "".join(word.capitalize() for word in f"{name}_{kind}".split("_"))
+
+
+for _plugin in builtins():
+    _key = key_of(_plugin.entry)
+    _example = dict(EXAMPLES.get(_key, {}))
+    _contract = _example.pop("contract", contract_of(_plugin.entry))
+    globals()[_class_name(_key)] = type(
+        _class_name(_key), (_contract,), {"entry": _plugin.entry, **ONCE_FOR_ALL, **_example}
+    )
+
+
+def test_every_example_belongs_to_a_built_in() -> None:
+    assert EXAMPLES.keys() <= {key_of(plugin.entry) for plugin in builtins()}

@@ -1,0 +1,159 @@
+"""A file is whole or absent, says where it comes from, and a damaged one is an error a user understands."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from itscale.errors import DataError
+from itscale.store import (
+    atomic_path,
+    payload_hash,
+    read_metadata,
+    read_table,
+    write_table,
+    write_text,
+)
+
+SCHEMA = {"name": pl.String, "value": pl.Float64}
+FRAME = pl.DataFrame({"name": ["a", "b"] * 50, "value": [0.5, None] * 50}, schema=SCHEMA)
+
+
+def test_a_table_and_its_metadata_come_back(tmp_path: Path) -> None:
+    path, metadata = (
+        tmp_path / "deep" / "table.parquet",
+        {"versions": {"polars": "x"}, "count": 3, "text": "ü"},
+    )
+    write_table(FRAME, path, metadata)
+    assert read_table(path, SCHEMA).equals(FRAME)
+    assert read_metadata(path) == metadata
+    assert [found.name for found in path.parent.iterdir()] == ["table.parquet"]
+
+
+def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    write_text(path, "old")
+
+    def fail() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from itscale.store import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_writer_leaves_nothing_under_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not path.exists()
+    assert not list(tmp_path.glob("*.parquet"))
+    write_table(FRAME, path, {})
+    assert read_table(path, SCHEMA).equals(FRAME)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "table.parquet"
+    write_table(FRAME, path, {"a": 1})
+    return path.read_bytes()
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_truncated_file_is_a_data_error(tmp_path: Path, whole: bytes, data: st.DataObject) -> None:
+    path = tmp_path / "table.parquet"
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    with pytest.raises(DataError, match=r"table\.parquet: not a whole parquet file"):
+        read_table(path, SCHEMA)
+    with pytest.raises(DataError, match=r"table\.parquet: "):
+        read_metadata(path)
+    assert len(payload_hash(path)) == 64
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_file_is_read_or_a_data_error(tmp_path: Path, whole: bytes, data: st.DataObject) -> None:
+    path, damaged = tmp_path / "table.parquet", bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 8))):
+        damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(damaged)
+    for read in (lambda: read_table(path, SCHEMA), lambda: read_metadata(path)):
+        with contextlib.suppress(DataError):  # any other exception is what this test looks for
+            read()
+
+
+def test_other_columns_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(FRAME.rename({"value": "valeu"}), path, {})
+    with pytest.raises(DataError, match=r"no column 'value'; did you mean 'valeu'\?"):
+        read_table(path, SCHEMA)
+    write_table(FRAME.with_columns(value=pl.lit("text")), path, {})
+    with pytest.raises(DataError, match="column 'value': found String, expected Float64"):
+        read_table(path, SCHEMA)
+    write_table(FRAME.with_columns(extra=1), path, {})
+    assert "extra" in read_table(path, SCHEMA).columns
+
+
+def test_missing_files_and_files_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    for read in (lambda: read_table(path, SCHEMA), lambda: read_metadata(path)):
+        with pytest.raises(DataError, match="missing"):
+            read()
+    FRAME.write_parquet(path)
+    assert read_table(path, SCHEMA).equals(FRAME)
+    with pytest.raises(DataError, match="carries no itscale metadata"):
+        read_metadata(path)
+
+
+def test_the_payload_hash_is_of_data_not_of_the_footer(tmp_path: Path) -> None:
+    one, two, other = (tmp_path / f"{name}.parquet" for name in ("one", "two", "other"))
+    write_table(FRAME, one, {"seconds": 1.5})
+    write_table(FRAME, two, {"seconds": 2.5, "host": "elsewhere"})
+    write_table(FRAME.with_columns(value=pl.lit(0.25)), other, {"seconds": 1.5})
+    assert one.read_bytes() != two.read_bytes()
+    assert payload_hash(one) == payload_hash(two) != payload_hash(other)
+
+
+def test_the_hash_of_other_files_is_of_every_byte(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n1,2\n")
+    before = payload_hash(path)
+    path.write_text("a,b\n1,3\n")
+    assert payload_hash(path) != before
+
+
+def test_equal_tables_are_equal_files(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
+    write_table(FRAME, one, {"a": 1, "b": 2})
+    write_table(pl.concat([FRAME[:30], FRAME[30:]], rechunk=False), two, {"b": 2, "a": 1})
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        write_text(tmp_path / "text", "shared")
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "text").stat().st_mode & 0o777 == 0o644

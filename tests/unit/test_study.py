@@ -1,0 +1,239 @@
+"""Mistakes in a study end before anything runs, in one line: where, what was found, what would be right."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from itscale.errors import StudyError, UserError
+from itscale.plugins import (
+    EngineEntry,
+    FigureEntry,
+    LawEntry,
+    Options,
+    SelectorEntry,
+    StrategyEntry,
+    TaskEntry,
+    VerifierEntry,
+)
+from itscale.sampling import SamplingOptions, StepwiseOptions
+from itscale.study import load_study, resolve
+from itscale.testing import registry_of
+
+
+class SumsOptions(Options):
+    digits: int = 2
+    """Digits."""
+
+
+class ScorerOptions(Options):
+    scorer: str
+    """Label of the scorer."""
+
+
+def even(options: Any, budget: int) -> None:
+    if budget % 2:
+        raise StudyError(f"found {budget}, expected an even budget")
+
+
+TOYS = registry_of(
+    {
+        "toys": [
+            TaskEntry(name="sums", factory=list, options=SumsOptions, oracle="equal", summary="Sums."),
+            EngineEntry(name="parrot", factory=list, offers=frozenset({"generate"}), summary="Repeats."),
+            EngineEntry(
+                name="sage",
+                factory=list,
+                offers=frozenset({"generate", "continue", "score"}),
+                requires=("no_such_module",),
+                extra="itscale[sage]",
+                summary="Knows.",
+            ),
+            StrategyEntry(
+                name="repeat", factory=list, options=SamplingOptions, draws="exchangeable", summary="Draws."
+            ),
+            StrategyEntry(
+                name="search",
+                factory=list,
+                options=StepwiseOptions,
+                draws="runs",
+                admits=even,
+                needs=frozenset({"generate", "continue"}),
+                summary="Searches.",
+            ),
+            StrategyEntry(name="unbounded", factory=list, draws="exchangeable", summary="Bounds nothing."),
+            VerifierEntry(name="equal", factory=list, role="oracle", summary="Compares."),
+            VerifierEntry(
+                name="reward", factory=list, role="scorer", needs=frozenset({"score"}), summary="Scores."
+            ),
+            SelectorEntry(name="oracle", factory=list, summary="Coverage."),
+            SelectorEntry(name="first", factory=list, summary="The first."),
+            SelectorEntry(
+                name="best", factory=list, options=ScorerOptions, takes_scores=True, summary="The best."
+            ),
+            LawEntry(name="line", factory=list, takes="curve", summary="A line."),
+            FigureEntry(name="plot", factory=list, reads="curves", caption="A plot.", summary="Plots."),
+        ],
+        "rivals": [LawEntry(name="parabola", factory=list, takes="curve", summary="A parabola.")],
+    }
+)
+
+
+def study(**changes: Any) -> dict[str, Any]:
+    return {
+        "study": "toy",
+        "tasks": {"sums": {}},
+        "models": {"sage": {}},
+        "strategies": {"repeat": {"completions": 8}},
+        "selectors": ["oracle", "first"],
+        **changes,
+    }
+
+
+def complaint(**changes: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        resolve(study(**changes), TOYS, where="toy.yaml")
+    message = str(caught.value)
+    assert message.startswith("toy.yaml: ")
+    assert "\n" not in message
+    return message.removeprefix("toy.yaml: ")
+
+
+def test_a_right_study_resolves() -> None:
+    found = resolve(study(laws=["line", "rivals/parabola"], figures=["plot"]), TOYS)
+    assert found.oracles["sums"].entry.name == "equal"
+    assert found.laws["parabola"].distribution == "rivals"
+    assert [one.label for one in found.ingredients()] == [
+        "sums", "sage", "repeat", "equal", "oracle", "first", "line", "parabola", "plot"
+    ]  # fmt: skip
+
+
+def test_a_list_of_names_is_short_for_sections_without_options() -> None:
+    short, long = study(laws=["rivals/parabola"]), study(laws={"parabola": {"plugin": "rivals/parabola"}})
+    assert resolve(short, TOYS).config == resolve(long, TOYS).config
+    assert resolve(study(models={"sage": None}), TOYS).config == resolve(study(), TOYS).config
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"laws": ["lime"]}, "laws.lime: no plugin 'lime' among the laws; did you mean 'line'?"),
+        ({"laws": ["toys/parabola"]}, "laws.parabola: no plugin 'toys/parabola' among the laws"),
+        ({"laws": ["line", "toys/line"]}, "laws: 'line' is listed twice; give each a label of its own"),
+        ({"modles": {}}, "modles: unknown key; did you mean 'models'?"),
+        ({"block": {"problem": 1}}, "block.problem: unknown key; did you mean 'problems'?"),
+        ({"tasks": {"sums": {"digit": 3}}}, "tasks.sums: digit: unknown key; did you mean 'digits'?"),
+        ({"tasks": {"sums": {"oracel": "equal"}}}, "tasks.sums: oracel: unknown key; did you mean 'oracle'?"),
+        (
+            {"strategies": {"repeat": {"completion": 8}}},
+            "strategies.repeat: completion: unknown key; did you mean 'completions'?",
+        ),
+        ({"tasks": {"sums": {"digits": "two"}}}, "tasks.sums: digits: found 'two': input should be a valid"),
+        ({"seed": "x"}, "seed: found 'x': input should be a valid integer"),
+        ({"tasks": 3}, "tasks: found 3: input should be a valid dictionary"),
+        ({"tasks": {}}, "tasks: found {}"),
+        ({"study": "My Study"}, "study: found 'My Study'"),
+        ({"tasks": {"../sums": {"plugin": "sums"}}}, "tasks.../sums.[key]: found '../sums'"),
+        ({"strategies": {"repeat": {"completions": 0}}}, "strategies.repeat.completions: found 0: "),
+        ({"strategies": {"repeat": {}}}, "strategies.repeat.completions: missing"),
+        ({"strategies": {"repeat": {"budgets": [1]}}}, "strategies.repeat.completions: missing"),
+        (
+            {"strategies": {"repeat": {"completions": 8, "budgets": [1, 2]}}},
+            "strategies.repeat: found budgets or replicates, expected only completions",
+        ),
+        ({"curves": {"budgets": [4, 16]}}, "curves.budgets: found 16, expected at most the 8 completions"),
+        ({"curves": {"budgets": [0]}}, "curves.budgets.0: found 0: "),
+        ({"selectors": {"best": {}}}, "selectors.best: scorer: missing, expected label of the scorer"),
+        (
+            {"selectors": {"best": {"scorer": "rewrad"}}, "verifiers": ["reward"]},
+            "selectors.best.scorer: no scorer 'rewrad' among the verifiers; did you mean 'reward'?",
+        ),
+        (
+            {"selectors": {"best": {"scorer": "equal"}}, "verifiers": ["equal"]},
+            "selectors.best.scorer: no scorer 'equal' among the verifiers",
+        ),
+        ({"tasks": {"sums": {"oracle": "reward"}}}, "tasks.sums.oracle: 'reward' is a scorer, expected"),
+        ({"tasks": {"sums": {"oracle": "equals"}}}, "tasks.sums.oracle: no plugin 'equals' among the verif"),
+        (
+            {"verifiers": ["reward"], "models": ["parrot"]},
+            "verifiers.reward needs score of the engine; models.parrot (parrot) offers generate",
+        ),
+        (
+            {"strategies": {"unbounded": {"completions": 8}}},
+            "strategies.unbounded: options of 'unbounded' are Options, expected a subclass of",
+        ),
+    ],
+)
+def test_mistakes(changes: dict[str, Any], expected: str) -> None:
+    assert complaint(**changes).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({}, "strategies.search.budgets: expected a list of budgets (and no completions)"),
+        ({"budgets": []}, "strategies.search.budgets: expected a list of budgets"),
+        ({"budgets": [2], "completions": 4}, "strategies.search.budgets: expected a list of budgets"),
+        ({"budgets": [2, 3]}, "strategies.search.budgets: found 3, expected an even budget"),
+        ({"budgets": [2, 0]}, "strategies.search.budgets.1: found 0: "),
+    ],
+)
+def test_run_based_strategies_have_budgets(section: dict[str, Any], expected: str) -> None:
+    search = {"search": {"scorer": "reward", **section}}
+    assert complaint(strategies=search, verifiers=["reward"]).startswith(expected)
+
+
+def test_the_engine_must_offer_what_a_strategy_needs() -> None:
+    changes = {"strategies": {"search": {"scorer": "reward", "budgets": [2]}}, "models": ["parrot"]}
+    message = complaint(verifiers=["reward"], **changes)
+    assert message.startswith("strategies.search needs continue of the engine; models.parrot")
+
+
+def test_a_missing_module_says_what_to_install() -> None:
+    with pytest.raises(UserError, match=r"engines/sage needs no_such_module.*pip install 'itscale\[sage\]'"):
+        resolve(study(), TOYS).models["sage"].require_installed()
+
+
+def test_huge_values_are_not_repeated_in_full() -> None:
+    assert len(complaint(seed="x" * 10_000)) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- a\n- b\n", "found list, expected keys and values"),
+        ("", "found NoneType, expected keys and values"),
+        ("a: [1\nb: 2", "not YAML: "),
+        ("study: toy\nstudy: again\n", "not YAML: the key 'study' stands twice"),
+    ],
+)
+def test_files_that_are_no_study(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_text(text)
+    with pytest.raises(StudyError) as caught:
+        load_study(path, TOYS)
+    assert str(caught.value).startswith(f"{path}: {expected}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_suggests_its_neighbour(tmp_path: Path) -> None:
+    (tmp_path / "default.yaml").write_text("")
+    with pytest.raises(StudyError, match=r"defualt\.yaml: no such study; did you mean '.*default\.yaml'"):
+        load_study(tmp_path / "defualt.yaml", TOYS)
+
+
+def test_a_fingerprint_is_what_outputs_depend_on() -> None:
+    def fingerprint(**section: Any) -> dict[str, Any]:
+        return resolve(study(tasks={"sums": section}), TOYS).tasks["sums"].fingerprint()
+
+    assert fingerprint() == {"name": "toys/sums", "revision": 1, "options": {"digits": 2}}
+    assert fingerprint(problems=3) == fingerprint(digits=2) == fingerprint()
+    assert fingerprint(digits=3) != fingerprint()
+
+
+def test_a_larger_study_keeps_the_random_streams_of_a_smaller_one() -> None:
+    small, large = (resolve(study(strategies={"repeat": {"completions": n}}), TOYS) for n in (8, 16))
+    hotter = resolve(study(strategies={"repeat": {"completions": 8, "temperature": 2}}), TOYS)
+    names = ("sage", "repeat")
+    assert small.sampling_fingerprint(*names) == large.sampling_fingerprint(*names)
+    assert small.sampling_fingerprint(*names) != hotter.sampling_fingerprint(*names)
