@@ -1,0 +1,324 @@
+"""The openai engine against a real server on the loopback that behaves well, badly, and not at all."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from itscale.errors import EngineError
+from itscale.types import Generation, GenerationRequest, Problem, SamplingParams, Step
+from itscale_builtin.engines.openai import OpenAIEngine, OpenAIOptions
+
+PROBLEM = Problem(problem_id="p", messages=({"role": "user", "content": "2 + 2?"},), reference="4")
+Answer = tuple[int, dict[str, str], Any]
+
+
+def choice(text: Any = "4", **more: Any) -> dict[str, Any]:
+    return {
+        "index": 0,
+        "finish_reason": "stop",
+        "message": {"role": "assistant", "content": text},
+        "logprobs": None,
+    } | more
+
+
+def reply(*choices: dict[str, Any], prompt: int = 7, generated: int = 10, **more: Any) -> Answer:
+    usage = {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
+    body = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": list(choices)}
+    return 200, {}, body | {"usage": usage} | more
+
+
+def error(status: int, message: str = "said the server") -> Answer:
+    return status, {"retry-after-ms": "1"}, {"error": {"message": message}}
+
+
+class Server:
+    """Answers each request by what `behave` makes of the body and the number of the request."""
+
+    def __init__(self, behave: Callable[[dict[str, Any], int], Answer | None]) -> None:
+        self.behave = behave
+        self.bodies: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+        self.running = self.peak = 0
+        self.lock = threading.Lock()
+        self.url = ""
+
+
+@contextmanager
+def serving(behave: Callable[[dict[str, Any], int], Answer | None]) -> Iterator[Server]:
+    server = Server(behave)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            with server.lock:
+                number = len(server.bodies)
+                server.bodies.append(body)
+                server.keys.append(self.headers["authorization"])
+                server.running += 1
+                server.peak = max(server.peak, server.running)
+            try:
+                answer = server.behave(body, number)
+            finally:
+                with server.lock:
+                    server.running -= 1
+            if answer is None:  # drop the connection without a word
+                self.close_connection = True
+                return
+            status, headers, content = answer
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            for name, value in {"content-type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    server.url = f"http://127.0.0.1:{http.server_port}/v1"
+    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join()
+
+
+def generate(
+    url: str,
+    count: int = 1,
+    *,
+    prefix: tuple[Step, ...] = (),
+    params: SamplingParams | None = None,
+    requests: int = 1,
+    **options: Any,
+) -> list[Generation]:
+    settings = {"model": "m", "base_url": url, "max_retries": 2, "pause": 0.001} | options
+
+    async def run() -> list[Generation]:
+        engine = OpenAIEngine(OpenAIOptions(**settings))
+        request = GenerationRequest(
+            problem=PROBLEM, prefix=prefix, params=params or SamplingParams(), seeds=tuple(range(count))
+        )
+        try:
+            batches = await asyncio.gather(*(engine.generate(request) for _ in range(requests)))
+        finally:
+            await engine.close()
+        return [generation for batch in batches for generation in batch]
+
+    return asyncio.run(run())
+
+
+def refused(url: str, **options: Any) -> str:
+    with pytest.raises(EngineError) as caught:
+        generate(url, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert url in message
+    return message
+
+
+def test_one_request_makes_all_completions_and_charges_the_prompt_once() -> None:
+    with serving(lambda body, number: reply(*[choice("abcd"), choice("ab")], generated=9)) as server:
+        made = generate(server.url, 2)
+    assert [body["n"] for body in server.bodies] == [2]
+    assert [one.text for one in made] == ["abcd", "ab"]
+    assert [one.prompt_tokens for one in made] == [7, 0]
+    assert [one.context_tokens for one in made] == [7, 7]
+    # Usage has only the sum: it is kept, whatever the split.
+    assert [one.tokens for one in made] == [6, 3]
+    assert [one.logprob for one in made] == [None, None]
+
+
+def test_a_server_that_ignores_n_is_asked_again_for_the_missing() -> None:
+    with serving(lambda body, number: reply(choice(str(number)), generated=3)) as server:
+        made = generate(server.url, 3)
+    assert [body["n"] for body in server.bodies] == [3, 2, 1]
+    assert [one.text for one in made] == ["0", "1", "2"]
+    assert sum(one.tokens for one in made) == 9
+    assert sum(one.prompt_tokens for one in made) == 21  # the prompt was computed three times
+
+
+def test_more_choices_than_asked_for_are_not_taken() -> None:
+    with serving(lambda body, number: reply(choice("a"), choice("b"), choice("c"))) as server:
+        assert len(generate(server.url, 2)) == 2
+
+
+def test_a_burst_of_429_is_waited_out() -> None:
+    with serving(lambda body, number: error(429) if number < 2 else reply(choice())) as server:
+        (made,) = generate(server.url)
+    assert made.text == "4"
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("failure", [lambda: error(500), lambda: error(503), lambda: None])
+def test_a_passing_failure_is_survived(failure: Callable[[], Answer | None]) -> None:
+    with serving(lambda body, number: failure() if number == 0 else reply(choice())) as server:
+        assert generate(server.url)[0].text == "4"
+
+
+@pytest.mark.parametrize(
+    ("status", "calls", "words"),
+    [
+        (400, 1, ["400", "said the server"]),
+        (401, 1, ["401", "$SOME_KEY is not set", "api_key_env"]),
+        (404, 1, ["404", "model", "base_url"]),
+        (429, 3, ["429", "after 3 attempts", "concurrency"]),
+        (500, 3, ["500", "failed 3 times"]),
+    ],
+)
+def test_a_lasting_failure_is_one_line(
+    status: int, calls: int, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SOME_KEY", raising=False)
+    with serving(lambda body, number: error(status)) as server:
+        message = refused(server.url, api_key_env="SOME_KEY")
+    assert len(server.bodies) == calls
+    assert all(word in message for word in ["m at", *words])
+
+
+def test_the_key_is_sent_but_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "hush-hush")
+    with serving(lambda body, number: error(401, "no")) as server:
+        message = refused(server.url, api_key_env="SOME_KEY")
+    assert server.keys == ["Bearer hush-hush"]
+    assert "hush" not in message
+    assert "is refused" in message
+    assert "hush" not in OpenAIOptions(model="m", api_key_env="SOME_KEY").model_dump_json()
+
+
+def test_no_server_at_all() -> None:
+    with serving(lambda body, number: None) as server:
+        gone = server.url
+    assert "is the server running" in refused(gone, max_retries=0)
+
+
+@pytest.mark.parametrize(
+    ("choices", "fault"),
+    [
+        ([], "no choices"),
+        (None, "no choices"),
+        ([{"index": 0}], "malformed"),
+        ([choice(finish_reason="tool_calls")], "tool_calls"),
+        ([choice({"a": "list"})], "malformed"),
+    ],
+)
+def test_empty_or_malformed_choices_are_asked_for_again_then_refused(choices: Any, fault: str) -> None:
+    bad = reply()[2] | {"choices": choices}
+    with serving(lambda body, number: (200, {}, bad)) as server:
+        message = refused(server.url)
+    assert len(server.bodies) == 3
+    assert fault in message
+    with serving(lambda body, number: (200, {}, bad) if number == 0 else reply(choice("ok"))) as server:
+        assert generate(server.url)[0].text == "ok"
+
+
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b'{"choices": [', b"[]", b"null"])
+def test_what_is_no_chat_completion_is_refused(body: bytes) -> None:
+    kind = "text/html" if body.startswith(b"<") else "application/json"
+    with serving(lambda _, number: (200, {"content-type": kind}, body)) as server:
+        refused(server.url)
+
+
+def test_log_probabilities_are_summed_and_tokens_counted_by_them() -> None:
+    def tokens(*values: float) -> dict[str, Any]:
+        return {"content": [{"token": "t", "logprob": v, "bytes": None, "top_logprobs": []} for v in values]}
+
+    with serving(
+        lambda body, number: reply(
+            choice("long long long", logprobs=tokens(-1.0)),
+            choice("s", logprobs=tokens(-0.5, -0.25)),
+            generated=3,
+        )
+    ) as server:
+        made = generate(server.url, 2, logprobs=True)
+    assert server.bodies[0]["logprobs"] is True
+    assert [one.logprob for one in made] == [-1.0, -0.75]
+    assert [one.tokens for one in made] == [1, 2]
+
+
+def test_every_seed_is_a_request_of_its_own() -> None:
+    with serving(lambda body, number: reply(choice(str(body["seed"])))) as server:
+        made = generate(server.url, 4, seed=True)
+    assert [one.text for one in made] == ["0", "1", "2", "3"]
+    assert OpenAIEngine(OpenAIOptions(model="m", seed=True)).seed_scope == "completion"
+    assert OpenAIEngine(OpenAIOptions(model="m")).seed_scope == "block"
+
+
+def test_a_completion_is_continued_only_where_the_server_can() -> None:
+    prefix = (Step(text="First.\n\n", tokens=3, logprob=None, node=1),)
+    params = SamplingParams(stop=("\n\n",), max_tokens=9)
+    with serving(lambda body, number: reply(choice("Then.", stop_reason="\n\n"), prompt=10)) as server:
+        assert "continues: true" in refused(server.url, prefix=prefix)
+        (made,) = generate(server.url, prefix=prefix, params=params, continues=True)
+    body = server.bodies[0]
+    assert body["messages"][-1] == {"role": "assistant", "content": "First.\n\n"}
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+    assert (body["stop"], body["max_tokens"]) == (["\n\n"], 9)
+    assert (made.text, made.finish_reason) == ("Then.\n\n", "stop")  # the delimiter belongs to the step
+    assert (made.prompt_tokens, made.context_tokens) == (10, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "sent", "expected"), [("a", "stop", "eos"), ("a\n\n", "stop", "stop"), ("a", "length", "length")]
+)
+def test_finish_reasons(text: str, sent: str, expected: str) -> None:
+    with serving(lambda body, number: reply(choice(text, finish_reason=sent))) as server:
+        (made,) = generate(server.url, params=SamplingParams(stop=("\n\n",)))
+    assert made.finish_reason == expected
+
+
+def test_a_reply_without_usage_is_refused_unless_allowed() -> None:
+    with serving(lambda body, number: reply(choice("three words here"), usage=None)) as server:
+        assert "require_usage" in refused(server.url)
+        (made,) = generate(server.url, require_usage=False)
+    assert made.tokens == 3
+
+
+def test_cached_prompt_tokens_are_reported() -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 4}}
+    with serving(lambda body, number: reply(choice(), usage=usage)) as server:
+        assert generate(server.url)[0].cached_prompt_tokens == 4
+
+
+def test_no_more_requests_are_under_way_than_allowed() -> None:
+    together = threading.Barrier(3)
+
+    def behave(body: dict[str, Any], number: int) -> Answer:
+        together.wait(timeout=10)  # passes only if three requests are under way at once
+        return reply(choice())
+
+    with serving(behave) as server:
+        made = generate(server.url, requests=9, concurrency=3)
+    assert len(made) == 9
+    assert server.peak == 3
+
+
+def test_only_what_the_strategy_sets_beyond_the_standard_is_sent() -> None:
+    with serving(lambda body, number: reply(choice())) as server:
+        generate(server.url)
+        generate(server.url, params=SamplingParams(top_k=5, min_p=0.1))
+    plain, special = server.bodies
+    assert {"top_k", "min_p", "stop", "seed", "logprobs"}.isdisjoint(plain)
+    assert (special["top_k"], special["min_p"]) == (5, 0.1)
+
+
+def test_it_offers_what_its_options_say() -> None:
+    full = OpenAIEngine(OpenAIOptions(model="m", logprobs=True, continues=True))
+    assert OpenAIEngine(OpenAIOptions(model="m")).offers == {"generate"}
+    assert full.offers == {"generate", "logprobs", "continue"}
+    with pytest.raises(EngineError, match="no reward model"):
+        asyncio.run(full.score([]))
