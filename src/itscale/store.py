@@ -156,6 +156,9 @@ FORECASTS: Schema = {
 
 METADATA_KEY = "itscale"
 
+# Some damage makes polars panic: that is no Exception, and would pass every handler up to the user.
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -196,8 +199,8 @@ def read_table(path: Path, schema: Schema) -> pl.DataFrame:
         frame = pl.read_parquet(path)
     except FileNotFoundError:
         raise DataError(f"{path}: missing, expected the table an earlier stage writes") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())[:120]
         raise DataError(f"{path}: not a whole parquet file ({reason}); delete it and run again") from None
     for name, dtype in schema.items():
         if name not in frame.columns:
@@ -219,8 +222,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
         return dict(json.loads(pl.read_parquet_metadata(path)[METADATA_KEY]))
     except FileNotFoundError:
         raise DataError(f"{path}: missing") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: not a whole parquet file ({str(error).splitlines()[0]})") from None
+    except _UNREADABLE as error:
+        raise DataError(f"{path}: not a whole parquet file ({' '.join(str(error).split())[:120]})") from None
     except (KeyError, ValueError):
         raise DataError(f"{path}: carries no itscale metadata") from None
 
@@ -237,7 +240,9 @@ def payload_hash(path: Path) -> str:
     """
     if not path.is_file():
         siblings = [str(found) for found in path.parent.glob(f"*{path.suffix}")]
-        raise DataError(f"{path}: no such file; {nearest(str(path), siblings) if siblings else 'none is near'}")
+        raise DataError(
+            f"{path}: no such file; {nearest(str(path), siblings) if siblings else 'none is near'}"
+        )
     size = path.stat().st_size
     with path.open("rb") as file:
         if path.suffix == ".parquet" and size > 12:
