@@ -1,0 +1,71 @@
+"""Curves against generated tokens: strategies at equal compute, not at equal counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from itscale.figures import Drawing, FigureData
+from itscale.plugins import FigureEntry
+from itscale_builtin.figures._curves import (
+    CurveOptions,
+    Plan,
+    display_names,
+    draw_curves,
+    selector_lines,
+    strategy_lines,
+)
+
+__all__ = ["ComputeCurves", "ComputeOptions", "entry"]
+
+
+class ComputeOptions(CurveOptions):
+    """Options of the curves against tokens."""
+
+    compare: Literal["strategies", "selectors"] | None = None
+    """What the lines of a panel are; strategies if left out, where the study has several."""
+    scorer: bool = True
+    """Count the tokens a scorer reads and generates, beside those of the model."""
+
+
+@dataclass(frozen=True)
+class ComputeCurves:
+    """A panel per task and selector comparing strategies, or per task, model and strategy, selectors."""
+
+    options: ComputeOptions
+
+    def draw(self, data: FigureData) -> Drawing:
+        """Draw the curves against generated tokens."""
+        judged = pl.col("scorer_tokens").fill_null(0) if self.options.scorer else pl.lit(0)
+        curves = data.curves.with_columns(tokens=pl.col("generated_tokens") + judged)
+        names = display_names(curves, data.coverage)
+        scored = curves.select((pl.col("tokens") > pl.col("generated_tokens")).any()).item()
+        several = curves["strategy"].n_unique() > 1
+        strategies = self.options.compare == "strategies" or (self.options.compare is None and several)
+        plan = Plan(
+            panel=("task", "selector") if strategies else ("task", "model", "strategy"),
+            lines=strategy_lines(curves, names) if strategies else selector_lines(curves, data.coverage),
+            names=names,
+            x="tokens",
+            x_label="generated and scored tokens per problem" if scored else "generated tokens per problem",
+            y_label="problems solved (%)",
+            share_y=self.options.share_y,
+            common=("task", "model", "strategy", "selector") if strategies else ("task", "model", "strategy"),
+        )
+        return draw_curves(curves, plan, empty="no curve in this study has token counts")
+
+
+entry = FigureEntry(
+    name="compute_curves",
+    factory=ComputeCurves,
+    options=ComputeOptions,
+    summary="coverage and every selector against generated tokens per problem",
+    reads=("curves",),
+    caption=(
+        "Share of problems solved against the tokens generated per problem (mean): discarded branches of a "
+        "search, and what a scorer reads and generates, are included. Coverage is the share of problems with "
+        "any right completion. Bands are {confidence} bootstrap intervals over problems."
+    ),
+)

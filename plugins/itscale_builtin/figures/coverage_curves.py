@@ -1,0 +1,50 @@
+"""Coverage against completions: how far repeated attempts reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from itscale.figures import Drawing, FigureData
+from itscale.plugins import FigureEntry
+from itscale_builtin.figures._curves import CurveOptions, Plan, display_names, draw_curves, strategy_lines
+
+__all__ = ["CoverageCurves", "entry"]
+
+
+@dataclass(frozen=True)
+class CoverageCurves:
+    """A panel per task, in it a line per model and strategy."""
+
+    options: CurveOptions
+
+    def draw(self, data: FigureData) -> Drawing:
+        """Draw the coverage curves of all tasks."""
+        coverage = data.curves.filter(pl.col("selector") == data.coverage)
+        names = display_names(coverage, data.coverage)
+        plan = Plan(
+            panel=("task",),
+            lines=strategy_lines(data.curves, names),
+            names=names,
+            x="budget",
+            x_label="completions per problem, k",
+            y_label="coverage (%)",
+            share_y=self.options.share_y,
+        )
+        return draw_curves(coverage, plan, empty="no coverage curve in this study")
+
+
+entry = FigureEntry(
+    name="coverage_curves",
+    factory=CoverageCurves,
+    options=CurveOptions,
+    summary="coverage against completions, a panel per task, a line per model and strategy",
+    reads=("curves",),
+    caption=(
+        "Coverage, the share of problems that at least one of k completions solves, against completions per "
+        "problem, estimated without bias from all completions sampled. Bands are {confidence} bootstrap "
+        "intervals over problems."
+    ),
+    reference="Brown et al. 2024 (Large Language Monkeys), section 2",
+)

@@ -1,0 +1,89 @@
+"""The stage of figures: tables in; a figure in three formats and its two tables out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from itscale.errors import StudyError, nearest
+from itscale.figures import FigureData, FigureMaker, label_simulated, save, style
+from itscale.plugins import FigureEntry
+from itscale.store import CURVES, FITS, FORECASTS, Schema, read_table
+from itscale.study import Ingredient, Study
+
+__all__ = ["draw_figure", "figure_caption"]
+
+
+def draw_figure(
+    study: Study,
+    figure: str,
+    *,
+    curves: Sequence[Path],
+    fits: Sequence[Path],
+    forecasts: Sequence[Path],
+    pdf: Path,
+    svg: Path,
+    png: Path,
+    csv: Path,
+    tex: Path,
+) -> None:
+    """Draw one figure of a study and write it with its tables; equal tables give equal bytes.
+
+    Parameters
+    ----------
+    study
+        The study.
+    figure
+        Label of the figure.
+    curves, fits, forecasts
+        All tables of the study of the kinds the figure reads, in any order; others may be left empty.
+    pdf, svg, png
+        Where the figure goes.
+    csv, tex
+        Where the table of exactly what is drawn, and the table for a paper, go.
+
+    Raises
+    ------
+    StudyError
+        If the study has no such figure.
+    DataError
+        If a table is missing, damaged or has other columns.
+    """
+    ingredient = _figure(study, figure)
+    data = FigureData(
+        curves=_read(curves, CURVES),
+        fits=_read(fits, FITS),
+        forecasts=_read(forecasts, FORECASTS),
+        coverage=coverage_label(study),
+    )
+    maker: FigureMaker = ingredient.entry.factory(ingredient.options)
+    with style(ingredient.options):
+        drawing = maker.draw(data)
+        label_simulated(drawing)
+        save(drawing, figure_caption(study, figure), pdf=pdf, svg=svg, png=png, csv=csv, tex=tex)
+
+
+def figure_caption(study: Study, figure: str) -> str:
+    """Return what a figure shows, in words, with the level of the study's intervals."""
+    confidence = f"{100 * study.config.curves.confidence:g} %"
+    return _figure(study, figure).entry.caption.replace("{confidence}", confidence)
+
+
+def coverage_label(study: Study) -> str:
+    """Return the label under which the study has the selector `oracle`, whose accuracy is coverage."""
+    labels = (label for label, selector in study.selectors.items() if selector.entry.name == "oracle")
+    return next(labels, "oracle")
+
+
+def _figure(study: Study, label: str) -> Ingredient[FigureEntry]:
+    if label not in study.figures:
+        raise StudyError(f"{study.name}: no figure {label!r}; {nearest(label, study.figures)}")
+    return study.figures[label]
+
+
+def _read(paths: Sequence[Path], schema: Schema) -> pl.DataFrame:
+    """Read tables and put their rows into one order, whatever the order of files and rows."""
+    frames = [read_table(path, schema).select(list(schema)) for path in paths]
+    return pl.concat([pl.DataFrame(schema=schema), *frames]).sort(list(schema), nulls_last=True)
