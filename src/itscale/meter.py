@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,12 +23,17 @@ class Occupancy:
         From the first request to the end of the last (wall clock).
     mean_running
         Sequences under way, averaged over `seconds`.
+    mean_possible
+        Sequences that would be under way if every completion of every unfinished unit were generated at
+        every moment, averaged over `seconds`. Search inside a unit waits for its own slowest step; that
+        units wait for each other would show as a mean far below this.
     peak_running
         Most sequences under way at once.
     """
 
     seconds: float
     mean_running: float
+    mean_possible: float
     peak_running: int
 
 
@@ -41,10 +47,23 @@ class MeteredEngine:
         self._engine = engine
         self._clock = clock
         self._running = 0
+        self._possible = 0
         self._peak = 0
         self._area = 0.0
+        self._possible_area = 0.0
         self._began: float | None = None
         self._last = 0.0
+
+    @contextmanager
+    def unit(self, completions: int) -> Iterator[None]:
+        """Count a unit of so many completions as unfinished while it runs."""
+        self._tick()
+        self._possible += completions
+        try:
+            yield
+        finally:
+            self._tick()
+            self._possible -= completions
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Generate, counting the request's sequences while they are under way."""
@@ -65,13 +84,20 @@ class MeteredEngine:
     def occupancy(self) -> Occupancy:
         """Return how full the engine was so far."""
         seconds = 0.0 if self._began is None else self._last - self._began
-        return Occupancy(seconds, self._area / seconds if seconds else 0.0, self._peak)
+        span = seconds or 1.0
+        return Occupancy(seconds, self._area / span, self._possible_area / span, self._peak)
 
     def _change(self, sequences: int) -> None:
-        now = self._clock()
         if self._began is None:
-            self._began = self._last = now
-        self._area += self._running * (now - self._last)
-        self._last = now
+            self._began = self._last = self._clock()
+        self._tick()
         self._running += sequences
         self._peak = max(self._peak, self._running)
+
+    def _tick(self) -> None:
+        if self._began is None:
+            return
+        now = self._clock()
+        self._area += self._running * (now - self._last)
+        self._possible_area += self._possible * (now - self._last)
+        self._last = now

@@ -131,7 +131,7 @@ class _Run:
             "timing": asdict(engine.occupancy()),
         }
 
-    async def run(self, problem: Problem, unit: Unit, engine: Engine) -> None:
+    async def run(self, problem: Problem, unit: Unit, engine: MeteredEngine) -> None:
         """Run the strategy on one unit and put what it hands in into the journal."""
         strategy = self.study.strategies[self.strategy]
         scorer = self.study.scorer_of(self.strategy)
@@ -151,7 +151,8 @@ class _Run:
             scorer_computes=bool(scorer and scorer.entry.needs),
             on_tokens=self.count,
         )
-        completions = await strategy.entry.factory(problem, session, strategy.options)
+        with engine.unit(unit.completions):
+            completions = await strategy.entry.factory(problem, session, strategy.options)
         self._check(unit, completions)
         identity = {"problem_id": unit.problem_id, "budget": unit.budget, "replicate": unit.replicate}
         self.journal.add(unit, completions, session.ledger.rows(**identity, start=unit.start))
