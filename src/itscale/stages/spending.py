@@ -51,6 +51,7 @@ def tokens_of_pools(frame: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray,
     )
     means = (
         per_problem.join(charged, on="problem_id", how="left")
+        .sort("problem_id")  # the order of its terms shows in the last digits of a mean
         .with_columns(generated=pl.coalesce("generated", "generated_tokens"))
         .select(
             generated=(pl.col("generated") / pl.col("len")).mean(),
