@@ -362,6 +362,12 @@ def test_failed_law_is_named_with_its_reason(tmp_path):
     assert "no fit: fewer than 5 usable points" in (tmp_path / "figure.tex").read_text()
 
 
+def test_what_a_fit_remarks_is_in_the_table(tmp_path):
+    told = fit(message="k spans 0.6 decades, fewer than 1.5")
+    draw(law_fits.entry, FigureData(curves=curve(), fits=told, forecasts=forecast()), tmp_path)
+    assert "k spans 0.6 decades, fewer than 1.5" in (tmp_path / "figure.tex").read_text()
+
+
 def test_single_panel_shows_parameters_with_intervals():
     assert "alpha = 0.3 [0.25, 0.35]" in words(draw(law_fits.entry, study_tables()))
 

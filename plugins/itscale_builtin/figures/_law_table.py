@@ -95,19 +95,20 @@ def parameters(fits: pl.DataFrame) -> dict[str, str]:
 
 
 def summary_table(fits: pl.DataFrame) -> pl.DataFrame:
-    """Return a line per curve and law: its parameters with intervals, or why it failed."""
+    """Return a line per curve and law: its parameters with intervals and what to mind, or why it failed."""
     lines = []
     for (*curve, law), rows in fits.sort(*CURVE, "law").group_by(*CURVE, "law", maintain_order=True):
-        error = rows["holdout_error"][0]
-        failed = [message for status, message in rows.select("status", "message").rows() if status != "ok"]
+        error, message = rows["holdout_error"][0], rows["message"][0]
+        failed = rows["status"][0] != "ok"
         lines.append(
             dict(zip(CURVE, curve, strict=True))
             | {
                 "law": law,
-                "parameters": f"no fit: {failed[0]}" if failed else parameters(rows)[str(law)],
+                "parameters": f"no fit: {message}" if failed else parameters(rows).get(str(law)),
                 "estimand": rows["estimand"][0],
                 "hold-out error (points)": None if error is None else f"{100 * error:.1f}",
+                "remarks": None if failed else message or None,
             }
         )
-    columns = (*CURVE, "law", "parameters", "estimand", "hold-out error (points)")
+    columns = (*CURVE, "law", "parameters", "estimand", "hold-out error (points)", "remarks")
     return pl.DataFrame(lines, schema=dict.fromkeys(columns, pl.String))

@@ -108,13 +108,21 @@ def _draw_laws(axes: Axes, rows: pl.DataFrame, marks: Mapping[str, Mark], scale:
         axes.plot(k, estimate, **look)
     for law, mark in marks.items():
         for role, dash in DASHES.items():
-            line = rows.filter(pl.col("law") == law, pl.col("role") == role)
+            line = _line(rows.filter(pl.col("law") == law), role)
             k, estimate, low, high = _arrays(line, scale)
             axes.fill_between(k, low, high, color=mark.colour, alpha=0.13, linewidth=0)
             axes.plot(k, estimate, color=mark.colour, linestyle=dash)
     seen = rows.filter(pl.col("role").is_in(list(POINTS)))["budget"]
     if len(seen) and not rows.filter(pl.col("role") == "extrapolation").is_empty():
         axes.axvline(float(seen.max()), color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))  # type: ignore[arg-type]
+
+
+def _line(rows: pl.DataFrame, role: str) -> pl.DataFrame:
+    """Return a law's rows of a role by k; an extrapolation begins where the fit ends, without a gap."""
+    chosen = rows.filter(pl.col("role") == role)
+    if role == "extrapolation" and chosen.height:
+        chosen = pl.concat([rows.filter(pl.col("role") == "fit").sort("budget").tail(1), chosen])
+    return chosen.sort("budget")
 
 
 def _arrays(rows: pl.DataFrame, scale: Scale) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
