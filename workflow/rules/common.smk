@@ -9,27 +9,10 @@ from itscale.plan import make_plan
 from itscale.stages.figures import figure_caption
 
 
-def read_study():
-    """Validate the study and resolve its plugins before any job exists."""
-    where = ", ".join(map(str, workflow.configfiles)) or "study"
+def or_workflow_error(function, *arguments):
+    """Call a function whose mistakes are the user's: each ends the workflow in one line."""
     try:
-        return study_of(config, where)
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def plan_study():
-    """Count problems and cut blocks."""
-    try:
-        return make_plan(study, Path(workflow.pathvars.apply("<results>")))
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def hold_directory():
-    """Keep the working directory for this run; another one says so instead of disturbing it."""
-    try:
-        hold(Path.cwd())
+        return function(*arguments)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

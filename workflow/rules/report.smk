@@ -1,6 +1,9 @@
 """Inputs: everything above. Outputs: the short summary, and the manifest that ties every number to its origin."""
 
 
+report: "../report/workflow.rst"
+
+
 rule summary:
     input:
         curves=get_combinations("<results>/curves/{task}/{model}/{strategy}.parquet"),

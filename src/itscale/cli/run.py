@@ -75,11 +75,10 @@ class _Run:
         if not todo.jobs:
             self.console.print(f"{name}: nothing to do")
             return
-        jobs = {rule: count for rule, count in todo.jobs.items() if rule not in ("all", "default")}
         completions = sum(self.sizes(todo).values())
         sampled = f", {completions:,} completions in {len(todo.blocks):,} blocks" if completions else ""
-        named = ", ".join(f"{count} {rule}" for rule, count in jobs.items())
-        self.console.print(f"{name}: {sum(jobs.values()):,} jobs ({named}){sampled}")
+        named = ", ".join(f"{count} {rule}" for rule, count in todo.jobs.items())
+        self.console.print(f"{name}: {sum(todo.jobs.values()):,} jobs ({named}){sampled}")
 
     def sizes(self, todo: DryRun) -> dict[str, int]:
         """Return completions of each block to sample."""
@@ -129,7 +128,7 @@ class _Run:
 
     def fail(self) -> None:
         """Say which jobs failed and why."""
-        from itscale.cli.snakemake import last_line, parse_failures
+        from itscale.cli.snakemake import complaint, parse_failures
         from itscale.errors import UserError
 
         failures = parse_failures(self.output.read_text(encoding="utf-8", errors="replace"))
@@ -140,16 +139,16 @@ class _Run:
             raise UserError(
                 f"{first.rule}: {first.reason} (log: {first.log}; Snakemake's own: {self.output})"
             )
-        raise UserError(f"Snakemake stopped: {last_line(self.output)} (all it says: {self.output})")
+        raise UserError(f"Snakemake stopped: {complaint(self.output)} (all it says: {self.output})")
 
     def snakemake(self, *arguments: str) -> None:
         """Run Snakemake for something short."""
-        from itscale.cli.snakemake import last_line, start
+        from itscale.cli.snakemake import complaint, start
         from itscale.errors import UserError
 
         log = self.logs / "snakemake.log"
         if start([*self.command, *arguments], log).wait() != 0:
-            raise UserError(f"snakemake {arguments[0]}: {last_line(log)} (all it says: {log})")
+            raise UserError(f"snakemake {arguments[0]}: {complaint(log)} (all it says: {log})")
 
     def is_older_than_manifest(self) -> bool:
         """Return whether the report was built before the study was last finished."""

@@ -9,16 +9,27 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from itscale.errors import UserError
 from itscale.job import ERROR_MARK
 
-__all__ = ["DryRun", "Failure", "command", "dry_run", "parse_failures", "start", "workflow_folder"]
+__all__ = [
+    "DryRun",
+    "Failure",
+    "command",
+    "complaint",
+    "dry_run",
+    "parse_failures",
+    "start",
+    "workflow_folder",
+]
 
-DONE = re.compile(r"^(\d+) of (\d+) steps \(")
+DONE = re.compile(r"^(\d+) of \d+ steps \(")
 _STATISTICS = re.compile(r"^(\w+)\s+(\d+)$")
 _WILDCARD = re.compile(r"(\w+)=([\w-]+)")
+_ERROR = re.compile(r"\w*(Error|Exception)\b")
 PR_SET_PDEATHSIG = 1
 
 
@@ -84,7 +95,7 @@ def dry_run(arguments: Sequence[str], log: Path) -> DryRun:
     """
     process = start([*arguments, "--dry-run"], log)
     if process.wait() != 0:
-        raise UserError(f"Snakemake refused the study: {last_line(log)} (all it says: {log})")
+        raise UserError(f"Snakemake refused the study: {complaint(log)} (all it says: {log})")
     return parse_dry_run(log.read_text(encoding="utf-8", errors="replace"))
 
 
@@ -105,7 +116,8 @@ def parse_dry_run(text: str) -> DryRun:
             found.jobs[match[1]] = int(match[2])
         elif counting and not line.strip():
             counting = False
-    found.jobs.pop("total", None)
+    for name in ("total", "all", "default"):  # the targets are no work
+        found.jobs.pop(name, None)
     return found
 
 
@@ -130,6 +142,15 @@ def reason_in(log: Path) -> str:
         return "it was stopped before it could say why"
     marked = [line.removeprefix(ERROR_MARK) for line in lines if line.startswith(ERROR_MARK)]
     return marked[-1] if marked else last_line(log)
+
+
+def complaint(log: Path) -> str:
+    """Return what Snakemake says is wrong: the line of its first error, with the one after a colon."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    for line, following in pairwise([*lines, ""]):
+        if _ERROR.match(line):
+            return f"{line} {following.strip()}" if line.endswith(":") else line
+    return last_line(log)
 
 
 def last_line(path: Path) -> str:

@@ -119,7 +119,7 @@ class Watch:
         self._read += len(whole)
         for line in whole.decode(errors="replace").splitlines():
             if match := DONE.match(line):
-                self._done, self.jobs = int(match[1]), int(match[2])
+                self._done = min(int(match[1]), self.jobs)  # Snakemake also counts the target itself
             elif line.startswith(("rule ", "localrule ")):
                 self._rule = line.split()[1].rstrip(":")
 

@@ -1,0 +1,118 @@
+"""A tiny study on the simulated engine, and a directory to run it in."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from itscale.cli.snakemake import DryRun, parse_dry_run
+from itscale.store import payload_hash
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+STUDY: dict[str, Any] = {
+    "study": "tiny",
+    "seed": 1,
+    "tasks": {"sums": {"plugin": "jsonl", "file": "problems.jsonl", "problems": 6}},
+    "models": {"toy": {"plugin": "simulated", "success": 0.4, "seconds_per_token": 0.02}},
+    "strategies": {"repeated_sampling": {"completions": 16, "temperature": 0.8}},
+    "selectors": ["oracle", "majority_vote"],
+    "laws": ["power_law"],
+    "figures": ["coverage_curves", "law_fits"],
+    "block": {"problems": 6, "completions": 8},
+    "curves": {"resamples": 100},
+    "fits": {"refits": 20},
+}
+PLACE = "sums/toy/repeated_sampling"
+
+
+def changed(key: str, value: Any) -> dict[str, Any]:
+    """Return the study with one value changed, at a dotted key."""
+    study = copy.deepcopy(STUDY)
+    *above, last = key.split(".")
+    here = study
+    for part in above:
+        here = here[part]
+    here[last] = value
+    return study
+
+
+@dataclass
+class Workspace:
+    """A directory in which the study runs."""
+
+    folder: Path
+
+    def write(self, study: dict[str, Any], name: str = "study.yaml") -> str:
+        (self.folder / name).write_text(yaml.safe_dump(study), encoding="utf-8")
+        return name
+
+    def call(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def itscale(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.call(*itscale(*arguments))
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.call(*snakemake(*arguments))
+
+    def dry_run(self, study: dict[str, Any]) -> DryRun:
+        name = self.write(study, "changed.yaml")
+        done = self.snakemake("--configfile", name, "--dry-run")
+        assert done.returncode == 0, done.stderr
+        return parse_dry_run(done.stdout + done.stderr)
+
+    def files(self, *folders: str) -> dict[str, Path]:
+        found = (path for folder in folders for path in sorted((self.folder / folder).rglob("*")))
+        return {path.relative_to(self.folder).as_posix(): path for path in found if path.is_file()}
+
+    def hashes(self) -> dict[str, str]:
+        """Return the hash of every result: of parquet files without what versions and time put there."""
+        files = self.files("results", "reports")
+        skip = ("manifest.json", "report.html")
+        return {name: payload_hash(path) for name, path in files.items() if path.name not in skip}
+
+    def copy(self, folder: Path) -> Workspace:
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return Workspace(folder)
+
+
+def environment() -> dict[str, str]:
+    """Return an environment in which Python keeps what it compiles: a run is many processes."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def itscale(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from itscale.cli import app; app()", *arguments]
+
+
+def snakemake(*arguments: str) -> list[str]:
+    fixed = ["--snakefile", str(CHECKOUT / "Snakefile"), "--cores", "2", "--scheduler", "greedy", "--nocolor"]
+    return [sys.executable, "-m", "snakemake", *fixed, *arguments]
+
+
+def new_workspace(folder: Path) -> Workspace:
+    """Return a workspace with problems and the study, in which nothing has run."""
+    rows = [{"prompt": f"What is {n} + {n}?", "reference": str(2 * n)} for n in range(1, 13)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "problems.jsonl").write_text(text, encoding="utf-8")
+    workspace = Workspace(folder)
+    workspace.write(STUDY)
+    return workspace
