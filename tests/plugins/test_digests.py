@@ -1,6 +1,7 @@
 """Whoever changes a built-in says whether its outputs changed: a new revision, or a renewed digest."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ RECORD = Path(__file__).with_name("digests.json")
 RENEW = "`pytest tests/plugins/test_digests.py --renew-digests`"
 
 
+@cache
 def current() -> dict[str, dict[str, object]]:
     return {
         key_of(plugin.entry): {
