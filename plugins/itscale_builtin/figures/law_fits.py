@@ -25,8 +25,8 @@ Scale = Literal["coverage", "negative_log"]
 
 GREY = "#595959"
 POINTS: dict[str, dict[str, Any]] = {
-    "seen": {"color": "black", "marker": "o", "linestyle": "none", "markersize": 2.2},
-    "withheld": {"color": "black", "marker": "o", "linestyle": "none", "markersize": 2.6, "mfc": "white"},
+    "seen": {"color": "black", "marker": "o", "linestyle": "none", "markersize": 1.8},
+    "withheld": {"color": "black", "marker": "o", "linestyle": "none", "markersize": 2.2, "mfc": "white"},
 }
 DASHES: dict[str, Any] = {"fit": "-", "extrapolation": (0, (4, 1.5)), "holdout": (0, (1, 1))}
 WORDS = {
@@ -104,17 +104,23 @@ def _draw_laws(axes: Axes, rows: pl.DataFrame, marks: Mapping[str, Mark], scale:
     """Draw the points with their intervals, every law with its band, and where the data end."""
     for role, look in POINTS.items():
         k, estimate, low, high = _arrays(rows.filter(pl.col("role") == role), scale)
-        axes.vlines(k, low, high, color="black", linewidth=0.4, alpha=0.6)
-        axes.plot(k, estimate, **look)
-    for law, mark in marks.items():
+        axes.vlines(k, low, high, color="black", linewidth=0.4, alpha=0.5)
+        axes.plot(k, estimate, zorder=3, **look)
+    for (law, mark), width in zip(marks.items(), _widths(len(marks)), strict=True):
         for role, dash in DASHES.items():
             line = _line(rows.filter(pl.col("law") == law), role)
             k, estimate, low, high = _arrays(line, scale)
-            axes.fill_between(k, low, high, color=mark.colour, alpha=0.13, linewidth=0)
-            axes.plot(k, estimate, color=mark.colour, linestyle=dash)
+            strength = 0.15 if role == "extrapolation" else 0.07
+            axes.fill_between(k, low, high, color=mark.colour, alpha=strength, linewidth=0)
+            axes.plot(k, estimate, color=mark.colour, linestyle=dash, linewidth=width)
     seen = rows.filter(pl.col("role").is_in(list(POINTS)))["budget"]
     if len(seen) and not rows.filter(pl.col("role") == "extrapolation").is_empty():
         axes.axvline(float(seen.max()), color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))  # type: ignore[arg-type]
+
+
+def _widths(laws: int) -> list[float]:
+    """Return widths that fall from the first law to the last, so that none hides another it agrees with."""
+    return [0.9 + 0.4 * (laws - 1 - place) for place in range(laws)]
 
 
 def _line(rows: pl.DataFrame, role: str) -> pl.DataFrame:
@@ -155,8 +161,8 @@ def _entries(
     drawn = set(table.filter(pl.col("role").is_in(list(DASHES)))["law"])
     points = [(WORDS[role], look) for role, look in POINTS.items() if role in roles]
     laws = [
-        (f"{law}: {shown[law]}" if law in shown else law, {"color": mark.colour})
-        for law, mark in marks.items()
+        (f"{law}: {shown[law]}" if law in shown else law, {"color": mark.colour, "linewidth": width})
+        for (law, mark), width in zip(marks.items(), _widths(len(marks)), strict=True)
         if law in drawn
     ]
     dashes = [
