@@ -22,7 +22,15 @@ __all__ = ["VllmEngine", "VllmOptions", "engine_arguments", "entry"]
 OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "logprobs"})
 
 SMALL_MACHINE = 4
-"""Cores up to which vLLM's CPU build should not set one aside for its scheduler."""
+"""Cores up to which vLLM's CPU build should not set one aside for its scheduler: on two cores, computing
+on both generated 1.2 times the tokens per second."""
+
+CPU_CACHE = 0.2
+"""Share of the machine's memory for the KV cache on a CPU."""
+
+CPU_BLOCK = 32
+"""Tokens of a cache block on a CPU. Only whole blocks are shared, and vLLM's 128 there are more than most
+prompts have: 16 completions of prompts of 65 tokens ran twice as fast with 32."""
 
 
 class VllmOptions(Options):
@@ -44,7 +52,7 @@ class VllmOptions(Options):
     """Stages, each on accelerators of its own, over which the layers are dealt."""
     gpu_memory: float | None = Field(default=None, gt=0, le=1)
     """Share of the accelerator's memory (of the machine's, on a CPU) that weights and KV cache may take;
-    vLLM's own choice on a GPU and 0.3 on a CPU if left out."""
+    if left out, vLLM's own choice on a GPU, and a fifth of the memory for the KV cache on a CPU."""
     max_model_len: int | None = Field(default=None, ge=1)
     """Most tokens of prompt and completion together; the model's own limit if left out."""
     max_running: int = Field(default=256, ge=1)
@@ -57,7 +65,8 @@ class VllmOptions(Options):
     chat_template_options: dict[str, JsonValue] = Field(default={})
     """Keyword arguments of the model's chat template, for instance `enable_thinking`."""
     logprobs: bool = True
-    """Report the log-probability of what was generated; without it `logprob` scorers are refused."""
+    """Report the log-probability of what was generated. It costs about a sixth of the tokens per second of
+    a very small model on a CPU, far less where the model is larger; without it, what needs it is refused."""
 
     @model_validator(mode="after")
     def _one_source(self) -> VllmOptions:
@@ -111,7 +120,15 @@ def engine_arguments(options: VllmOptions, *, model: str, seed: int) -> dict[str
     from vllm.platforms import current_platform
 
     on_cpu = current_platform.is_cpu()
-    share = options.gpu_memory or (0.3 if on_cpu else None)
+    memory: dict[str, Any] = {}
+    if options.gpu_memory is not None:
+        memory["gpu_memory_utilization"] = options.gpu_memory
+    elif on_cpu:  # a size that is given spares the CPU build its warm-up, which only serves to find it
+        memory["kv_cache_memory_bytes"] = int(
+            CPU_CACHE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        )
+    if on_cpu and options.prefix_caching:
+        memory["block_size"] = CPU_BLOCK
     return {
         "model": model,
         "revision": options.revision,
@@ -126,7 +143,7 @@ def engine_arguments(options: VllmOptions, *, model: str, seed: int) -> dict[str
         "seed": seed % 2**32,  # numpy's generator, which vLLM seeds too, takes no more
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
-        **({"gpu_memory_utilization": share} if share else {}),
+        **memory,
     }
 
 
