@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from itscale.laws import LawData
+from itscale.study import load_study
 from itscale.testing import LawContract, OracleContract, StrategyContract
 
 import itscale_example as example
@@ -33,3 +36,9 @@ class TestSaturatingPower(LawContract):
         curve = self.make().predict(truth, budgets)
         data = LawData(budgets=budgets, coverage=curve, sampled=none, correct=none)
         assert self.make().fit(data) == pytest.approx(truth, rel=1e-4)
+
+
+def test_the_study_finds_the_installed_plugins():
+    study = load_study(Path(__file__).parents[1] / "study.yaml")
+    ours = {one.entry.name for one in study.ingredients() if one.distribution == "itscale-example"}
+    assert ours == {"temperature_ladder", "last_number", "saturating_power"}
