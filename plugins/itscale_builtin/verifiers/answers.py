@@ -12,8 +12,10 @@ __all__ = ["LOCATORS", "Locator", "is_number", "last_match", "last_number", "loc
 Locator = Literal["tags", "boxed", "hashes", "answer_is", "last_number", "last_line", "whole"]
 """Where an answer may stand; see `LOCATORS`."""
 
-NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+(?![\d.]))?")
-ANSWER_IS = re.compile(r"\banswer[*_]{0,3}[ \t]{0,4}(?:is\b|:|=)[*_:= \t]{0,8}", re.IGNORECASE)
+NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+(?!\d|\.\d))?")
+ANSWER_IS = re.compile(
+    r"\banswer[*_]{0,3}[ \t]{0,4}(?:is\b|:|=)(?:[*_]{1,3}(?=[ \t]))?[:= \t]{0,8}", re.IGNORECASE
+)
 BRACE = re.compile(r"\\boxed\s{0,4}\{|\\[\\{}]|[{}]")
 WRAPPERS = ("**", "__", "*", "`", "$", '"', "'")
 

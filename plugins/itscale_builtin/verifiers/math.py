@@ -16,7 +16,7 @@ from pydantic import Field
 from itscale.plugins import Options, VerifierEntry
 from itscale.types import Problem, Verdict
 from itscale_builtin.verifiers.answers import Locator, locate, tidy
-from itscale_builtin.verifiers.worker import Worker
+from itscale_builtin.worker import Worker
 
 INTEGER = re.compile(r"-?\d+")
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from functools import cache
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -16,8 +15,9 @@ from pydantic import Field
 from itscale.errors import DataError
 from itscale.plugins import Options, VerifierEntry
 from itscale.types import Problem, Verdict
+from itscale_builtin.tasks.reasoning_gym import opened_item
 from itscale_builtin.verifiers.answers import Locator, is_number, last_number, locate, tidy
-from itscale_builtin.verifiers.worker import Worker
+from itscale_builtin.worker import Worker
 
 NEEDED = ("dataset", "seed", "size", "config", "index", "question")
 
@@ -27,6 +27,7 @@ EVALUATING = frozenset(
         "countdown",
         "intermediate_integration",
         "n_queens",
+        "polynomial_multiplication",
         "puzzle24",
         "simple_integration",
         "spiral_matrix",
@@ -122,7 +123,7 @@ def score(source: dict[str, Any], reference: str, answer: str) -> float | None:
     ValueError
         If the scorer would run the answer as a program.
     """
-    data, entry = _entry(
+    data, entry = opened_item(
         source["dataset"], source["seed"], source["size"], repr(source["config"]), source["index"]
     )
     if entry["question"] != source["question"] or entry["answer"] != reference:
@@ -130,19 +131,6 @@ def score(source: dict[str, Any], reference: str, answer: str) -> float | None:
     if source["dataset"] in EVALUATING and not harmless(answer):
         raise ValueError("the answer is a program, not an expression")
     return float(data.score_answer(answer, entry))
-
-
-@cache
-def _data(dataset: str, seed: int, size: int, config: str) -> Any:
-    from itscale_builtin.tasks.reasoning_gym import open_dataset
-
-    return open_dataset(dataset, seed, size, ast.literal_eval(config))
-
-
-@cache
-def _entry(dataset: str, seed: int, size: int, config: str, index: int) -> tuple[Any, dict[str, Any]]:
-    data = _data(dataset, seed, size, config)
-    return data, data[index]
 
 
 def harmless(answer: str) -> bool:
