@@ -2,11 +2,9 @@
 
 import asyncio
 import re
-from dataclasses import replace
 
 import numpy as np
-from itscale import hookimpl, laws, plugins, sampling, types
-from scipy.optimize import curve_fit
+from itscale import hookimpl, plugins, sampling, types
 
 
 class LadderOptions(sampling.SamplingOptions):
@@ -15,20 +13,13 @@ class LadderOptions(sampling.SamplingOptions):
 
 
 async def temperature_ladder(problem, session, options):
-    """Equal shares of the completions at several temperatures."""
-    starts, params = [session.start()] * session.budget, options.completion()
-    rungs = [
-        session.extend(
-            starts[place :: len(options.rungs)], replace(params, temperature=rung * params.temperature)
-        )
-        for place, rung in enumerate(options.rungs)
-    ]
-    return session.complete([drawn for part in await asyncio.gather(*rungs) for drawn in part])
+    starts = [session.start()] * session.budget
+    rungs = [options.model_copy(update={"temperature": t * options.temperature}) for t in options.rungs]
+    shares = (session.extend(starts[at :: len(rungs)], rung.completion()) for at, rung in enumerate(rungs))
+    return session.complete([drawn for share in await asyncio.gather(*shares) for drawn in share])
 
 
 class LastNumber:
-    """The last number of a text is its answer."""
-
     def answer(self, problem, text):
         numbers = re.findall(r"-?\d+(?:\.\d+)?", text.replace(",", ""))
         return f"{float(numbers[-1]):.12g}" if numbers else None
@@ -37,42 +28,32 @@ class LastNumber:
         return list(answers)  # equal numbers are already equal texts
 
     def judge(self, problem, answers):
-        right = self.answer(problem, problem.reference)
-        return [types.Verdict(correct=self.answer(problem, answer) == right) for answer in answers]
+        return [types.Verdict(correct=found == self.answer(problem, problem.reference)) for found in answers]
 
 
-class SaturatingPower:
-    """A power law below a ceiling: coverage = ceiling - gap * k ** -exponent."""
-
-    parameters, estimand = ("ceiling", "gap", "exponent"), "asymptotic"
+class PerDoubling:
+    parameters, estimand = ("first", "gain"), "effective slope"
 
     def fit(self, data):
-        if len(data.budgets) < 4 or np.ptp(data.coverage) == 0:
-            raise laws.FitFailure("expected a curve that rises, of at least 4 points")
-        start, bounds = (0.9, 0.5, 0.5), (0, (1, 1, 9))
-        return curve_fit(saturating_power, data.budgets, data.coverage, start, bounds=bounds)[0]
+        return np.linalg.lstsq(np.vander(np.log2(data.budgets), 2), data.coverage)[0][::-1].clip(0)
 
     def predict(self, parameters, budgets):
-        return np.clip(saturating_power(budgets, *parameters), 0, 1)
-
-
-def saturating_power(k, ceiling, gap, exponent):
-    return ceiling - gap * np.power(k, -exponent, dtype=float)
+        return np.clip(parameters[0] + parameters[1] * np.log2(budgets), 0, 1)
 
 
 @hookimpl
 def itscale_register_strategies():
-    about = {"name": "temperature_ladder", "summary": temperature_ladder.__doc__}
+    about = {"name": "temperature_ladder", "summary": "Equal shares at several temperatures."}
     return [plugins.StrategyEntry(**about, factory=temperature_ladder, options=LadderOptions, draws="runs")]
 
 
 @hookimpl
 def itscale_register_verifiers():
-    about = {"name": "last_number", "summary": LastNumber.__doc__}
+    about = {"name": "last_number", "summary": "The last number of a text is its answer."}
     return [plugins.VerifierEntry(**about, factory=lambda options: LastNumber(), role="oracle")]
 
 
 @hookimpl
 def itscale_register_laws():
-    about = {"name": "saturating_power", "summary": SaturatingPower.__doc__}
-    return [plugins.LawEntry(**about, factory=lambda options: SaturatingPower(), takes="curve")]
+    about = {"name": "per_doubling", "summary": "Coverage = first + gain * log2 k."}
+    return [plugins.LawEntry(**about, factory=lambda options: PerDoubling(), takes="curve")]

@@ -26,19 +26,19 @@ class TestLastNumber(OracleContract):
         assert self.make().answer(self.problems[0], text) == answer
 
 
-class TestSaturatingPower(LawContract):
+class TestPerDoubling(LawContract):
     entry = example.itscale_register_laws()[0]
-    tolerance = 0.1  # a ceiling fits a curve that has one; the curve of the contract has none
+    tolerance = 0.2  # a straight line does not follow the contract's curve far
 
     def test_parameters_are_recovered(self):
-        budgets = np.array([1, 2, 4, 8, 16, 32, 64])
-        truth, none = np.array([0.8, 0.6, 0.7]), np.array([], dtype=int)
+        budgets = np.array([1, 2, 4, 8, 16])
+        truth, none = np.array([0.1, 0.15]), np.array([], dtype=int)
         curve = self.make().predict(truth, budgets)
         data = LawData(budgets=budgets, coverage=curve, sampled=none, correct=none)
-        assert self.make().fit(data) == pytest.approx(truth, rel=1e-4)
+        assert self.make().fit(data) == pytest.approx(truth)
 
 
 def test_the_study_finds_the_installed_plugins():
     study = load_study(Path(__file__).parents[1] / "study.yaml")
     ours = {one.entry.name for one in study.ingredients() if one.distribution == "itscale-example"}
-    assert ours == {"temperature_ladder", "last_number", "saturating_power"}
+    assert ours == {"temperature_ladder", "last_number", "per_doubling"}
