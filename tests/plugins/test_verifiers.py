@@ -260,7 +260,7 @@ def test_every_gsm8k_solution_is_right_and_one_more_is_wrong(oracle: math.Math, 
 
 @pytest.fixture(scope="module")
 def gym() -> reasoning_gym.ReasoningGym:
-    return reasoning_gym.ReasoningGym(reasoning_gym.ReasoningGymOptions(seconds=5.0))
+    return reasoning_gym.ReasoningGym(reasoning_gym.ReasoningGymOptions(seconds=3.0))
 
 
 def gym_problems(dataset: str, size: int = 2) -> Iterator[Problem]:

@@ -1,0 +1,219 @@
+"""From completions to outcomes: nothing judged twice, nothing scored twice, nothing lost or made up."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from itscale.errors import DataError
+from itscale.stages.outcomes import gather_outcomes
+from itscale.stages.problems import write_problems
+from itscale.stages.verification import judge, read_completions, verify_block
+from itscale.store import COMPLETIONS, OUTCOMES, VERDICTS, read_metadata, read_table, write_table
+from itscale.study import Ingredient, Study, resolve
+from itscale.types import Completion, Problem, Verdict
+
+TEXTS = [["The answer is 0", "\\boxed{\\frac{0}{2}}", "no idea"], ["The answer is 7", "7.0", "is it 1?"]]
+
+
+def completion(problem: int, index: int, text: str, **more: Any) -> Completion:
+    facts = {
+        "problem_id": str(problem),
+        "index": index,
+        "text": text,
+        "finish_reason": "eos",
+        "prompt_tokens": 5,
+        "generated_tokens": 3,
+        "logprob": -3.0,
+        "step_ends": [len(text)],
+        "step_tokens": [3],
+        "step_logprobs": [-3.0],
+        "step_scores": [None],
+        "nodes": [index + 1],
+    }
+    return Completion(**{**facts, **more})
+
+
+POOL = [completion(p, i, text) for p, texts in enumerate(TEXTS) for i, text in enumerate(texts)]
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.chdir(tmp_path)
+    Path("numbers.jsonl").write_text("".join(f'{{"prompt": "{n}?", "reference": "{n}"}}\n' for n in range(2)))
+    study = resolve(
+        {
+            "study": "tiny",
+            "tasks": {"numbers": {"plugin": "jsonl", "file": "numbers.jsonl", "oracle": "math"}},
+            "models": {"sim": {"plugin": "simulated"}},
+            "strategies": {
+                "repeated_sampling": {"completions": 3},
+                "particle_filter": {"budgets": [2], "scorer": "reward"},
+            },
+            "verifiers": {"reward": {"plugin": "process_reward"}, "confidence": {"plugin": "logprob"}},
+        }
+    )
+    write_problems(study, "numbers", Path("problems.parquet"))
+    return study
+
+
+def store(completions: Sequence[Completion], name: str = "block", simulated: bool = True) -> Path:
+    frame = pl.DataFrame([asdict(one) for one in completions], schema=dict(COMPLETIONS))
+    write_table(frame, Path(f"{name}.parquet"), {"simulated": simulated})
+    return Path(f"{name}.parquet")
+
+
+def verdicts(study: Study, verifier: str, completions: Path, strategy: str = "repeated_sampling") -> Path:
+    output = Path("verdicts") / verifier / completions.name
+    verify_block(
+        study,
+        "numbers",
+        "sim",
+        strategy,
+        verifier,
+        problems=Path("problems.parquet"),
+        completions=completions,
+        model_directory=None,
+        output=output,
+    )
+    return output
+
+
+def gather(study: Study, blocks: Sequence[Path], judged: dict[str, list[Path]]) -> pl.DataFrame:
+    gather_outcomes(
+        study,
+        "numbers",
+        "sim",
+        "repeated_sampling",
+        problems=Path("problems.parquet"),
+        completions=blocks,
+        verdicts=judged,
+        output=Path("outcomes.parquet"),
+    )
+    return read_table(Path("outcomes.parquet"), OUTCOMES)
+
+
+def all_verdicts(study: Study, blocks: Sequence[Path]) -> dict[str, list[Path]]:
+    labels = ("math", "reward", "confidence")
+    return {label: [verdicts(study, label, block) for block in blocks] for label in labels}
+
+
+def test_completions_survive_the_file(study: Study) -> None:
+    assert [asdict(one) for one in read_completions(store(POOL))] == [asdict(one) for one in POOL]
+
+
+class Counting:
+    def __init__(self, verdicts: int | None = None) -> None:
+        self.asked: list[str] = []
+        self.verdicts = verdicts
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        return text.strip() or None
+
+    def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
+        self.asked += answers
+        return [Verdict(correct=answer == problem.reference) for answer in answers][: self.verdicts]
+
+
+def test_each_distinct_answer_is_judged_once() -> None:
+    oracle = Counting()
+    problem = Problem(problem_id="p", messages=(), reference="a")
+    judged = judge(oracle, problem, ["a", "b", " ", "a ", "b"])
+    assert oracle.asked == ["a", "b"]
+    assert [(answer, verdict.correct) for answer, verdict in judged] == [
+        ("a", True),
+        ("b", False),
+        (None, False),
+        ("a", True),
+        ("b", False),
+    ]
+    assert judged[2][1].status == "unparsable"
+    with pytest.raises(DataError, match="gave 1 verdicts on 2 answers"):
+        judge(Counting(verdicts=1), problem, ["a", "b"])
+
+
+def test_an_oracle_says_right_wrong_or_no_answer(study: Study) -> None:
+    table = read_table(verdicts(study, "math", store(POOL)), VERDICTS)
+    assert table["correct"].to_list() == [True, True, False, False, False, True]
+    assert table["status"].to_list() == ["judged", "judged", "unparsable", "judged", "judged", "judged"]
+    assert table["answer"].null_count() == 1
+    assert table["score"].null_count() == len(table)
+
+
+def test_a_scorer_gives_every_completion_a_score(study: Study) -> None:
+    table = read_table(verdicts(study, "confidence", store(POOL)), VERDICTS)
+    assert table["score"].to_list() == pytest.approx([2.718281828**-1] * len(POOL))
+    assert table["correct"].null_count() == len(table)
+
+
+def test_what_the_strategy_scored_is_not_scored_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = store([replace(one, step_scores=[0.125]) for one in POOL])
+
+    def forbidden(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("an engine was started")
+
+    engine = study.models["sim"]
+    silent = Ingredient(
+        "sim", replace(engine.entry, factory=forbidden), engine.options, engine.distribution, engine.version
+    )
+    monkeypatch.setitem(study.models, "sim", silent)  # type: ignore[arg-type]
+    table = read_table(verdicts(study, "reward", block, "particle_filter"), VERDICTS)
+    assert table["score"].to_list() == [0.125] * len(POOL)
+    with pytest.raises(
+        AssertionError, match="an engine was started"
+    ):  # another strategy's scores are not these
+        verdicts(study, "reward", block, "repeated_sampling")
+
+
+def test_only_what_the_strategy_left_unscored_is_scored(study: Study) -> None:
+    block = store([replace(POOL[0], step_scores=[0.125]), POOL[1]])
+    recorded, fresh = read_table(verdicts(study, "reward", block, "particle_filter"), VERDICTS)["score"]
+    assert recorded == 0.125
+    assert fresh == pytest.approx(0.8)  # the simulated reward of a text without a flaw
+
+
+def test_outcomes_join_blocks_in_one_order(study: Study) -> None:
+    one, two = store(POOL[:2] + POOL[3:5], "one"), store([POOL[2], POOL[5]], "two")
+    table = gather(study, [two, one], all_verdicts(study, [two, one]))
+    assert table.select("problem_id", "index").rows() == [(str(p), i) for p in range(2) for i in range(3)]
+    answers = table["answer"].to_list()
+    assert answers[0] == answers[1]  # 0 and 0/2
+    assert answers[2] is None
+    assert answers[3] == answers[4]  # 7 and 7.0
+    assert table["correct"].to_list() == [True, True, False, False, False, True]
+    assert table.columns == [*OUTCOMES, "score_reward", "score_confidence"]
+    assert gather(study, [one, two], all_verdicts(study, [one, two])).equals(table)
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_outcomes_say_whether_they_are_simulated(study: Study, simulated: bool) -> None:
+    block = store(POOL, simulated=simulated)
+    gather(study, [block], all_verdicts(study, [block]))
+    metadata = read_metadata(Path("outcomes.parquet"))
+    assert metadata["simulated"] is simulated
+    assert set(metadata["inputs"]) == {
+        "problems",
+        "completions/block",
+        *(f"verdicts/{label}/block" for label in ("math", "reward", "confidence")),
+    }
+
+
+def test_what_is_lost_twice_there_or_made_up_is_named(study: Study) -> None:
+    block = store(POOL)
+    judged = all_verdicts(study, [block])
+    with pytest.raises(DataError, match="is there twice"):
+        gather(study, [block, block], judged)
+    with pytest.raises(DataError, match="no verdicts of reward"):
+        gather(study, [block], {label: judged[label] for label in ("math", "confidence")})
+    with pytest.raises(
+        DataError, match="index 2, which is no completion"
+    ):
+        gather(study, [store(POOL[:-1], "fewer")], judged)
+    more = store([*POOL, completion(1, 3, "1")], "more")
+    with pytest.raises(DataError, match="index 3 has no verdict of math"):
+        gather(study, [more], judged)
+    with pytest.raises(DataError, match="'2' is not in"):
+        verdicts(study, "math", store([completion(2, 0, "2")], "strange"))
