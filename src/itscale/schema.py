@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from itscale.study import StudyConfig
+from itscale.config import StudyConfig
 
 __all__ = ["keys_table", "study_schema", "study_schema_text"]
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from itscale.config import Section, StrategySection, TaskSection
 from itscale.plugins import Entry, Kind, Options
-from itscale.study import Section, StrategySection, TaskSection
 
 __all__ = ["HEAVY_MODULES", "EntryContract"]
 

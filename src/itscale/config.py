@@ -1,0 +1,141 @@
+"""The study as written: every key a study file may have, typed, with its meaning and default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+__all__ = [
+    "BlockSize",
+    "CurveSection",
+    "FitSection",
+    "Section",
+    "StrategySection",
+    "StudyConfig",
+    "TaskSection",
+]
+
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+"""A name a study gives to an ingredient; it becomes part of file names."""
+
+
+class Section(BaseModel):
+    """One named ingredient: the plugin (by default the one of the same name), its options beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    plugin: str | None = None
+    """Name of the plugin, or `distribution/name`; the ingredient's own name if left out."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the plugin."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class TaskSection(Section):
+    """A task: where problems come from."""
+
+    problems: int | None = Field(default=None, ge=1)
+    """How many problems, from the first; all of them if left out."""
+    oracle: str | None = None
+    """Label of the verifier that judges correctness; the task's own if left out."""
+
+
+class StrategySection(Section):
+    """A strategy, and how much of it is run."""
+
+    completions: int | None = Field(default=None, ge=1)
+    """Exchangeable strategies: completions per problem."""
+    budgets: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """Run-based strategies: the budgets (completions per run) of the grid."""
+    replicates: int = Field(default=1, ge=1)
+    """Run-based strategies: independent runs per problem and budget."""
+
+
+class BlockSize(BaseModel):
+    """The unit of sampling work, and the most a killed job loses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    problems: int = Field(default=64, ge=1)
+    """Problems per block."""
+    completions: int = Field(default=64, ge=1)
+    """Completion indices (or runs) per problem and block."""
+
+
+class CurveSection(BaseModel):
+    """How curves are estimated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    budgets: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """The grid of k (completions); 40 log-spaced values up to the number sampled if left out."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Level of every interval."""
+    resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples of problems."""
+
+
+class FitSection(BaseModel):
+    """How laws are fitted and how far they are drawn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    refits: int = Field(default=500, ge=20)
+    """Bootstrap resamples of problems; each law is fitted again to every one."""
+    holdout: int = Field(default=4, ge=2)
+    """The hold-out error is that of a fit to the first n/holdout of n completions."""
+    reach: float = Field(default=100.0, ge=1)
+    """Forecasts go to this many times the largest budget seen."""
+
+
+class StudyConfig(BaseModel):
+    """A study as written: models x tasks x strategies, verified, selected, fitted and drawn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    study: Label
+    """Name of the study: results go to `results/{study}`, figures and tables to `reports/{study}`."""
+    seed: int = Field(default=0, ge=0)
+    """Root of every random stream."""
+    tasks: dict[Label, TaskSection] = Field(min_length=1)
+    """Tasks by label."""
+    models: dict[Label, Section] = Field(min_length=1)
+    """Models by label: each is an engine plugin with its options."""
+    strategies: dict[Label, StrategySection] = Field(min_length=1)
+    """Strategies by label."""
+    verifiers: dict[Label, Section] = {}
+    """Verifiers by label, beyond each task's own oracle: scorers, or oracles with options."""
+    selectors: dict[Label, Section] = {"oracle": Section(), "first": Section(), "majority_vote": Section()}
+    """Selectors by label."""
+    laws: dict[Label, Section] = {}
+    """Laws by label."""
+    figures: dict[Label, Section] = {}
+    """Figures by label."""
+    block: BlockSize = BlockSize()
+    """Size of a block."""
+    curves: CurveSection = CurveSection()
+    """How curves are estimated."""
+    fits: FitSection = FitSection()
+    """How laws are fitted."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_to_sections(cls, data: Any) -> Any:
+        """Let a list of names stand for ingredients without options."""
+        if not isinstance(data, Mapping):
+            return data
+        data = dict(data)
+        for key in ("tasks", "models", "strategies", "verifiers", "selectors", "laws", "figures"):
+            value = data.get(key)
+            if isinstance(value, list) and all(isinstance(name, str) for name in value):
+                labels = [name.rpartition("/")[2] for name in value]
+                if twice := [label for label in labels if labels.count(label) > 1]:
+                    raise ValueError(f"{key}: {twice[0]!r} is listed twice; give each a label of its own")
+                data[key] = {label: {"plugin": name} for label, name in zip(labels, value, strict=True)}
+            elif isinstance(value, Mapping):
+                data[key] = {label: {} if section is None else section for label, section in value.items()}
+        return data
