@@ -160,7 +160,7 @@ def test_a_list_of_names_is_short_for_sections_without_options() -> None:
         ),
         (
             {"strategies": {"unbounded": {"completions": 8}}},
-            "strategies.unbounded: options of 'unbounded' are Options, expected a subclass of",
+            "strategies.unbounded: options of 'unbounded': found Options, expected a subclass of",
         ),
     ],
 )
