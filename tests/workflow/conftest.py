@@ -1,9 +1,11 @@
-"""The tiny study, run once through real Snakemake and looked at by many tests."""
+"""The tiny study, run through real Snakemake and looked at by many tests."""
 
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
-from workspace import Workspace, new_workspace
+from workspace import PLACE, Workspace, environment, itscale, new_workspace, processes_in, wait_for
 
 
 @pytest.fixture
@@ -14,9 +16,26 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The study, finished by `itscale run`. Nobody writes here: copy it first."""
+    """The study, run by plain `snakemake`. Nobody writes here: copy it first."""
     workspace = new_workspace(tmp_path_factory.mktemp("finished"))
-    done = workspace.itscale("run", "study.yaml", "--cores", "2")
+    done = workspace.snakemake("--configfile", "study.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
-    (workspace.folder / "said.txt").write_text(done.stdout, encoding="utf-8")
     return workspace
+
+
+@pytest.fixture(scope="session")
+def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, str]:
+    """The study, run by `itscale run`, killed while it sampled, run again; and what that said."""
+    workspace = new_workspace(tmp_path_factory.mktemp("resumed"))
+    command = itscale("run", "study.yaml", "--cores", "2")
+    run = subprocess.Popen(command, cwd=workspace.folder, env=environment(), stdout=subprocess.DEVNULL)
+    sampling = workspace.folder / "logs/tiny/sampling" / PLACE
+    wait_for(lambda: any(sampling.glob("*.json")))
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    wait_for(lambda: not processes_in(workspace.folder))  # Snakemake and its jobs end by themselves
+    assert any((workspace.folder / ".snakemake/locks").glob("*"))
+    assert not workspace.files("results/tiny/verdicts")
+    again = workspace.itscale("run", "study.yaml", "--cores", "2")
+    assert again.returncode == 0, again.stdout + again.stderr
+    return workspace, again.stdout

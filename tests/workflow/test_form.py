@@ -60,9 +60,9 @@ rule everything:
     assert "results/theirs/completions/sums/toy/repeated_sampling" in done.stdout
 
 
-def test_its_own_studies_folder_is_the_default(workspace):
+def test_without_a_study_named_it_takes_the_one_in_config(workspace):
     (workspace.folder / "config").mkdir()
     (workspace.folder / "study.yaml").rename(workspace.folder / "config/study.yaml")
-    done = workspace.snakemake("--dry-run", "--quiet")
+    done = workspace.snakemake("--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "sample" in done.stdout + done.stderr
+    assert "results/tiny/completions/sums/toy/repeated_sampling" in done.stdout

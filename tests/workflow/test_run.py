@@ -12,7 +12,7 @@ from itscale.study import resolve
 BLOCKS = ("p00000-00006_c00000-00008", "p00000-00006_c00008-00016")
 
 
-def test_every_file_is_there(finished):
+def test_every_file_is_there(resumed):
     wanted = {
         "results/tiny/problems/sums.parquet",
         *(
@@ -31,22 +31,33 @@ def test_every_file_is_there(finished):
         *(f"reports/tiny/tables/{name}.{kind}" for name in STUDY["figures"] for kind in ("csv", "tex")),
         *(f"reports/tiny/{name}" for name in ("summary.csv", "summary.tex", "manifest.json", "report.html")),
     }
-    found = finished.files("results", "reports")
+    found = resumed[0].files("results", "reports")
     assert set(found) == wanted  # and nothing half-written beside them
     assert all(path.stat().st_size for path in found.values())
 
 
-def test_it_ends_with_the_short_table_and_the_report(finished):
-    said = (finished.folder / "said.txt").read_text()
+def test_a_killed_run_goes_on_and_gives_the_bytes_of_an_undisturbed_one(finished, resumed):
+    workspace, said = resumed
+    assert "an earlier run was killed here" in said
+    assert workspace.hashes() == finished.hashes()
+    ours, theirs = (
+        read_manifest(place.folder / "reports/tiny/manifest.json").model_dump(exclude={"timing"})
+        for place in (workspace, finished)
+    )
+    assert ours == theirs
+
+
+def test_it_ends_with_the_short_table_and_the_report(resumed):
+    said = resumed[1]
     assert "96 completions in 2 blocks" in said
     for row in ("pass@1", "coverage", "majority_vote", "power_law"):
         assert f"\n{row} " in said
     assert said.rstrip().endswith("report: reports/tiny/report.html")
 
 
-def test_the_report_has_figures_and_captions_in_words(finished):
-    page = (finished.folder / "reports/tiny/report.html").read_text()
-    assert "coverage_curves.svg" in page
+def test_the_report_has_figures_and_captions_in_words(resumed):
+    page = (resumed[0].folder / "reports/tiny/report.html").read_text()
+    assert "law_fits.svg" in page
     assert "Every interval comes from resampling problems" in page
 
 
@@ -56,28 +67,15 @@ def test_every_job_leaves_a_log(finished):
     assert json.loads(logs[f"logs/tiny/sampling/{PLACE}/{BLOCKS[0]}.json"].read_text())["completions"] == 48
 
 
-def test_a_second_run_has_nothing_to_do(finished, tmp_path):
+def test_a_second_run_has_nothing_to_do_but_the_report(finished, tmp_path):
     copy = finished.copy(tmp_path)
     before = {name: path.stat().st_mtime_ns for name, path in copy.files("results", "reports").items()}
     again = copy.itscale("run", "study.yaml", "--cores", "2")
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith("tiny: nothing to do\n")
-    assert {
-        name: path.stat().st_mtime_ns for name, path in copy.files("results", "reports").items()
-    } == before
-
-
-def test_plain_snakemake_from_scratch_gives_the_same_bytes(finished, workspace):
-    done = workspace.snakemake("--configfile", "study.yaml")
-    assert done.returncode == 0, done.stderr
-    assert workspace.hashes() == {
-        name: value for name, value in finished.hashes().items() if name != "reports/tiny/report.html"
-    }
-    ours, theirs = (
-        read_manifest(place.folder / "reports/tiny/manifest.json").model_dump(exclude={"timing"})
-        for place in (workspace, finished)
-    )
-    assert ours == theirs
+    after = {name: path.stat().st_mtime_ns for name, path in copy.files("results", "reports").items()}
+    assert after.pop("reports/tiny/report.html")  # plain Snakemake had left it out
+    assert after == before
 
 
 def test_the_manifest_ties_a_figure_to_its_completions(finished):
@@ -103,7 +101,7 @@ def test_jobs_are_those_the_check_counts(workspace, monkeypatch):
         "outcomes": 1,
         "curves": 1,
         "fit": 1,
-        "figure": 2,
+        "figure": 1,
         "summary": 1,
         "manifest": 1,
     }
@@ -118,11 +116,9 @@ DOWNSTREAM = {"outcomes", "curves", "fit", "figure", "summary", "manifest"}
     ("key", "value", "rules"),
     [
         ("laws", ["exponentiated_power_law"], {"fit": 1, "figure": 1, "summary": 1, "manifest": 1}),
-        ("fits.refits", 30, {"fit": 1, "figure": 1, "summary": 1, "manifest": 1}),
-        ("figures", {"coverage_curves": {"width": "column"}, "law_fits": None}, {"figure": 1, "manifest": 1}),
-        ("block.problems", 64, {"manifest": 1}),
+        ("figures", {"law_fits": {"width": "column"}}, {"figure": 1, "manifest": 1}),
     ],
-    ids=["law", "refits", "figure", "size of blocks"],
+    ids=["law", "figure"],
 )
 def test_a_change_late_in_the_study_samples_nothing(finished, tmp_path, key, value, rules):
     found = finished.copy(tmp_path).dry_run(changed(key, value))
@@ -134,11 +130,10 @@ def test_a_change_late_in_the_study_samples_nothing(finished, tmp_path, key, val
     [
         ("strategies.repeated_sampling.temperature", 0.7, 2),
         ("seed", 2, 2),
-        ("models.toy.success", 0.5, 2),
         ("strategies.repeated_sampling.completions", 20, 1),
         ("tasks.sums.problems", 12, 2),
     ],
-    ids=["temperature", "seed", "model", "more completions", "more problems"],
+    ids=["temperature", "seed", "more completions", "more problems"],
 )
 def test_a_change_early_in_the_study_samples_what_it_must(finished, tmp_path, key, value, sampled):
     found = finished.copy(tmp_path).dry_run(changed(key, value))
@@ -154,14 +149,14 @@ def test_asking_for_more_keeps_old_blocks_as_they_are(finished, tmp_path):
         name: path.stat().st_mtime_ns
         for name, path in copy.files(f"results/tiny/completions/{PLACE}").items()
     }
-    study = changed("strategies.repeated_sampling.completions", 32)
+    study = changed("strategies.repeated_sampling.completions", 24)
     study["tasks"]["sums"]["problems"] = 12
     name = copy.write(study)
-    done = copy.snakemake("--configfile", name, "--until", "verify")
+    done = copy.snakemake("--configfile", name, "--until", "sample")
     assert done.returncode == 0, done.stderr
     now = {
         name: path.stat().st_mtime_ns
         for name, path in copy.files(f"results/tiny/completions/{PLACE}").items()
     }
-    assert len(now) == 8
+    assert len(now) == 6
     assert {name: now[name] for name in old} == old

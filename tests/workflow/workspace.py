@@ -8,10 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from itscale.cli.snakemake import DryRun, parse_dry_run
@@ -27,7 +30,7 @@ STUDY: dict[str, Any] = {
     "strategies": {"repeated_sampling": {"completions": 16, "temperature": 0.8}},
     "selectors": ["oracle", "majority_vote"],
     "laws": ["power_law"],
-    "figures": ["coverage_curves", "law_fits"],
+    "figures": ["law_fits"],
     "block": {"problems": 6, "completions": 8},
     "curves": {"resamples": 100},
     "fits": {"refits": 20},
@@ -116,3 +119,23 @@ def new_workspace(folder: Path) -> Workspace:
     workspace = Workspace(folder)
     workspace.write(STUDY)
     return workspace
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Return the processes whose working directory it is."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(folder):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)

@@ -1,0 +1,125 @@
+"""What is shown while a study runs, from Snakemake's own output and the notes of sampling jobs."""
+
+import json
+import os
+
+import pytest
+
+from itscale.cli.snakemake import Failure, parse_dry_run, parse_failures
+from itscale.cli.watch import Watch, clock
+from itscale.job import by_folder, optional_path, paths, progress_file, progress_writer
+
+BLOCKS = {"t/m/s/p00000-00004_c00000-00008": 32, "t/m/s/p00000-00004_c00008-00016": 32}
+
+DRY_RUN = """
+rule sample:
+    output: results/s/completions/t/m/s/p00000-00004_c00000-00008.parquet
+    wildcards: task=t, model=m, strategy=s, block=p00000-00004_c00000-00008
+
+rule verify:
+    wildcards: task=t, model=m, strategy=s, verifier=v, block=p00000-00004_c00000-00008
+Job stats:
+job       count
+------  -------
+sample        1
+verify        1
+all           1
+total         3
+
+Reasons:
+"""
+
+
+@pytest.fixture
+def watch(tmp_path):
+    (tmp_path / "run.log").write_text("")
+    return Watch(tmp_path / "run.log", tmp_path, BLOCKS, jobs=3, started=1000.0)
+
+
+def note(watch, block, completions, tokens, at=2000.0):
+    path = progress_file(watch.logs / "sampling" / f"{block}.log")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"completions": completions, "tokens": tokens}))
+    os.utime(path, (at, at))
+
+
+def test_jobs_are_counted_as_snakemake_says_them(watch):
+    watch.output.write_text("rule sample:\n    jobid: 1\n1 of 4 steps (25%) done\n2 of 4 st")
+    assert (watch.look().jobs, watch.look().all_jobs, watch.look().rule) == (1, 3, "sample")
+    with watch.output.open("a") as file:
+        file.write("eps (50%) done\n4 of 4 steps (100%) done\n")
+    assert watch.look().jobs == 3  # the target is no job of the study's
+
+
+def test_completions_are_those_of_this_run(watch):
+    first, second = BLOCKS
+    note(watch, first, 20, 500)
+    note(watch, second, 32, 700, at=900.0)  # of an earlier run
+    assert watch.look().completions == 20
+    assert watch.look().all_completions == 64
+
+
+def test_time_left_follows_the_completions_of_this_run(watch, monkeypatch):
+    now = 2000.0
+    monkeypatch.setattr("itscale.cli.watch.time.time", lambda: now)
+    note(watch, next(iter(BLOCKS)), 10, 100)  # ten were in the journal
+    assert watch.look().seconds_left is None
+    now = 2010.0
+    note(watch, next(iter(BLOCKS)), 28, 1900)
+    seen = watch.look()
+    assert seen.tokens_per_second == 180
+    assert seen.seconds_left == 20  # 36 to go at 1.8 a second
+    assert "180 tokens/s" in seen.line()
+    assert "0:20 of sampling left" in seen.line()
+
+
+def test_a_half_written_note_is_passed_over(watch):
+    path = progress_file(watch.logs / "sampling" / f"{next(iter(BLOCKS))}.log")
+    path.parent.mkdir(parents=True)
+    path.write_text('{"completions": 1')
+    assert watch.look().completions == 0
+
+
+def test_notes_come_at_the_start_and_at_most_once_a_second(tmp_path):
+    log = tmp_path / "p.log"
+    write = progress_writer(log)
+    write(0, 0)
+    write(5, 60)
+    assert json.loads(progress_file(log).read_text()) == {"completions": 0, "tokens": 0}
+
+
+def test_a_dry_run_is_read():
+    found = parse_dry_run(DRY_RUN)
+    assert found.jobs == {"sample": 1, "verify": 1}
+    assert found.blocks == ["t/m/s/p00000-00004_c00000-00008"]
+
+
+def test_nothing_to_do_is_read():
+    found = parse_dry_run("Nothing to be done (all requested files are present and up to date).\n")
+    assert (found.jobs, found.blocks) == ({}, [])
+
+
+def test_a_failure_is_read_with_the_reason_from_its_log(tmp_path):
+    log, other = tmp_path / "a.log", tmp_path / "b.log"
+    log.write_text("loading\nerror: no such model\nbye\n")
+    other.write_text("Traceback\nKeyError: 'x'\n")
+    said = "".join(
+        f"Error in rule {rule}:\n    message: None\n    log: {path} (check log file(s) for error details)\n"
+        for rule, path in (("sample", log), ("fit", other))
+    )
+    assert parse_failures(said) == [
+        Failure("sample", "no such model", str(log)),
+        Failure("fit", "KeyError: 'x'", str(other)),
+    ]
+
+
+def test_inputs_are_paths_whether_one_or_several():
+    assert [path.name for path in paths("a/b")] == ["b"]
+    assert [path.name for path in paths(["a/b", "c"])] == ["b", "c"]
+    assert optional_path([]) is None
+    assert by_folder(["v/x/2", "v/w/1", "v/x/1"]).keys() == {"w", "x"}
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (3725, "1:02:05")])
+def test_clock(seconds, shown):
+    assert clock(seconds) == shown
