@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 OWNER = """
 import subprocess, sys, time
@@ -50,3 +51,21 @@ def test_a_released_process_is_left_alone() -> None:
     time.sleep(0.3)
     assert alive(pid)
     os.kill(pid, signal.SIGKILL)
+
+
+UNGUARDED = """
+import multiprocessing
+from itscale_builtin.engines.guard import script_hidden
+print("script", flush=True)
+with script_hidden():
+    child = multiprocessing.get_context("spawn").Process(target=print, args=("child",))
+    child.start()
+child.join()
+"""
+
+
+def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
+    script = tmp_path / "sample.py"
+    script.write_text(UNGUARDED, encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["script", "child"]

@@ -1,13 +1,14 @@
-"""Processes that must not outlive the one that started them, even if that one is killed."""
+"""Processes of an engine: they do not run the script that starts them, and do not outlive it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 
-__all__ = ["Guard", "children"]
+__all__ = ["Guard", "children", "script_hidden"]
 
 SCRIPT = 'read -r _ || kill -KILL "$@" 2>/dev/null'
 """Waits for a line: the owner is done. End of file instead of a line: the owner is gone."""
@@ -40,3 +41,19 @@ def children() -> set[int]:
     import psutil
 
     return {child.pid for child in psutil.Process(os.getpid()).children(recursive=True)}
+
+
+@contextlib.contextmanager
+def script_hidden() -> Iterator[None]:
+    """Keep processes that are spawned meanwhile from running this process's script.
+
+    `multiprocessing` imports the script of a parent in every process it spawns. A script without the usual
+    guard, such as every script of a workflow, would start the engine again there, and again.
+    """
+    main = vars(sys.modules["__main__"])
+    hidden = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)

@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue, model_validator
 from itscale.errors import EngineError
 from itscale.plugins import EngineEntry, Options
 from itscale.types import Capability, Generation, GenerationRequest, Problem, SamplingParams, Trajectory
-from itscale_builtin.engines.guard import Guard, children
+from itscale_builtin.engines.guard import Guard, children, script_hidden
 from itscale_builtin.engines.wheel import Wheel, prepare_wheel
 
 __all__ = ["VllmEngine", "VllmOptions", "engine_arguments", "entry"]
@@ -90,7 +90,8 @@ def _factory(options: VllmOptions, *, seed: int, model_directory: Path | None) -
     before = children()
     try:
         # vLLM sizes its batches by who asks: an offline job wants throughput, not latency.
-        llm = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
+        with script_hidden():
+            llm = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise EngineError(f"vllm: {model}: does not start: {_one_line(error)}") from error
     return VllmEngine(llm, options, Guard(children() - before))
