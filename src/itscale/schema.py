@@ -8,9 +8,10 @@ from typing import Any
 
 from itscale.config import StudyConfig
 
-__all__ = ["keys_table", "study_schema", "study_schema_text"]
+__all__ = ["describe_type", "keys_table", "study_schema", "study_schema_text"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 INGREDIENTS = ("tasks", "models", "strategies", "verifiers", "selectors", "laws", "figures")
 
 
@@ -68,7 +69,7 @@ def _keys(
         elif "$ref" in value:
             yield from _keys(_resolved(value["$ref"], schema), schema, f"{key}.")
         else:
-            yield key, _type(value), _default(name, value, required), value.get("description", "")
+            yield key, describe_type(value), _default(name, value, required), value.get("description", "")
 
 
 def _reference(value: Any) -> str:
@@ -87,18 +88,18 @@ def _resolved(reference: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return properties
 
 
-def _type(value: Mapping[str, Any]) -> str:
+def describe_type(value: Mapping[str, Any]) -> str:
+    """Return the type of a piece of JSON schema in words: `integer (>= 1)`, `one of "a", "b"`."""
     if "anyOf" in value:
-        return " or ".join(_type(part) for part in value["anyOf"] if part.get("type") != "null")
+        return " or ".join(describe_type(part) for part in value["anyOf"] if part.get("type") != "null")
+    if "enum" in value:
+        return f"one of {', '.join(map(json.dumps, value['enum']))}"
+    if "$ref" in value:
+        return str(value["$ref"].rpartition("/")[2])
     if value.get("type") == "array":
-        return f"list of {_type(value['items'])}"
-    low, high = value.get("minimum", value.get("exclusiveMinimum")), value.get("exclusiveMaximum")
-    bounds = [
-        f"{sign} {bound}"
-        for sign, bound in ((">=" if "minimum" in value else ">", low), ("<", high))
-        if bound is not None
-    ]
-    return " ".join([str(value.get("type", "any")), *([f"({', '.join(bounds)})"] if bounds else [])])
+        return f"list of {describe_type(value.get('items', {}))}"
+    bounds = [f"{sign} {value[key]}" for key, sign in BOUNDS.items() if key in value]
+    return str(value.get("type", "any")) + (f" ({', '.join(bounds)})" if bounds else "")
 
 
 def _default(name: str, value: Mapping[str, Any], required: Any) -> str:

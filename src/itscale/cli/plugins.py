@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +11,7 @@ import typer
 from itscale.errors import PluginError, nearest
 
 if TYPE_CHECKING:
-    from itscale.plugins import Kind, Plugin
+    from itscale.plugins import Kind, Options, Plugin
 
 __all__ = ["app"]
 
@@ -83,19 +85,23 @@ def _show(kind: Kind, plugin: Plugin) -> None:
         console.print(options)
 
 
-def _options(model: Any) -> list[tuple[str, str, str, str]]:
-    """Return name, type, default and description of each option."""
-    rows = []
-    for name, field in model.model_fields.items():
-        kind = getattr(field.annotation, "__name__", None) if not _is_generic(field.annotation) else None
-        default = "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
-        shown = kind or str(field.annotation).replace("typing.", "")
-        rows.append((name, shown, default, field.description or ""))
-    return rows
+def _options(model: type[Options]) -> list[tuple[str, str, str, str]]:
+    """Return name, type, default and description of each option, and of what is inside it."""
+    schema = model.model_json_schema()
+    return list(_rows(schema, schema.get("$defs", {}), ""))
 
 
-def _is_generic(annotation: Any) -> bool:
-    return bool(getattr(annotation, "__args__", ()))
+def _rows(
+    schema: Mapping[str, Any], inner: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, str, str, str]]:
+    from itscale.schema import describe_type
+
+    for name, value in schema.get("properties", {}).items():
+        default = "required" if name in schema.get("required", ()) else json.dumps(value.get("default"))
+        yield prefix + name, describe_type(value), default, value.get("description", "")
+        for part in (value, *value.get("anyOf", ())):
+            if "$ref" in part:
+                yield from _rows(inner[part["$ref"].rpartition("/")[2]], inner, f"{prefix}{name}.")
 
 
 def _kinds(kind: str | None) -> tuple[Kind, ...]:
