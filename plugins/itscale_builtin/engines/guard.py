@@ -51,7 +51,7 @@ def script_hidden() -> Iterator[None]:
     guard, such as every script of a workflow, would start the engine again there, and again.
     """
     main = vars(sys.modules["__main__"])
-    hidden = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    hidden: dict[str, object] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
     main["__spec__"] = None
     try:
         yield
