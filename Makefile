@@ -26,7 +26,7 @@ test: $(TEST)
 	.venv-test/bin/pytest
 
 models: $(MODELS)
-	.venv/bin/pytest -m vllm
+	.venv/bin/pytest -m "vllm or hub"
 
 lint: $(TEST)
 	.venv-test/bin/ruff check .

@@ -142,7 +142,7 @@ class SimulatedEngine:
         try:
             return str(int(problem.reference) + place)
         except ValueError:
-            return f"not {problem.reference} ({place})"
+            return f"wrong answer {place}"
 
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """Return the process reward of each prefix, noise included."""
