@@ -355,7 +355,8 @@ def test_the_summary_has_the_ends_of_the_curves_and_the_laws(tables):
     assert row["power_law.b_low"] < row["power_law.b"] < row["power_law.b_high"]
     text = summary_rows(summary)[0]
     assert text["k"] == str(N)
-    assert text["coverage"].startswith(f"{row['oracle']:.3g} [")
+    assert text["coverage"].startswith(f"{100 * row['oracle']:.1f} % [")
+    assert text["model"].endswith(" (simulated)")
     assert text["power_law"].startswith("a = ")
     assert "b = " in text["power_law"]
 

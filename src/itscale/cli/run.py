@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 POLL = 0.25  # seconds
+SIDE_BY_SIDE = 3  # results in one table
 
 
 def run(
@@ -163,10 +164,12 @@ class _Run:
         from itscale.stages.summary import summary_rows
 
         rows = summary_rows(pl.read_csv(self.reports / "summary.csv"))
-        for row in rows:
+        for start in range(0, len(rows), SIDE_BY_SIDE):
+            beside = rows[start : start + SIDE_BY_SIDE]
             table = Table(show_header=False, box=None, pad_edge=False)
-            for name, value in row.items():
-                table.add_row(name, value)
+            for name in dict.fromkeys(name for row in beside for name in row):
+                # one parameter of a law a line
+                table.add_row(name, *(row.get(name, "").replace("], ", "]\n") for row in beside))
             self.console.print("")
             self.console.print(table, markup=False)
         self.console.print(f"\nreport: {self.report}")

@@ -52,7 +52,7 @@ def summarise(study: Study, curves: Sequence[Path], fits: Sequence[Path]) -> pl.
 
 
 def summary_rows(summary: pl.DataFrame) -> list[dict[str, str]]:
-    """Return a summary as text, one mapping of headings to cells per row: `0.42 [0.31, 0.55]`."""
+    """Return a summary as text, one mapping of headings to cells per row: `42.0 % [31.2, 55.0]`."""
     return [dict(_cells(row)) for row in summary.iter_rows(named=True)]
 
 
@@ -101,13 +101,15 @@ def _cells(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
             law = name.removesuffix(".status")
             yield law, _law_text(law, row)
         elif name == "pass_1":
-            yield "pass@1", _interval(row, name)
+            yield "pass@1", _share(row, name)
+        elif name == "model" and row["simulated"]:
+            yield name, f"{value} (simulated)"
         elif name in (*IDENTITY, "problems"):
             yield name, str(value)
         elif name == "budget":
             yield "k", str(value)
         elif f"{name}_low" in row and "." not in name:
-            yield ("coverage" if name == "oracle" else name), _interval(row, name)
+            yield ("coverage" if name == "oracle" else name), _share(row, name)
 
 
 def _law_text(law: str, row: dict[str, Any]) -> str:
@@ -119,6 +121,14 @@ def _law_text(law: str, row: dict[str, Any]) -> str:
     stems = [name.removesuffix("_low") for name in mine if name.endswith("_low")]
     parts = [f"{stem.removeprefix(f'{law}.')} = {_interval(row, stem)}" for stem in stems]
     return ", ".join(part for part in parts if not part.endswith("—"))
+
+
+def _share(row: dict[str, Any], name: str) -> str:
+    if row[name] is None:
+        return "—"
+    bounds = [row[name + bound] for bound in BOUNDS[1:]]
+    interval = "" if None in bounds else f" [{100 * bounds[0]:.1f}, {100 * bounds[1]:.1f}]"
+    return f"{100 * row[name]:.1f} %{interval}"
 
 
 def _interval(row: dict[str, Any], name: str) -> str:
