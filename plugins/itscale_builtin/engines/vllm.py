@@ -223,7 +223,12 @@ class VllmEngine:
 
     async def close(self) -> None:
         """Stop vLLM's processes and free what they hold."""
-        await asyncio.to_thread(self._llm.shutdown)
+        llm, self._llm = self._llm, None
+        if llm is None:
+            return
+        if llm.output_handler is not None:  # it would report the end of the engine as its death
+            llm.output_handler.cancel()
+        await asyncio.to_thread(llm.shutdown)
         if self._guard is not None:
             self._guard.release()
 
@@ -262,14 +267,12 @@ class VllmEngine:
 
     async def _run(self, prompt: list[int], params: Any) -> Any:
         """Run one request to its end and return vLLM's output."""
-        from vllm.inputs import TokensPrompt
+        from vllm.inputs.engine import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         number = str(next(self._numbers))
         try:
-            outputs: AsyncIterator[Any] = self._llm.generate(
-                TokensPrompt(prompt_token_ids=prompt), params, number
-            )
+            outputs: AsyncIterator[Any] = self._llm.generate(tokens_input(prompt), params, number)
             final = [output async for output in outputs][-1]
         except (EngineDeadError, EngineGenerateError) as error:
             cause = error.__cause__ or error
