@@ -42,7 +42,7 @@ clean:
 	rm -rf .venv .venv-test .venv-lock
 
 # A stamp is newer than what it was made from: a second call installs nothing.
-$(CPU): envs/cpu.lock $(INSTALL) pyproject.toml
+$(CPU): envs/cpu.lock $(INSTALL) envs/uv pyproject.toml
 	@echo "Setting up .venv (language models on the CPU) ..."
 	$(INSTALL) .venv envs/cpu.lock
 	@touch $@
@@ -51,7 +51,7 @@ $(MODELS): $(CPU) envs/test.lock
 	$(INSTALL) .venv envs/cpu.lock envs/test.lock
 	@touch $@
 
-$(TEST): envs/core.lock envs/test.lock $(INSTALL) pyproject.toml
+$(TEST): envs/core.lock envs/test.lock $(INSTALL) envs/uv pyproject.toml
 	@echo "Setting up .venv-test ..."
 	$(INSTALL) .venv-test envs/core.lock envs/test.lock
 	@touch $@
