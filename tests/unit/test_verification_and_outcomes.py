@@ -208,9 +208,7 @@ def test_what_is_lost_twice_there_or_made_up_is_named(study: Study) -> None:
         gather(study, [block, block], judged)
     with pytest.raises(DataError, match="no verdicts of reward"):
         gather(study, [block], {label: judged[label] for label in ("math", "confidence")})
-    with pytest.raises(
-        DataError, match="index 2, which is no completion"
-    ):
+    with pytest.raises(DataError, match="index 2, which is no completion"):
         gather(study, [store(POOL[:-1], "fewer")], judged)
     more = store([*POOL, completion(1, 3, "1")], "more")
     with pytest.raises(DataError, match="index 3 has no verdict of math"):

@@ -50,7 +50,7 @@ class SimulatedOptions(Options):
     success: Annotated[float, Field(ge=0, le=1)] | Beta = Beta()
     """Probability that a completion is correct: one for all problems, or their distribution."""
     steps: int = Field(default=4, ge=1)
-    """Steps of a completion; each holds with probability success ** (1 / steps), one that fails spoils all."""
+    """Steps of a completion; each holds with probability success ** (1 / steps), a failing one spoils all."""
     step_tokens: float = Field(default=12.0, ge=1)
     """Mean number of tokens of a step (geometric)."""
     wrong_answers: int = Field(default=8, ge=1)
