@@ -1,10 +1,10 @@
 """Stepwise search on a real model: is the engine kept full, and does the ledger equal what it generated?
 
-    python benchmarks/search.py --model DIRECTORY [--problems 16] [--budget 16]
+    python benchmarks/search.py --model DIRECTORY [--problems 16] [--budget 16] [--delimiter TEXT]
 
 Runs `particle_filter` and `beam_search` through the sampling stage, all problems at once, on a model
 directory under vLLM, and prints for each: sequences under way (mean over the run, and the share of what the
-unfinished problems allow), tokens in the ledger and tokens counted at the engine.
+unfinished trajectories allow), tokens in the ledger and tokens counted at the engine.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from itscale.stages import sampling
 from itscale.stages.problems import write_problems
 from itscale.store import read_metadata
 from itscale.study import resolve
-from itscale.types import Generation, GenerationRequest
+from itscale_builtin.engines import vllm
+from itscale_builtin.engines.vllm import VllmEngine
 
 SEARCH = {
     "scorer": "logprob",
@@ -35,6 +37,7 @@ SEARCH = {
 
 def study_of(arguments: argparse.Namespace) -> Any:
     budget = arguments.budget
+    search = {**SEARCH, "delimiter": arguments.delimiter}
     return resolve(
         {
             "study": "search",
@@ -43,23 +46,39 @@ def study_of(arguments: argparse.Namespace) -> Any:
             },
             "models": {"model": {"plugin": "vllm", "model": str(arguments.model)}},
             "strategies": {
-                "particle_filter": {"budgets": [budget], **SEARCH},
-                "beam_search": {"budgets": [budget], **SEARCH},
+                "particle_filter": {"budgets": [budget], **search},
+                "beam_search": {"budgets": [budget], **search},
             },
             "verifiers": ["logprob"],
         }
     )
 
 
-class Counting(sampling.MeteredEngine):
-    """Counts at the engine what the ledger should say."""
+class Counting(VllmEngine):
+    """Counts, sequence by sequence, what vLLM runs and what it generates."""
 
-    tokens = 0
+    tokens = running = 0
+    began = last = area = 0.0
 
-    async def generate(self, request: GenerationRequest) -> list[Generation]:
-        made = await super().generate(request)
-        Counting.tokens += sum(one.tokens for one in made)
-        return made
+    async def _run(self, prompt: list[int], params: Any) -> Any:
+        self.tick(1)
+        output = await super()._run(prompt, params)
+        self.tick(-1)
+        Counting.tokens += len(output.outputs[0].token_ids)
+        return output
+
+    @staticmethod
+    def tick(change: int) -> None:
+        now = time.perf_counter()
+        Counting.began = Counting.began or now
+        Counting.area += Counting.running * (now - (Counting.last or now))
+        Counting.last = now
+        Counting.running += change
+
+    @staticmethod
+    def reset() -> None:
+        Counting.tokens = Counting.running = 0
+        Counting.began = Counting.last = Counting.area = 0.0
 
 
 def main() -> None:
@@ -67,16 +86,17 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--problems", type=int, default=16)
     parser.add_argument("--budget", type=int, default=16)
+    parser.add_argument("--delimiter", default=SEARCH["delimiter"])
     arguments = parser.parse_args()
     arguments.model = arguments.model.resolve()
-    sampling.MeteredEngine = Counting  # type: ignore[misc]
+    vllm.VllmEngine = Counting  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         study = study_of(arguments)
         problems = Path("problems.parquet")
         write_problems(study, "gcd", problems)
         for strategy in study.strategies:
-            Counting.tokens = 0
+            Counting.reset()
             completions, ledger = Path(f"{strategy}.parquet"), Path(f"{strategy}.ledger.parquet")
             block = Block(arguments.budget, 0, arguments.problems, 0, 1)
             sampling.sample_block(
@@ -92,10 +112,10 @@ def main() -> None:
             )
             spent = pl.read_parquet(ledger).filter(pl.col("call") == "generate")["generated_tokens"].sum()
             timing = read_metadata(completions)["timing"]
-            share = timing["mean_running"] / timing["mean_possible"]
+            running = Counting.area / (Counting.last - Counting.began)
             print(
-                f"{strategy}: {timing['seconds']:.1f} s, {timing['mean_running']:.1f} sequences under way "
-                f"of {timing['mean_possible']:.1f} possible ({share:.0%}), peak {timing['peak_running']}; "
+                f"{strategy}: {timing['seconds']:.1f} s, {running:.1f} sequences under way of "
+                f"{timing['mean_possible']:.1f} possible ({running / timing['mean_possible']:.0%}); "
                 f"tokens: ledger {spent}, engine {Counting.tokens}; {spent / timing['seconds']:.0f} tokens/s"
             )
 

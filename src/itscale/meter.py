@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,11 +21,11 @@ class Occupancy:
     seconds
         From the first request to the end of the last (wall clock).
     mean_running
-        Sequences under way, averaged over `seconds`.
+        Sequences under way, averaged over `seconds`; those of one request are until the last of them ends.
     mean_possible
-        Sequences that would be under way if every completion of every unfinished unit were generated at
-        every moment, averaged over `seconds`. Search inside a unit waits for its own slowest step; that
-        units wait for each other would show as a mean far below this.
+        Unfinished trajectories that sessions wanted continued, averaged over `seconds`: what would be under
+        way if none of a session's trajectories ever waited for another. A search waits for its own slowest
+        step; that sessions wait for each other would show as a mean far below this.
     peak_running
         Most sequences under way at once.
     """
@@ -54,16 +53,10 @@ class MeteredEngine:
         self._began: float | None = None
         self._last = 0.0
 
-    @contextmanager
-    def unit(self, completions: int) -> Iterator[None]:
-        """Count a unit of so many completions as unfinished while it runs."""
+    def expect(self, change: int) -> None:
+        """Note that sessions have so many more (or fewer) unfinished trajectories to continue."""
         self._tick()
-        self._possible += completions
-        try:
-            yield
-        finally:
-            self._tick()
-            self._possible -= completions
+        self._possible += change
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Generate, counting the request's sequences while they are under way."""

@@ -72,6 +72,9 @@ class Session:
         Whether a model reads the trajectories in order to score them: their tokens are charged then.
     on_tokens
         Called with the number of tokens of every generation that ends.
+    on_active
+        Called with the number of trajectories that a call of `extend` continues, and with its negative when
+        all of them are.
 
     Attributes
     ----------
@@ -94,6 +97,7 @@ class Session:
         scorer_label: str = "",
         scorer_computes: bool = False,
         on_tokens: Callable[[int], None] | None = None,
+        on_active: Callable[[int], None] | None = None,
     ) -> None:
         self.problem = problem
         self.unit = unit
@@ -108,6 +112,7 @@ class Session:
         self._scorer_label = scorer_label
         self._scorer_computes = scorer_computes
         self._on_tokens = on_tokens or (lambda tokens: None)
+        self._on_active = on_active or (lambda change: None)
         self._scores: dict[int, float] = {}
         self._nodes = 0
         self._rounds = 0
@@ -138,6 +143,32 @@ class Session:
         if not active:
             return list(trajectories)
         round_number, self._rounds = self._rounds, self._rounds + 1
+        requests = self._requests(trajectories, active, params)
+        self._on_active(len(active))
+        try:
+            answers = await asyncio.gather(
+                *(
+                    self._generate(
+                        trajectories[places[0]],
+                        limited,
+                        [self._seed(round_number, place) for place in places],
+                    )
+                    for places, limited in requests
+                )
+            )
+        finally:
+            self._on_active(-len(active))
+        extended = list(trajectories)
+        for (places, limited), answer in zip(requests, answers, strict=True):
+            self._tokens_left += limited.max_tokens * len(places) - sum(made.tokens for made in answer)
+            for place, made in zip(places, answer, strict=True):
+                extended[place] = self._append(trajectories[place], made)
+        return extended
+
+    def _requests(
+        self, trajectories: Sequence[Trajectory], active: Sequence[int], params: SamplingParams
+    ) -> list[tuple[list[int], SamplingParams]]:
+        """Group equal trajectories, and set aside the tokens that each group may use."""
         share = self._tokens_left // len(active)
         if share < 1:
             raise BudgetExhausted(
@@ -146,32 +177,13 @@ class Session:
         groups: dict[int, list[int]] = {}
         for place in active:
             groups.setdefault(trajectories[place].node, []).append(place)
-        limits = {
-            node: min(params.max_tokens, self._token_limit - trajectories[places[0]].tokens, share)
-            for node, places in groups.items()
-        }
-        reserved = sum(limits[node] * len(places) for node, places in groups.items())
-        self._tokens_left -= reserved
-        answers = await asyncio.gather(
-            *(
-                self._generate(
-                    trajectories[places[0]],
-                    replace(params, max_tokens=limits[node]),
-                    [self._seed(round_number, place) for place in places],
-                )
-                for node, places in groups.items()
-            )
-        )
-        self._tokens_left += reserved - sum(made.tokens for answer in answers for made in answer)
-        made_for = {
-            place: made
-            for places, answer in zip(groups.values(), answers, strict=True)
-            for place, made in zip(places, answer, strict=True)
-        }
-        return [
-            self._append(trajectory, made_for[place]) if place in made_for else trajectory
-            for place, trajectory in enumerate(trajectories)
-        ]
+        requests = []
+        for places in groups.values():
+            room = self._token_limit - trajectories[places[0]].tokens
+            limited = replace(params, max_tokens=min(params.max_tokens, room, share))
+            self._tokens_left -= limited.max_tokens * len(places)
+            requests.append((places, limited))
+        return requests
 
     async def score(self, trajectories: Sequence[Trajectory]) -> FloatArray:
         """Return the scorer's score of each trajectory as it stands, in [0, 1]; shape (len(trajectories),).

@@ -41,16 +41,19 @@ def test_means_are_weighted_by_time():
     engine = MeteredEngine(Slow(clock), clock)
 
     async def work():
-        with engine.unit(8):
-            await engine.generate(request(2))  # 2 sequences for 2 ticks
-            clock.now += 3  # nothing for 3 ticks
-            await engine.generate(request(5))  # 5 sequences for 5 ticks
+        engine.expect(8)
+        await engine.generate(request(2))  # 2 sequences for 2 ticks
+        engine.expect(-8)
+        clock.now += 3  # nothing for 3 ticks
+        engine.expect(6)
+        await engine.generate(request(5))  # 5 sequences for 5 ticks
+        engine.expect(-6)
 
     asyncio.run(work())
     found = engine.occupancy()
     assert found.seconds == 10
     assert found.mean_running == pytest.approx((2 * 2 + 5 * 5) / 10)
-    assert found.mean_possible == pytest.approx(8)
+    assert found.mean_possible == pytest.approx((8 * 2 + 6 * 5) / 10)
     assert found.peak_running == 5
 
 

@@ -150,9 +150,9 @@ class _Run:
             scorer_label=scorer.label if scorer else "",
             scorer_computes=bool(scorer and scorer.entry.needs),
             on_tokens=self.count,
+            on_active=engine.expect,
         )
-        with engine.unit(unit.completions):
-            completions = await strategy.entry.factory(problem, session, strategy.options)
+        completions = await strategy.entry.factory(problem, session, strategy.options)
         self._check(unit, completions)
         identity = {"problem_id": unit.problem_id, "budget": unit.budget, "replicate": unit.replicate}
         self.journal.add(unit, completions, session.ledger.rows(**identity, start=unit.start))
