@@ -9,7 +9,8 @@ shift
 requirements=()
 for lock in "$@"; do requirements+=(--requirement "$lock"); done
 
-install() { envs/uv "$environment" pip install --quiet "$@"; }
+# Compiled once here, or else by every process of every job where Python is told to write no bytecode.
+install() { envs/uv "$environment" pip install --quiet --compile-bytecode "$@"; }
 install --no-deps "${requirements[@]}"
 # The public build of torch needs CUDA libraries that the CPU lock does not name; for torch's CPU build this
 # does nothing. UV_TORCH_BACKEND=cpu asks for the small build where no folder of wheels has it.
