@@ -8,7 +8,7 @@
 #   make clean   remove the environments (results stay)
 
 export PYTHON ?= $(shell command -v python3.11 || command -v python3)
-STUDY ?= config/studies/demo.yaml
+STUDY ?= config/study.yaml
 
 CPU := .venv/.cpu
 MODELS := .venv/.models

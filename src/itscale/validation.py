@@ -14,7 +14,7 @@ from itscale.errors import nearest
 __all__ = ["first_error", "parse_yaml"]
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+class _Loader(yaml.SafeLoader):
     """Refuses a key that stands twice in one place: the first would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
