@@ -60,9 +60,9 @@ class Counting(VllmEngine):
     tokens = running = 0
     began = last = area = 0.0
 
-    async def _run(self, prompt: list[int], params: Any) -> Any:
+    async def _run(self, prompt: list[int], params: Any, on_tokens: Any) -> Any:
         self.tick(1)
-        output = await super()._run(prompt, params)
+        output = await super()._run(prompt, params, on_tokens)
         self.tick(-1)
         Counting.tokens += len(output.outputs[0].token_ids)
         return output

@@ -229,13 +229,19 @@ class Session:
     async def _generate(
         self, trajectory: Trajectory, params: SamplingParams, seeds: list[int]
     ) -> list[Generation]:
+        told: list[int] = []
+
+        def tell(tokens: int) -> None:
+            told.append(tokens)
+            self._on_tokens(tokens)
+
         request = GenerationRequest(
-            problem=self.problem, prefix=trajectory.steps, params=params, seeds=tuple(seeds)
+            problem=self.problem, prefix=trajectory.steps, params=params, seeds=tuple(seeds), on_tokens=tell
         )
         made = await self._engine.generate(request)
         generated = sum(one.tokens for one in made)
         self._context_tokens = made[0].context_tokens
-        self._on_tokens(generated)
+        self._on_tokens(generated - sum(told))  # what the engine did not tell before
         self.ledger.charge(
             "generate",
             self._model,

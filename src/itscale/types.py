@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -250,12 +250,16 @@ class GenerationRequest:
         How to sample.
     seeds
         One 63-bit seed per generation wanted; engines of seed scope `block` ignore their values.
+    on_tokens
+        Called with the number of tokens of each generation as it ends, by engines that know before the
+        whole request has; for showing progress.
     """
 
     problem: Problem
     prefix: tuple[Step, ...]
     params: SamplingParams
     seeds: tuple[int, ...]
+    on_tokens: Callable[[int], None] = field(default=lambda tokens: None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,22 @@ def test_the_ledger_equals_what_the_engine_generated():
     assert one.ledger.generated_tokens == sum(made.tokens for made in engine.made)
 
 
+def test_tokens_are_told_once_whether_or_not_the_engine_tells_them_early():
+    class Talking(CountingEngine):
+        async def generate(self, request):
+            made = await super().generate(request)
+            for one in made[:3]:
+                request.on_tokens(one.tokens)
+            return made
+
+    told = []
+    one = session(Talking())
+    one._on_tokens = told.append
+    pool(one)
+    assert len(told) == 4
+    assert sum(told) == one.ledger.generated_tokens
+
+
 def test_finished_trajectories_are_handed_back_and_cost_nothing():
     engine = CountingEngine(SimulatedOptions(steps=1))
     one = session(engine)

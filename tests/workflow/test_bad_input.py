@@ -1,5 +1,7 @@
 """What is wrong with a study is said in one line, before any job exists."""
 
+from importlib.util import find_spec
+
 import pytest
 from typer.testing import CliRunner
 from workspace import changed
@@ -53,3 +55,59 @@ def test_check_counts_without_starting_anything(workspace, monkeypatch):
     assert "49,152" in done.stdout  # 96 completions of at most 512 tokens
     assert "11 jobs: 1 problems, 2 sample" in done.stdout
     assert not workspace.files("results", "reports", "logs")
+
+
+ROWS = '{"prompt": "1 + 1?", "reference": "2", "name": "a"}\n'
+DAMAGED = [
+    ("", {}, "no rows"),
+    (ROWS + ROWS, {"id": "name"}, "expected every problem id once"),
+    ('{"prompt": "1 + 1?", "reference": null}\n', {}, "reference"),
+    (ROWS + "{]\n", {}, "line 2"),
+    (ROWS, {"reference": "referense"}, "did you mean 'reference'?"),
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    DAMAGED,
+    ids=["empty task", "duplicate ids", "reference of None", "not JSON", "column"],
+)
+def test_problems_that_cannot_be_used_are_refused_before_anything_runs(
+    workspace, monkeypatch, content, options, said
+):
+    monkeypatch.chdir(workspace.folder)
+    (workspace.folder / "damaged.jsonl").write_text(content)
+    task = {"plugin": "jsonl", "file": "damaged.jsonl", **options}
+    name = workspace.write(changed("tasks.sums", task))
+    done = CliRunner().invoke(app, ["run", name])
+    assert done.exit_code == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr
+    assert "damaged.jsonl" in done.stderr or "tasks.sums" in done.stderr
+    assert not workspace.files("results", "reports", "logs")
+
+
+def test_an_engine_that_is_not_installed_says_what_to_install(workspace, monkeypatch):
+    monkeypatch.chdir(workspace.folder)
+    monkeypatch.setattr(
+        "itscale.plugins.find_spec", lambda module: None if module == "vllm" else find_spec(module)
+    )
+    name = workspace.write(changed("models.toy", {"plugin": "vllm", "model": "some/model"}))
+    done = CliRunner().invoke(app, ["run", name])
+    assert done.exit_code == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "itscale[" in done.stderr
+    assert not workspace.files("results", "reports", "logs")
+
+
+def test_a_truncated_file_of_a_killed_run_is_named_and_nothing_is_made_of_it(finished, tmp_path):
+    workspace = finished.copy(tmp_path)
+    (path,) = (workspace.folder / "results/tiny/outcomes").rglob("*.parquet")
+    path.write_bytes(path.read_bytes()[:-40])
+    (workspace.folder / "results/tiny/curves").joinpath("sums/toy/repeated_sampling.parquet").unlink()
+    done = workspace.itscale("run", "study.yaml", "--cores", "2")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "repeated_sampling.parquet" in done.stderr
+    assert "delete it and run again" in done.stderr
+    assert not workspace.files("results/tiny/curves")

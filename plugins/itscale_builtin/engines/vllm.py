@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -203,7 +203,7 @@ class VllmEngine:
             )  # fmt: skip
             return [full for _ in request.seeds]
         params = self._params(request.params)
-        outputs = await asyncio.gather(*(self._run(prompt, params) for _ in request.seeds))
+        outputs = await asyncio.gather(*(self._run(prompt, params, request.on_tokens) for _ in request.seeds))
         computed = sum(len(prompt) - (output.num_cached_tokens or 0) for output in outputs)
         return [
             self._generation(
@@ -265,8 +265,8 @@ class VllmEngine:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
-    async def _run(self, prompt: list[int], params: Any) -> Any:
-        """Run one request to its end and return vLLM's output."""
+    async def _run(self, prompt: list[int], params: Any, on_tokens: Callable[[int], None]) -> Any:
+        """Run one request to its end, tell its tokens and return vLLM's output."""
         from vllm.inputs.engine import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
