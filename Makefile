@@ -23,7 +23,7 @@ demo: $(CPU)
 setup: $(CPU)
 
 test: $(TEST)
-	.venv-test/bin/pytest
+	.venv-test/bin/pytest --numprocesses 2 --dist loadgroup
 
 models: $(MODELS)
 	.venv/bin/pytest -m "vllm or hub"

@@ -8,6 +8,14 @@ import pytest
 from workspace import PLACE, Workspace, environment, itscale, new_workspace, processes_in, wait_for
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep tests that share a run of the study on one worker, where there are several."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if {"finished", "resumed"} & set(getattr(item, "fixturenames", ())):
+                item.add_marker(pytest.mark.xdist_group("study"))
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     """A workspace in which nothing has run."""

@@ -59,7 +59,7 @@ def test_check_counts_without_starting_anything(workspace, monkeypatch):
 
 ROWS = '{"prompt": "1 + 1?", "reference": "2", "name": "a"}\n'
 DAMAGED = [
-    ("", {}, "no rows"),
+    ("", {}, "found no problems"),
     (ROWS + ROWS, {"id": "name"}, "expected every problem id once"),
     ('{"prompt": "1 + 1?", "reference": null}\n', {}, "reference"),
     (ROWS + "{]\n", {}, "line 2"),
