@@ -441,3 +441,9 @@ def test_answers_are_found_in_the_texts_the_prompts_ask_for(gym: reasoning_gym.R
     for dataset in ("letter_counting", "word_sorting", "time_intervals"):
         for asked in islice(gym_problems(dataset), 2):
             assert correct(gym, asked, f"I count.\nThe answer is {asked.reference}")
+
+
+def test_prose_is_a_class_of_its_own_even_if_its_letters_are_those_of_another():
+    oracle = math.Math(math.MathOptions())
+    answers = ["two bolts", "bolts two", "2 bolts", "2.50", "5/2"]
+    assert oracle.classes(answers) == ["two bolts", "bolts two", "2 bolts", "2.50", "2.50"]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache
+from itertools import combinations
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -18,7 +20,13 @@ from itscale.types import Problem, Verdict
 from itscale_builtin.verifiers.answers import Locator, locate, tidy
 from itscale_builtin.worker import Worker
 
-INTEGER = re.compile(r"-?\d+")
+INTEGER = re.compile(r"-?[0-9]+")
+NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
+WORD = re.compile(r"[A-Za-z]{3,}")
+DIGITS = 6
+"""Digits after the point to which numbers are compared: math-verify's own."""
+AT_ONCE = 400
+"""Pairs that one child of the worker compares: parsing an answer costs more than comparing it."""
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 GROUPED = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 PROBE = r"\sqrt{2}"
@@ -38,7 +46,7 @@ class MathOptions(Options):
     )
     """Where the answer is looked for: the first of these places that holds one counts."""
     seconds: float = Field(default=5.0, gt=0)
-    """Most processor time of one comparison; a comparison that takes longer has status `timeout`."""
+    """Most processor time of one comparison; one that takes longer, alone, has status `timeout`."""
 
 
 class Math:
@@ -46,7 +54,7 @@ class Math:
 
     def __init__(self, options: MathOptions) -> None:
         self.options = options
-        self._worker = Worker(f"{__name__}:compare", seconds=options.seconds, preload=["math_verify"])
+        self._worker = Worker(f"{__name__}:compare_pairs", seconds=options.seconds, preload=["math_verify"])
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return the answer with cosmetic LaTeX taken off, None if no place holds one."""
@@ -55,7 +63,7 @@ class Math:
 
     def classes(self, answers: Sequence[str]) -> list[str]:
         """Return for each answer the first answer of its class; every pair is compared, in sorted order."""
-        ordered = [answer for answer in sorted(set(answers)) if self._comparable(answer)]
+        ordered = self._comparable(sorted(set(answers)))
         parent = {answer: answer for answer in ordered}
 
         def root(answer: str) -> str:
@@ -63,36 +71,72 @@ class Math:
                 answer = parent[answer]
             return answer
 
-        for place, first in enumerate(ordered):
-            for second in ordered[place + 1 :]:
-                one, other = root(first), root(second)
-                if one != other and self._compare(first, second).correct:
-                    parent[max(one, other)] = min(one, other)
+        pairs = list(combinations(ordered, 2))
+        for (first, second), verdict in zip(pairs, self._compare(pairs), strict=True):
+            one, other = root(first), root(second)
+            if one != other and verdict.correct:
+                parent[max(one, other)] = min(one, other)
         return [root(answer) if answer in parent else answer for answer in answers]
 
-    def _comparable(self, answer: str) -> bool:
-        """Say whether an answer can be compared at all: one that cannot stands alone, and costs no more."""
-        return INTEGER.fullmatch(answer) is not None or self._compare(PROBE, answer).status == "judged"
+    def _comparable(self, answers: Sequence[str]) -> list[str]:
+        """Return the answers that can be compared at all: one that cannot stands alone, and costs no more."""
+        # Prose would be parsed as a product of its letters, and equal letters are no equal meaning.
+        terms = [answer for answer in answers if "\\" in answer or len(WORD.findall(answer)) < 2]
+        probes = self._compare([(PROBE, answer) for answer in terms])
+        return [
+            answer
+            for answer, probe in zip(terms, probes, strict=True)
+            if _number(answer) is not None or probe.status == "judged"
+        ]
 
     def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
         """Compare each answer with the reference."""
         reference = normalise(problem.reference)
-        return [self._compare(reference, answer) for answer in answers]
+        return self._compare([(reference, answer) for answer in answers])
 
-    def _compare(self, reference: str, answer: str) -> Verdict:
-        if answer == reference:
-            return Verdict(correct=True)
-        if INTEGER.fullmatch(answer) and INTEGER.fullmatch(reference):
-            return Verdict(correct=_digits(answer) == _digits(reference))
-        if len(answer) > LONGEST:
-            detail = f"{len(answer)} characters, expected at most {LONGEST}"
-            return Verdict(correct=False, status="unparsable", detail=detail)
-        reply = self._worker.call(reference, answer)
-        if reply.status != "done":
-            return Verdict(correct=False, status=reply.status, detail=reply.detail)
-        if reply.value is None:
-            return Verdict(correct=False, status="unparsable", detail="no expression")
-        return Verdict(correct=reply.value)
+    def _compare(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        """Compare (reference, answer) pairs: what is easy here, the others in the worker, many at once."""
+        verdicts = {pair: _at_a_glance(*pair) for pair in pairs}
+        hard = [pair for pair, verdict in verdicts.items() if verdict is None]
+        for start in range(0, len(hard), AT_ONCE):
+            some = hard[start : start + AT_ONCE]
+            verdicts.update(zip(some, self._compare_hard(some), strict=True))
+        return [verdict for pair in pairs if (verdict := verdicts[pair]) is not None]
+
+    def _compare_hard(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        """Compare in the worker; if it fails on several, halve them until the one it fails on is alone."""
+        reply = self._worker.call([list(pair) for pair in pairs])
+        if reply.status == "done":
+            return [
+                Verdict(correct=False, status="unparsable", detail="no expression")
+                if equal is None
+                else Verdict(correct=equal)
+                for equal in reply.value
+            ]
+        if len(pairs) == 1:
+            return [Verdict(correct=False, status=reply.status, detail=reply.detail)]
+        half = len(pairs) // 2
+        return self._compare_hard(pairs[:half]) + self._compare_hard(pairs[half:])
+
+
+def _at_a_glance(reference: str, answer: str) -> Verdict | None:
+    """Compare two answers without parsing them, where that can be done."""
+    if answer == reference:
+        return Verdict(correct=True)
+    if INTEGER.fullmatch(answer) and INTEGER.fullmatch(reference):
+        return Verdict(correct=_digits(answer) == _digits(reference))
+    one, other = _number(reference), _number(answer)
+    if one is not None and other is not None:
+        return Verdict(correct=round(one, DIGITS) == round(other, DIGITS))
+    if len(answer) > LONGEST:
+        detail = f"{len(answer)} characters, expected at most {LONGEST}"
+        return Verdict(correct=False, status="unparsable", detail=detail)
+    return None
+
+
+def _number(answer: str) -> Decimal | None:
+    """Return a plain number of ordinary length, None for anything else."""
+    return Decimal(answer) if NUMBER.fullmatch(answer) else None
 
 
 def normalise(answer: str) -> str:
@@ -115,17 +159,36 @@ def _digits(integer: str) -> str:
     return f"-{digits}" if integer.startswith("-") and digits != "0" else digits
 
 
-def compare(reference: str, answer: str) -> bool | None:
-    """Say whether two answers are equal as mathematics, None if the second is no expression.
+def compare_pairs(pairs: Sequence[Sequence[str]]) -> list[bool | None]:
+    """Compare (reference, answer) pairs. Runs in the worker: without a time limit of its own."""
+    return [compare(reference, answer) for reference, answer in pairs]
 
-    Runs in the worker: without a time limit of its own.
-    """
+
+def compare(reference: str, answer: str) -> bool | None:
+    """Say whether two answers are equal as mathematics, None if the second is no expression."""
     from math_verify import verify
 
     parsed = _parse(answer)
     if not parsed:
         return None
+    one, other = _value(reference), _value(answer)
+    if one is not None and other is not None:  # most answers are; verify takes 10 ms to say the same
+        return one == other
     return bool(verify(_parse(reference), parsed, timeout_seconds=None))
+
+
+@cache
+def _value(answer: str) -> int | float | None:
+    """Return the number that an answer was parsed to, None if it was parsed to anything else."""
+    import sympy
+
+    parsed = _parse(answer)
+    number = parsed[0] if parsed else None
+    if isinstance(number, sympy.Integer):
+        return int(number)
+    if isinstance(number, sympy.Float | sympy.Rational):
+        return round(float(number), DIGITS)
+    return None
 
 
 @cache
