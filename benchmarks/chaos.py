@@ -3,8 +3,9 @@
     python benchmarks/chaos.py [--kills 50] [--blocks 200] [--seed 0] [--cores 2]
 
 Each kill is a SIGKILL, at a random moment, of a job's process, of Snakemake, or of `itscale run`; the study
-is then run again, and so on until it is finished. Prints every kill, what was redone after kills of each
-kind, and whether the results are those of an undisturbed run; exit status 1 if they are not.
+is then run again, and so on until it is finished. Prints every kill, what was sampled again because of it
+(completions of a begun block that its journal does not hold, in blocks' worth), and whether the results are
+those of an undisturbed run; exit status 1 if they are not, or if a kill cost more blocks than jobs ran.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import argparse
 import random
 import re
 import signal
-import statistics
 import subprocess
 import tempfile
 import time
@@ -30,6 +30,9 @@ RULE = re.compile(r"^(?:local)?rule (\w+):$", re.MULTILINE)
 WILDCARDS = re.compile(r"^(?:local)?rule sample:.*?^    wildcards: (.*?)$", re.MULTILINE | re.DOTALL)
 BEGUN = re.compile(r"^(?:local)?rule sample:", re.MULTILINE)
 IDENTITY = ["problem_id", "budget", "replicate", "index"]
+COMPLETIONS = "results/many/completions/sums/toy/repeated_sampling"
+UNITS = 4
+"""Lines of the journal of a block that is all sampled: one per problem."""
 
 
 @dataclass
@@ -41,6 +44,7 @@ class Run:
     said: str
     started: Counter[str] = field(default_factory=Counter)
     blocks: list[str] = field(default_factory=list)
+    left: dict[str, int] = field(default_factory=dict)
 
 
 def processes(folder: Path) -> list[psutil.Process]:
@@ -99,7 +103,20 @@ def run_once(folder: Path, cores: int, victim: str, rng: random.Random) -> Run:
     seconds = time.perf_counter() - begun
     while victim and processes(folder):  # what is left of it ends by itself
         time.sleep(0.05)
-    return Run(victim, seconds, said, Counter(RULE.findall(text)), WILDCARDS.findall(text))
+    blocks = [wildcards.rpartition("block=")[2] for wildcards in WILDCARDS.findall(text)]
+    return Run(victim, seconds, said, Counter(RULE.findall(text)), blocks, units_left(folder))
+
+
+def units_left(folder: Path) -> dict[str, int]:
+    """Return how many units of each block that was begun would have to be sampled again if it began anew.
+
+    Of a finished block these are all: that happens if the kill came before Snakemake noted that it is done.
+    """
+    left = {path.stem: UNITS for path in (folder / COMPLETIONS).glob("p*.parquet")}
+    for path in (folder / COMPLETIONS).glob(".p*.journal"):
+        whole = path.read_bytes().count(b"\n") - 1  # without the header
+        left[path.stem.removeprefix(".")] = UNITS - max(whole, 0)
+    return left
 
 
 def torment(folder: Path, kills: int, cores: int, rng: random.Random) -> list[Run]:
@@ -114,19 +131,25 @@ def torment(folder: Path, kills: int, cores: int, rng: random.Random) -> list[Ru
     return runs
 
 
-def redone_after(runs: list[Run]) -> dict[str, list[int]]:
-    """Return, for each kind of kill, how many blocks were started again because of each."""
-    seen: dict[str, int] = {}
-    redone = [0] * len(runs)
-    for number, run in enumerate(runs):
-        for block in run.blocks:
-            if block in seen:
-                redone[seen[block]] += 1
-            seen[block] = number
-    return {
-        victim: [count for run, count in zip(runs, redone, strict=True) if run.victim == victim]
-        for victim in VICTIMS
-    }
+def redone(runs: list[Run]) -> pl.DataFrame:
+    """Return what each kill cost: blocks begun again, and how much of them (1 is a block) no journal held."""
+    rows = []
+    for number, run in enumerate(runs[:-1], start=1):
+        later = {block for other in runs[number:] for block in other.blocks}
+        left = [run.left.get(block, 0) / UNITS for block in run.blocks if block in later]
+        rows.append((run.victim, len(left), sum(left)))
+    return pl.DataFrame(rows, schema=["killed", "begun", "sampled"], orient="row")
+
+
+def print_redone(costs: pl.DataFrame) -> None:
+    """Print how many blocks were begun and sampled again, by what was killed."""
+    means = (pl.mean(name).round(2).alias(f"{name} again, mean") for name in ("begun", "sampled"))
+    most = (pl.max(name).alias(f"{name} again, most") for name in ("begun", "sampled"))
+    with pl.Config(tbl_formatting="NOTHING", tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True):
+        print(
+            f"blocks\n{costs.group_by('killed').agg(pl.len().alias('kills'), *means, *most).sort('killed')}"
+        )
+    print(f"blocks sampled again for {costs.height} kills: {costs['sampled'].sum():.2f}")
 
 
 def lost_or_double(folder: Path, expected: int) -> tuple[int, int]:
@@ -155,17 +178,16 @@ def main() -> int:
         lost, double = lost_or_double(folder, 32 * arguments.blocks)
     wall = sum(run.seconds for run in runs)
     started, needed = sum((run.started for run in runs), Counter()), undisturbed.started
-    print(f"\n{'killed':11}  {'kills':>5}  {'blocks begun again: mean':>24}  {'most':>4}")
-    for victim, counts in redone_after(runs).items():
-        if counts:
-            print(f"{victim:11}  {len(counts):5}  {statistics.mean(counts):24.2f}  {max(counts):4}")
+    costs = redone(runs)
+    print_redone(costs)
     again = {rule: started[rule] - count for rule, count in needed.items() if started[rule] > count}
     print(f"jobs begun again: {again}")
     print(f"undisturbed {undisturbed.seconds:.0f} s, with {arguments.kills} kills {wall:.0f} s")
     jobs = sum(needed.values())
     print(f"redone: {sum(again.values())} of {jobs} jobs ({sum(again.values()) / jobs:.1%})")
     print(f"results identical: {same}; completions lost: {lost}, double: {double}")
-    return 0 if same and not lost and not double else 1
+    bounded = (costs["begun"] <= arguments.cores).all()
+    return 0 if same and bounded and not lost and not double else 1
 
 
 if __name__ == "__main__":
