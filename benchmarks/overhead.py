@@ -4,8 +4,9 @@
 
 For the default study (the simulated engine in place of its language model) and for a study of some 500 jobs:
 wall-clock of the whole workflow, of the same stages called in a plain Python loop in one process, and the
-seconds that jobs spent inside their stages, as their logs say; then as many jobs of an empty `script:` rule
-and of an empty `shell:` rule, in the same run; then the finished study once more, where nothing is to do.
+seconds that jobs spent inside their stages, as their logs say; then as many jobs of an empty `shell:` rule,
+of an empty `script:` rule, and of one that only imports what every job needs to read a study and a table;
+then the finished study once more, where nothing is to do.
 One core by default: with several, seconds of jobs side by side do not add up to wall-clock.
 """
 
@@ -30,7 +31,8 @@ rule empty:
     log: "logs/{{n}}.log"
     {action}
 """
-ACTIONS = {"shell": 'shell: ":"', "script": 'script: "empty.py"'}
+SCRIPTS = {"empty": "", "libraries": "import numpy, polars, pydantic"}
+ACTIONS = {"shell": 'shell: ":"'} | {name: f'script: "{name}.py"' for name in SCRIPTS}
 LOOP = """
 import sys, time
 begun = time.perf_counter()
@@ -43,9 +45,10 @@ print(time.perf_counter() - begun)
 
 
 def floor(folder: Path, jobs: int, kind: str, cores: int) -> float:
-    """Return the seconds Snakemake takes for so many empty jobs."""
+    """Return the seconds Snakemake takes for so many jobs of a kind that do nothing."""
     folder.mkdir()
-    (folder / "empty.py").write_text("")
+    for name, text in SCRIPTS.items():
+        (folder / f"{name}.py").write_text(text)
     (folder / "Snakefile").write_text(EMPTY.format(jobs=jobs, action=ACTIONS[kind]))
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--scheduler", "greedy"]
     return studies.timed(command, folder)
@@ -75,7 +78,7 @@ def measure(name: str, study: dict[str, Any], scratch: Path, cores: int) -> dict
     looped = plain(loop)
     if studies.hashes(folder) != studies.hashes(loop):
         raise SystemExit(f"{name}: the loop gives other results than the workflow")
-    script, shell = (floor(scratch / f"{name}-{kind}", jobs, kind, cores) for kind in ("script", "shell"))
+    floors = {kind: floor(scratch / f"{name}-{kind}", jobs, kind, cores) / jobs for kind in ACTIONS}
     begun = time.perf_counter()
     studies.timed(studies.itscale("run", "study.yaml", "--cores", str(cores)), folder)  # builds the report
     first = time.perf_counter() - begun
@@ -88,9 +91,9 @@ def measure(name: str, study: dict[str, Any], scratch: Path, cores: int) -> dict
         "overhead": wall - sum(inside.values()),
         "per job": (wall - sum(inside.values())) / jobs,
         "beyond loop": wall - looped,
-        "empty script": script,
-        "per script": script / jobs,
-        "empty shell": shell,
+        "per empty shell": floors["shell"],
+        "per empty script": floors["empty"],
+        "per import script": floors["libraries"],
         "no-op snakemake": studies.snakemake(folder, cores),
         "report": first,
         "no-op itscale run": studies.timed(
