@@ -61,6 +61,8 @@ def test_a_killed_writer_leaves_nothing_under_the_name(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL
     assert not path.exists()
     assert not list(tmp_path.glob("*.parquet"))
+    write_text(path, "whole")
+    assert list(tmp_path.iterdir()) == [path]  # nor beside it, once it is written again
     write_table(FRAME, path, {})
     assert read_table(path, SCHEMA).equals(FRAME)
 
