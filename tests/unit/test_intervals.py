@@ -12,6 +12,7 @@ from itscale.config import CurveSection
 from itscale.errors import StudyError
 from itscale.estimators import (
     agreement_interval,
+    bounded_mean_interval,
     coverage,
     curve_intervals,
     design_effect,
@@ -22,7 +23,6 @@ from itscale.estimators import (
     resampled_problems,
     studentised_interval,
 )
-from itscale.estimators.intervals import few_differ_interval
 from itscale.stages.uncertainty import clusters_of
 from itscale.study import resolve
 
@@ -125,11 +125,41 @@ def test_problems_that_agree_in_between_leave_both_sides_open():
     assert (found.low[0], found.high[0]) == pytest.approx((0.25 * share, 0.25 * share + 1 - share))
 
 
-def test_a_few_that_differ_leave_the_bound_of_clopper_and_pearson():
+def test_bounds_of_values_0_and_1_are_those_of_clopper_and_pearson():
     values = np.concatenate([np.zeros(57), np.ones(3)])[:, None]
-    found = few_differ_interval(values, 1e-9, 0.95)
-    assert found.low[0] == 0
-    assert found.high[0] == pytest.approx(beta.ppf(0.975, 4, 57))
+    found = bounded_mean_interval(resample(values, 40_000, rng()), 0.95, rng())
+    assert found.low[0] == pytest.approx(beta.ppf(0.025, 3, 58), rel=0.05)
+    assert found.high[0] == pytest.approx(beta.ppf(0.975, 4, 57), rel=0.02)
+
+
+def test_bounds_of_a_mean_hold_the_ends_they_are_told():
+    """Differences lie between -1 and 1: what shares are bounded by, stretched."""
+    values = rng().random((12, 1))
+    shares = bounded_mean_interval(resample(values, 500, rng()), 0.95, rng())
+    stretched = bounded_mean_interval(resample(2 * values - 1, 500, rng()), 0.95, rng(), within=(-1.0, 1.0))
+    assert stretched.low == pytest.approx(2 * shares.low - 1)
+    assert stretched.high == pytest.approx(2 * shares.high - 1)
+
+
+def test_bounds_of_clusters_are_those_of_their_means_and_missing_values_do_not_count():
+    values = rng().random((10, 1))
+    plain = bounded_mean_interval(resample(values, 500, rng()), 0.95, rng())
+    twice = resample(np.repeat(values, 2, axis=0), 500, rng(), np.repeat(np.arange(10), 2))
+    assert bounded_mean_interval(twice, 0.95, rng()).low == pytest.approx(plain.low)
+    padded = resample(np.vstack([values, np.full((5, 1), np.nan)]), 20_000, rng())
+    many = bounded_mean_interval(resample(values, 20_000, rng()), 0.95, rng())
+    assert bounded_mean_interval(padded, 0.95, rng()).low == pytest.approx(many.low, rel=0.03)
+
+
+def test_an_interval_is_never_wider_than_if_each_problem_were_solved_or_not():
+    """Near full coverage a single problem may carry all the spread, and resamples without it have none."""
+    k = np.arange(1, 65)
+    for seed in range(5):
+        n, correct = np.full(24, 64), rng(seed).binomial(64, 0.1, 24)
+        values = coverage(n, correct, k)
+        found = curve_intervals(values, options(resamples=4000), rng(seed))
+        solved = 24 * values.mean(axis=0)
+        assert np.all(found.low >= beta.ppf(0.025, solved, 25 - solved) - 0.01)
 
 
 @given(some.lists(some.sampled_from([0.0, 0.1, 0.5, 1.0]), min_size=2, max_size=30))

@@ -1,8 +1,10 @@
 """Intervals of means over problems: pointwise, and for a whole curve at once.
 
-Three kinds, all from the same resamples: `studentised` (the default: it keeps its level where few problems
-are solved, or few are not), `percentile` and `bca`. Where all problems agree no resampling can say how far
-the mean is from them; the exact bound of `agreement_interval` stands there instead.
+Three kinds, all from the same resamples: `studentised` (the default), `percentile` and `bca`. A studentised
+interval is wild where few problems carry all the spread, because some resamples then have next to none of
+it: what is known of any mean between two bounds (`bounded_mean_interval`) limits it, and takes its place
+where few problems carry it. Where all problems agree no resampling can say how far the mean is from them;
+the exact bound of `agreement_interval` stands there instead.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
-from itscale.estimators.resampling import Resampled, resample, resample_two_level
+from itscale.estimators.resampling import Resampled, resample, resample_two_level, simplex_weights
 from itscale.selection import FloatArray, IntArray
 
 __all__ = [
@@ -24,8 +26,8 @@ __all__ = [
     "IntervalOptions",
     "agreement_interval",
     "bca_interval",
+    "bounded_mean_interval",
     "curve_intervals",
-    "few_differ_interval",
     "interval_of",
     "parameter_interval",
     "percentile_interval",
@@ -39,12 +41,11 @@ Range = tuple[float, float]
 SHARES: Range = (0.0, 1.0)
 """Between what every value lies: accuracies are shares."""
 
-TOLERANCES = (1e-9, 0.01)
-"""How far from each other problems lie that are said to agree: by rounding, or by a percentage point."""
-
 CARRIERS = 5
-"""Problems that must carry the spread of a column (participation number) for it to be told from resamples
-alone, and to shape a band."""
+"""Problems that must carry the spread of a column (participation number) for it to shape a band."""
+
+FEW: Range = (3.0, 6.0)
+"""Problems that carry the spread of a column: with fewer resamples do not tell it, with more they do."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def curve_intervals(
         found = resample_two_level(*counts, options.resamples, rng)
     else:
         found = resample(values, options.resamples, rng, clusters)
-    points = interval_of(found, options.confidence, options.interval, within)
+    points = interval_of(found, options.confidence, options.interval, rng, within)
     band = simultaneous_band(found, options.confidence, within)
     name = f"two-level {options.interval}" if two_level else options.interval
     return CurveInterval(
@@ -137,11 +138,14 @@ def curve_intervals(
     )
 
 
-def interval_of(found: Resampled, confidence: float, kind: IntervalKind, within: Range = SHARES) -> Interval:
+def interval_of(
+    found: Resampled,
+    confidence: float,
+    kind: IntervalKind,
+    rng: np.random.Generator,
+    within: Range = SHARES,
+) -> Interval:
     """Return an interval of each mean from its resamples; the exact bound where all problems agree.
-
-    Where few problems carry the spread, a studentised interval also holds what the exact bound would: of the
-    problems not met yet, one that differs says no more than none.
 
     Parameters
     ----------
@@ -150,25 +154,18 @@ def interval_of(found: Resampled, confidence: float, kind: IntervalKind, within:
     confidence
         Level of each interval, in (0, 1).
     kind
-        `studentised`, `percentile` or `bca`.
+        `studentised` (within `bounded_mean_interval`, or that alone where few problems differ), `percentile`
+        or `bca`.
+    rng
+        What the bound of a studentised interval is drawn by.
     within
         Between what every single value lies.
     """
     make = {"studentised": _studentised, "percentile": _percentile, "bca": _bca}[kind]
     points = make(found, confidence)
-    if kind == "studentised":  # it is wild where a few problems carry all the spread
-        for tolerance in TOLERANCES:
-            most = few_differ_interval(
-                found.values, tolerance, 1 - (1 - confidence) / len(TOLERANCES), within
-            )
-            points = Interval(np.maximum(points.low, most.low), np.minimum(points.high, most.high))
+    if kind == "studentised":
+        points = _limited(points, found, confidence, rng, within)
     exact = agreement_interval(found.mean, found.units, confidence, within)
-    if kind == "studentised":  # one problem that differs doesn't say more of those unseen than none does
-        few = _carriers(found) < CARRIERS
-        points = Interval(
-            np.where(few, np.minimum(points.low, exact.low), points.low),
-            np.where(few, np.maximum(points.high, exact.high), points.high),
-        )
     return Interval(
         np.where(found.agree, exact.low, np.maximum(points.low, within[0])),
         np.where(found.agree, exact.high, np.minimum(points.high, within[1])),
@@ -179,7 +176,7 @@ def percentile_interval(
     values: FloatArray, confidence: float, resamples: int, rng: np.random.Generator
 ) -> Interval:
     """Return percentile bootstrap intervals of column means of shares; see `resample` for the arguments."""
-    return interval_of(resample(values, resamples, rng), confidence, "percentile")
+    return interval_of(resample(values, resamples, rng), confidence, "percentile", rng)
 
 
 def bca_interval(values: FloatArray, confidence: float, resamples: int, rng: np.random.Generator) -> Interval:
@@ -187,14 +184,14 @@ def bca_interval(values: FloatArray, confidence: float, resamples: int, rng: np.
 
     Wants at least 2,000 resamples.
     """
-    return interval_of(resample(values, resamples, rng), confidence, "bca")
+    return interval_of(resample(values, resamples, rng), confidence, "bca", rng)
 
 
 def studentised_interval(
     values: FloatArray, confidence: float, resamples: int, rng: np.random.Generator
 ) -> Interval:
     """Return bootstrap-t intervals (Efron and Tibshirani 1993, section 12.5) of column means of shares."""
-    return interval_of(resample(values, resamples, rng), confidence, "studentised")
+    return interval_of(resample(values, resamples, rng), confidence, "studentised", rng)
 
 
 def agreement_interval(
@@ -210,32 +207,41 @@ def agreement_interval(
     return Interval(share * value + (1 - share) * within[0], share * value + (1 - share) * within[1])
 
 
-def few_differ_interval(
-    values: FloatArray, tolerance: float, confidence: float, within: Range = SHARES
+def bounded_mean_interval(
+    found: Resampled, confidence: float, rng: np.random.Generator, within: Range = SHARES
 ) -> Interval:
-    """Return bounds of a mean from how many of n problems lie further than a tolerance from their median.
+    """Return bounds of the mean of values that lie between two known ones, whatever their distribution.
 
-    With j of n outside, the share outside is at most the exact binomial bound (Clopper and Pearson 1934); the
-    mean lies within the tolerance for the rest, and anywhere for those. Loose unless j is small.
+    Quantiles of the mean under random weights, uniform on the simplex, of the n values and of one more that
+    lies at the lower or at the upper end (Gaffke 2005; Learned-Miller and Thomas 2020, arXiv 1905.06208). Of
+    values 0 and 1 they are the exact binomial bounds (Clopper and Pearson 1934). That they hold at every n is
+    a conjecture, shown for some families of distributions. Where all values are close together they are wide,
+    by about 1/n of the range.
 
     Parameters
     ----------
-    values
-        Shape (problems, m); NaN where a problem has none.
-    tolerance
-        How far a problem may lie from the median and still agree with it.
+    found
+        Values of problems (or clusters); as many weights are drawn as there are resamples.
     confidence
-        Level of the bounds, both sides together.
+        Level of the bounds, both sides together, in (0, 1).
+    rng
+        What draws the weights.
     within
         Between what every value lies.
     """
-    middle = np.nanmedian(values, axis=0)
-    problems = (~np.isnan(values)).sum(axis=0)
-    outside = (np.abs(values - middle) > tolerance).sum(axis=0)
-    share = betaincinv(outside + 1, np.maximum(problems - outside, 1), (1 + confidence) / 2)
-    share = np.where(outside == problems, 1.0, share)
-    low, high = np.maximum(middle - tolerance, within[0]), np.minimum(middle + tolerance, within[1])
-    return Interval((1 - share) * low + share * within[0], (1 - share) * high + share * within[1])
+    present = (~np.isnan(found.values)).astype(np.float64)
+    lower, upper = [], []
+    for weights in simplex_weights(len(present) + 1, len(found.means), rng):
+        one_more, weights = weights[:, :1], weights[:, 1:]
+        total = weights @ present + one_more
+        shift = (weights @ found.residuals) / total
+        lower.append(shift + one_more / total * (within[0] - found.mean))
+        upper.append(shift + one_more / total * (within[1] - found.mean))
+    tail = (1 - confidence) / 2
+    return Interval(
+        found.mean + np.quantile(np.concatenate(lower), tail, axis=0),
+        found.mean + np.quantile(np.concatenate(upper), 1 - tail, axis=0),
+    )
 
 
 def simultaneous_band(found: Resampled, confidence: float, within: Range = SHARES) -> Interval:
@@ -288,6 +294,23 @@ def _studentised(found: Resampled, confidence: float) -> Interval:
     with np.errstate(invalid="ignore"):
         low, high = found.mean - upper * found.error, found.mean - lower * found.error
     return Interval(np.nan_to_num(low, nan=-np.inf), np.nan_to_num(high, nan=np.inf))
+
+
+def _limited(
+    points: Interval, found: Resampled, confidence: float, rng: np.random.Generator, within: Range
+) -> Interval:
+    """Return studentised intervals within the bounds of any mean; those bounds where few problems differ.
+
+    Over the range of `FEW` the one passes into the other, so that intervals along a curve do not jump.
+    """
+    alone = bounded_mean_interval(found, confidence, rng, within)
+    # an interval within another misses where either does: with half the misses it adds few
+    limit = bounded_mean_interval(found, (1 + confidence) / 2, rng, within)
+    share = np.clip((_carriers(found) - FEW[0]) / (FEW[1] - FEW[0]), 0.0, 1.0)
+    return Interval(
+        share * np.maximum(points.low, limit.low) + (1 - share) * alone.low,
+        share * np.minimum(points.high, limit.high) + (1 - share) * alone.high,
+    )
 
 
 def _percentile(found: Resampled, confidence: float) -> Interval:

@@ -24,6 +24,7 @@ __all__ = [
     "resample_means",
     "resample_two_level",
     "resampled_problems",
+    "simplex_weights",
 ]
 
 CHUNK = 1 << 22
@@ -46,7 +47,8 @@ class Resampled:
     values
         Value of each problem (mean of each cluster), NaN where it has none, shape (units, m).
     residuals
-        What each problem (or cluster) adds to its column's deviation from the mean, shape (units, m).
+        Each problem's deviation from its column's mean, 0 where it has no value; of clusters in proportion to
+        their size, so that they sum to 0; shape (units, m).
     units
         Problems (or clusters) with a value in each column, shape (m,).
     agree
@@ -112,7 +114,7 @@ def resample(
         means=np.concatenate(means),
         errors=np.concatenate(errors),
         values=np.asarray(each),
-        residuals=residuals,
+        residuals=residuals * (units / total),
         units=units,
         agree=_agree(values),
     )
@@ -256,9 +258,19 @@ def _count(weights: FloatArray, sizes: FloatArray) -> FloatArray:
     return weights @ sizes
 
 
+def simplex_weights(units: int, draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """Yield weights of units that are uniform on the simplex up to a factor, a few draws at a time."""
+    for size in _pieces(units, draws):
+        yield rng.standard_exponential((size, units))
+
+
 def _weights(units: int, resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Yield how often each problem is in each resample, a few resamples at a time."""
+    for size in _pieces(units, resamples):
+        yield rng.multinomial(units, np.full(units, 1 / units), size=size).astype(np.float64)
+
+
+def _pieces(units: int, resamples: int) -> Iterator[int]:
     at_a_time = max(1, CHUNK // max(units, 1))
     for start in range(0, resamples, at_a_time):
-        size = min(at_a_time, resamples - start)
-        yield rng.multinomial(units, np.full(units, 1 / units), size=size).astype(np.float64)
+        yield min(at_a_time, resamples - start)
