@@ -70,6 +70,9 @@ def job(snakemake: Any) -> Iterator[Study]:
     except UserError as error:
         print(f"{ERROR_MARK}{error}", file=sys.stderr)
         sys.exit(1)
+    except MemoryError:
+        print(f"{ERROR_MARK}out of memory; give the job more, or choose smaller blocks", file=sys.stderr)
+        sys.exit(1)
 
 
 def _parents() -> tuple[int, int]:

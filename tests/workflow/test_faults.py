@@ -47,7 +47,7 @@ def finishes_like(workspace: Workspace, finished: Workspace) -> None:
 def test_a_killed_job_and_a_killed_snakemake_say_so_and_lose_nothing(finished, workspace):
     journal = f"{COMPLETIONS}/.*.journal"
     said = killed(workspace, job_of, after=journal)
-    assert said.startswith("itscale: sample: it was stopped before it could say why")
+    assert said.startswith("itscale: sample: it was killed (SIGKILL), as the system does when memory runs out (log: ")
     (kept,) = workspace.folder.glob(journal)  # what was finished of the block is not sampled again
     assert kept.stat().st_size
     said = killed(workspace, snakemake_of, after=journal)

@@ -37,8 +37,8 @@ def watch(tmp_path):
     return Watch(tmp_path / "run.log", tmp_path, BLOCKS, jobs=3, started=1000.0)
 
 
-def note(watch, block, completions, tokens, at=2000.0):
-    path = progress_file(watch.logs / "sampling" / f"{block}.log")
+def note(logs, block, completions, tokens, at=2000.0):
+    path = progress_file(logs / "sampling" / f"{block}.log")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"completions": completions, "tokens": tokens}))
     os.utime(path, (at, at))
@@ -57,26 +57,33 @@ def test_jobs_are_counted_as_snakemake_says_them(watch):
     assert watch.look().rule == "verify"
 
 
-def test_completions_are_those_of_this_run(watch):
+def test_completions_are_those_of_this_run(tmp_path):
     first, second = BLOCKS
-    note(watch, first, 20, 500)
-    note(watch, second, 32, 700, at=900.0)  # of an earlier run
+    (tmp_path / "run.log").write_text("")
+    note(tmp_path, first, 32, 900)
+    note(tmp_path, second, 32, 700)
+    watch = Watch(tmp_path / "run.log", tmp_path, BLOCKS, jobs=3)
+    assert watch.look().completions == 0
+    note(tmp_path, first, 20, 500, at=900.0)  # the clock was set back meanwhile
     assert watch.look().completions == 20
     assert watch.look().all_completions == 64
 
 
 def test_time_left_follows_the_completions_of_this_run(watch, monkeypatch):
     now = 2000.0
-    monkeypatch.setattr("itscale.cli.watch.time.time", lambda: now)
-    note(watch, next(iter(BLOCKS)), 10, 100)  # ten were in the journal
+    monkeypatch.setattr("itscale.cli.watch.time.monotonic", lambda: now)
+    note(watch.logs, next(iter(BLOCKS)), 10, 100)  # ten were in the journal
     assert watch.look().seconds_left is None
     now = 2010.0
-    note(watch, next(iter(BLOCKS)), 28, 1900)
+    note(watch.logs, next(iter(BLOCKS)), 28, 1900)
     seen = watch.look()
     assert seen.tokens_per_second == 180
     assert seen.seconds_left == 20  # 36 to go at 1.8 a second
     assert "180 tokens/s" in seen.line()
     assert "0:20 of sampling left" in seen.line()
+    note(watch.logs, next(iter(BLOCKS)), 28, 40)  # the job was lost and is tried again
+    now = 2012.0
+    assert watch.look().tokens_per_second is None
 
 
 def test_a_half_written_note_is_passed_over(watch):
@@ -138,16 +145,59 @@ Error in rule sample:
             "Slurm job 7 on n1: CANCELLED AT 2026-11-24T20:00:00",
         ),
         ("sampling", "", "NODE_FAIL", "Slurm job 7 ended as NODE_FAIL"),
+        (
+            "sampling",
+            "slurmstepd: error: Step 7.0 exceeded memory limit (900000 > 600000), being killed\n"
+            "slurmstepd: error: *** STEP 7.0 ON n1 CANCELLED AT 2026-11-24T20:00:00 ***",
+            "FAILED",
+            "Slurm job 7 on n1: out of memory: CANCELLED AT 2026-11-24T20:00:00",
+        ),
+        (
+            "sampling",
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks have been "
+            "OOM Killed.",
+            "FAILED",
+            "Slurm job 7: out of memory",
+        ),
         ("error: no such model", "", "FAILED", "no such model"),
         ("KeyError: 'x'", "", "FAILED", "KeyError: 'x'"),
     ],
-    ids=["cancelled", "node", "user's error", "bug"],
+    ids=["cancelled", "node", "memory", "memory of a cgroup", "user's error", "bug"],
 )
 def test_how_slurm_ended_a_job_is_said(tmp_path, own, slurm, state, reason):
     (tmp_path / "own.log").write_text(own)
     (tmp_path / "slurm.log").write_text(slurm)
     said = SLURM.format(state=state, own=tmp_path / "own.log", slurm=tmp_path / "slurm.log")
     assert parse_failures(said) == [Failure("sample", reason, str(tmp_path / "own.log"))]
+
+
+KILLED = """
+CalledProcessError in file "sampling.smk", line 34:
+Command 'set -euo pipefail;  python sample.py' died with <Signals.{signal}: 9>.
+[Thu Nov 26 09:55:36 2026]
+Error in rule sample:
+    jobid: 7
+    log: {log} (check log file(s) for error details)
+
+Error in rule verify:
+    jobid: 8
+    log: {other} (check log file(s) for error details)
+"""
+
+
+@pytest.mark.parametrize(
+    ("signal", "reason"),
+    [
+        ("SIGKILL", "it was killed (SIGKILL), as the system does when memory runs out"),
+        ("SIGTERM", "it was ended by SIGTERM"),
+    ],
+)
+def test_which_signal_ended_a_job_is_said_of_that_job_only(tmp_path, signal, reason):
+    log, other = tmp_path / "log", tmp_path / "other"
+    log.write_text("sampling\n")
+    other.write_text("KeyError: 'x'\n")
+    found = parse_failures(KILLED.format(signal=signal, log=log, other=other))
+    assert [failure.reason for failure in found] == [reason, "KeyError: 'x'"]
 
 
 def test_a_job_that_was_tried_again_is_told_from_one_that_was_not(tmp_path):

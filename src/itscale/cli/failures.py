@@ -14,6 +14,9 @@ __all__ = ["Failure", "last_line", "parse_failures"]
 _RESTART = re.compile(r"Trying to restart job (\d+)")
 _STATUS = re.compile(r"SLURM status is: '([\w ]+)'")
 _END = re.compile(r"slurmstepd: error: \*{3} (?:JOB|STEP) [\d.+]+ ON (\S+) (.+?) \*{3}")
+_MEMORY = re.compile(r"slurmstepd: error: .*(?:exceeded (?:job |step )?memory limit|oom.kill)", re.IGNORECASE)
+_UNSAID = "it was stopped before it could say why"
+_SIGNAL = re.compile(r"died with <Signals\.(SIG\w+)")
 SLURM_LOGS = Path("logs/slurm")
 """Where the profile slurm-generic lets sbatch write."""
 
@@ -36,17 +39,22 @@ def parse_failures(text: str) -> list[Failure]:
 
 
 def _reports(lines: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Yield what Snakemake says of each failure."""
+    """Yield what Snakemake says of each failure, with the signal that ended it, which it says before."""
     facts: dict[str, str] = {}
+    signal = ""
     for line in [*lines, ""]:
+        if match := _SIGNAL.search(line):
+            signal = match[1]
         if line.startswith("    ") and facts:
             key, _, value = line.strip().partition(": ")
             facts.setdefault(key, value)
             continue
         if "log" in facts:
             yield facts
-        named = line.startswith("Error in rule ")
-        facts = {"rule": line.removeprefix("Error in rule ").rstrip(":")} if named else {}
+        facts = {}
+        if line.startswith("Error in rule "):
+            facts = {"rule": line.removeprefix("Error in rule ").rstrip(":"), "signal": signal}
+            signal = ""
 
 
 def _failure(facts: Mapping[str, str], restarted: list[str]) -> Failure:
@@ -56,11 +64,17 @@ def _failure(facts: Mapping[str, str], restarted: list[str]) -> Failure:
     own, *others = facts["log"].split(" (check log")[0].split(", ")
     job = facts.get("external_jobid", "")
     slurm = [Path(other) for other in others] or ([SLURM_LOGS / f"{job}.log"] if job else [])
-    ended = _ended(slurm, job, facts)
+    ended, killed = _ended(slurm, job, facts), _killed(facts["signal"])
     if again:  # the next try has written its own log over that of this one
-        reason = ended or "it failed"
+        reason = ended or killed or "it failed"
     else:
-        reason = _said(Path(own)) or ended or _last(Path(own)) or "it was stopped before it could say why"
+        reason = (
+            _said(Path(own))
+            or ended
+            or killed
+            or _last(Path(own))
+            or "it was stopped before it could say why"
+        )
     return Failure(facts["rule"], reason, own, again)
 
 
@@ -72,13 +86,24 @@ def _said(log: Path) -> str:
 
 def _ended(logs: Sequence[Path], job: str, facts: Mapping[str, str]) -> str:
     """Return how Slurm ended a job, if it did."""
-    for match in (_END.search(line) for log in logs for line in _lines(log)):
+    lines = [line for log in logs for line in _lines(log)]
+    memory = ": out of memory" if any(map(_MEMORY.search, lines)) else ""
+    for match in map(_END.search, lines):
         if match:
-            return f"Slurm job {job} on {match[1]}: {match[2]}"
+            return f"Slurm job {job} on {match[1]}{memory}: {match[2]}"
+    if memory:
+        return f"Slurm job {job}{memory}"
     status = _STATUS.search(facts.get("message", ""))
     if status and status[1] != "FAILED":
         return f"Slurm job {job} ended as {status[1]}"
     return ""
+
+
+def _killed(signal: str) -> str:
+    """Return by which signal a job of this machine was ended, if it was."""
+    if signal == "SIGKILL":
+        return "it was killed (SIGKILL), as the system does when memory runs out"
+    return f"it was ended by {signal}" if signal else ""
 
 
 def _lines(log: Path) -> list[str]:

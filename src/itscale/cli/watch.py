@@ -83,17 +83,23 @@ class Watch:
     logs: Path
     blocks: Mapping[str, int]
     jobs: int
-    started: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.monotonic)
+    _earlier: Mapping[Path, int] = field(init=False)
     _read: int = 0
     _done: int = 0
     _rule: str = ""
     _seen: deque[tuple[float, int, int]] = field(default_factory=deque)
     _first: tuple[float, int] | None = None
 
+    def __post_init__(self) -> None:
+        """Note what an earlier run left; its times would not tell, as clocks are set."""
+        written = {path: _written(path) for path in map(self._notes, self.blocks)}
+        self._earlier = {path: when for path, when in written.items() if when is not None}
+
     def look(self) -> Progress:
         """Return how far the run is now."""
         self._follow()
-        now = time.time()
+        now = time.monotonic()
         completions, tokens = self._sampled()
         if tokens and self._first is None:
             self._first = (now, completions)
@@ -132,10 +138,10 @@ class Watch:
         """Sum completions and tokens over the blocks of this run."""
         completions = tokens = 0
         for block, most in self.blocks.items():
-            path = progress_file(self.logs / "sampling" / f"{block}.log")
+            path = self._notes(block)
+            if self._earlier.get(path) == _written(path):
+                continue
             try:
-                if path.stat().st_mtime < self.started - 1:
-                    continue  # of an earlier run
                 state = json.loads(path.read_bytes())
             except (OSError, ValueError):
                 continue
@@ -143,14 +149,28 @@ class Watch:
             tokens += int(state["tokens"])
         return completions, tokens
 
+    def _notes(self, block: str) -> Path:
+        """Return where the job that samples a block says how far it is."""
+        return progress_file(self.logs / "sampling" / f"{block}.log")
+
     def _rate(self) -> float | None:
         (then, _, before), (now, _, after) = self._seen[0], self._seen[-1]
-        return (after - before) / (now - then) if now - then >= 1 else None
+        if now - then < 1 or after < before:  # a job that is tried again counts anew
+            return None
+        return (after - before) / (now - then)
 
     def _left(self, now: float, completions: int, total: int) -> float | None:
         if self._first is None or completions <= self._first[1]:
             return None
         return (total - completions) * (now - self._first[0]) / (completions - self._first[1])
+
+
+def _written(path: Path) -> int | None:
+    """Return when a file was written, in nanoseconds; None if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 class Display(Protocol):
