@@ -6,11 +6,21 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import polars as pl
 import pytest
 import yaml
 from one_machine import OneMachineSlurm, call
-from workspace import CHECKOUT, STUDY, Workspace, environment, itscale, new_workspace, processes_in, wait_for
+from workspace import (
+    CHECKOUT,
+    STUDY,
+    Workspace,
+    environment,
+    identities,
+    installed,
+    itscale,
+    new_workspace,
+    processes_in,
+    wait_for,
+)
 
 FAST = ("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1")
 FAST += ("--latency-wait", "10")
@@ -50,13 +60,6 @@ def sampling(slurm: OneMachineSlurm, node: str) -> str | None:
     return next(
         (job for job, facts in jobs if facts["node"] == node and "rule_sample" in facts["comment"]), None
     )
-
-
-def identities(workspace: Workspace) -> pl.DataFrame:
-    """Return what names every completion of the study."""
-    files = (workspace.folder / "results").rglob("completions/**/p*.parquet")
-    names = ["problem_id", "budget", "replicate", "index"]
-    return pl.concat([pl.read_parquet(path, columns=names) for path in files])
 
 
 def local_run(folder: Path, study: dict) -> Workspace:
@@ -160,3 +163,25 @@ def test_a_whole_run_in_one_allocation(slurm, tmp_path, tiny_study, tiny):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "cancelled" not in done.stdout  # its own job is no leftover
     assert workspace.hashes() == tiny.hashes()
+
+
+def test_a_job_that_outgrows_its_memory_is_tried_again_with_more(slurm, tmp_path, monkeypatch, tiny_study):
+    monkeypatch.setenv("PYTHONPATH", str(installed("hungry", tmp_path / "plugins")))
+    model = tiny_study["models"]["toy"] | {"plugin": "hungry", "megabytes": 600}
+    study = tiny_study | {"models": {"toy": model}}
+    for name in ("local", "slurm"):
+        (tmp_path / name).mkdir()
+    expected = local_run(tmp_path / "local", study)
+    workspace = new_workspace(tmp_path / "slurm")
+    workspace.write(study)
+    memory = (
+        "--set-resources",
+        "sample:gpu=1",
+        "sample:mem_mb=800 * attempt",
+    )  # a Snakemake beside it: 400 MB
+    done = workspace.itscale("run", "study.yaml", "--profile", "slurm-generic", *FAST[2:], *memory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lost = re.findall(r"^sample: Slurm job \d+ on n\d: out of memory: .*; tried again$", done.stdout, re.M)
+    assert len(lost) == 2  # each block once
+    assert workspace.hashes() == expected.hashes()
+    assert identities(workspace).is_unique().all()

@@ -1,13 +1,28 @@
 """Faults that really happen to a run; after each, running again ends where an undisturbed run ends."""
 
 import os
+import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
-from workspace import PLACE, STUDY, Workspace, environment, itscale, new_workspace, processes_in, wait_for
+from workspace import (
+    PLACE,
+    STUDY,
+    Workspace,
+    environment,
+    identities,
+    installed,
+    itscale,
+    new_workspace,
+    processes_in,
+    wait_for,
+)
 
 RUN = ("run", "study.yaml", "--cores", "1")
 COMPLETIONS = f"results/tiny/completions/{PLACE}"
@@ -41,6 +56,7 @@ def finishes_like(workspace: Workspace, finished: Workspace) -> None:
     done = workspace.itscale(*RUN)
     assert done.returncode == 0, done.stderr
     assert workspace.hashes() == finished.hashes()
+    assert identities(workspace).is_unique().all()
 
 
 @pytest.mark.slow
@@ -87,6 +103,56 @@ def test_a_full_disk_says_so_and_leaves_nothing_half_written(finished, tmp_path)
         finishes_like(workspace, finished)
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+@contextmanager
+def memory_limit(megabytes: int) -> Iterator[Path]:
+    """Make a control group whose processes share so much memory; its file of processes is what to write to."""
+    root = Path("/sys/fs/cgroup")
+    unified = (root / "cgroup.controllers").exists()
+    group = root / ("" if unified else "memory") / f"itscale-test-{os.getpid()}"
+    try:
+        if unified:
+            (root / "cgroup.subtree_control").write_text("+memory")
+        group.mkdir()
+        limit = "memory.max" if unified else "memory.limit_in_bytes"
+        (group / limit).write_text(str(megabytes << 20))
+    except OSError as error:
+        pytest.skip(f"memory can only be limited by root, where control groups are: {error}")
+    try:
+        yield group / "cgroup.procs"
+    finally:
+        wait_for(lambda: not (group / "cgroup.procs").read_text().strip())
+        group.rmdir()
+
+
+@pytest.mark.slow
+def test_a_job_that_runs_out_of_memory_says_so_and_goes_on_where_there_is_more(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(installed("hungry", tmp_path / "plugins")))
+    model = STUDY["models"]["toy"] | {"plugin": "hungry", "megabytes": 2000, "seconds_per_token": 0.05}
+    folders = [tmp_path / name for name in ("calm", "hungry")]
+    for folder in folders:
+        folder.mkdir()
+    calm, workspace = map(new_workspace, folders)
+    for each in (calm, workspace):
+        each.write(STUDY | {"models": {"toy": model}})
+    assert calm.itscale(*RUN).returncode == 0
+
+    refused = workspace.call("sh", "-c", f"ulimit -v {1 << 21}; exec {shlex.join(itscale(*RUN))}")
+    assert refused.stderr.startswith("itscale: sample: out of memory; give the job more"), refused.stderr
+    kept = begun(workspace)
+    with memory_limit(1200) as processes:
+        killed = workspace.call("sh", "-c", f"echo $$ > {processes}; exec {shlex.join(itscale(*RUN))}")
+        wait_for(lambda: not processes_in(workspace.folder))
+    assert killed.stderr.startswith("itscale: sample: it was killed (SIGKILL), as the system does when memory")
+    assert 0 < len(kept) < len(begun(workspace))  # what was finished each time is not sampled again
+    finishes_like(workspace, calm)
+
+
+def begun(workspace: Workspace) -> list[bytes]:
+    """Return the finished units in the journals of a workspace."""
+    journals = workspace.folder.glob(f"{COMPLETIONS}/.*.journal")
+    return [line for journal in journals for line in journal.read_bytes().splitlines()[1:]]
 
 
 def disk_free(path) -> int:

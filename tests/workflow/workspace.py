@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psutil
 import yaml
 
@@ -119,6 +120,23 @@ def new_workspace(folder: Path) -> Workspace:
     workspace = Workspace(folder)
     workspace.write(STUDY)
     return workspace
+
+
+def installed(module: str, folder: Path) -> Path:
+    """Lay a plugin of the tests into a folder as a distribution: on PYTHONPATH, it is installed."""
+    about = folder / f"{module}-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(f"[itscale]\n{module} = {module}\n")
+    shutil.copy(Path(__file__).with_name(f"{module}.py"), folder)
+    return folder
+
+
+def identities(workspace: Workspace) -> pl.DataFrame:
+    """Return what names each completion of a study."""
+    files = (workspace.folder / "results").rglob("completions/**/p*.parquet")
+    names = ["problem_id", "budget", "replicate", "index"]
+    return pl.concat([pl.read_parquet(path, columns=names) for path in files])
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
