@@ -1,7 +1,9 @@
 """Faults that really happen to a run; after each, running again ends where an undisturbed run ends."""
 
 import os
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -158,6 +160,29 @@ def begun(workspace: Workspace) -> list[bytes]:
 def disk_free(path) -> int:
     status = os.statvfs(path)
     return status.f_bavail * status.f_frsize
+
+
+@pytest.mark.slow
+def test_a_clock_that_is_set_while_a_run_goes_on_changes_nothing(finished, workspace, tmp_path, monkeypatch):
+    """A day ahead while the first block is sampled, a day back in the second: in every process of the run."""
+    clock = tmp_path / "clock"
+    (tmp_path / "site").mkdir()
+    shutil.copy(Path(__file__).with_name("set_clock.py"), tmp_path / "site" / "sitecustomize.py")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    monkeypatch.setenv("CLOCK_AHEAD", str(clock))
+    run = subprocess.Popen(
+        itscale(*RUN), cwd=workspace.folder, env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: any(workspace.folder.glob(f"{COMPLETIONS}/.*.journal")))
+    clock.write_text("86400")
+    wait_for(lambda: any(workspace.folder.glob(f"{COMPLETIONS}/p*.parquet")))
+    clock.write_text("-86400")
+    said, _ = run.communicate()
+    assert run.returncode == 0
+    assert not re.search(r"(^|\s)-\d", said, re.MULTILINE)  # no time, rate or count below 0
+    assert workspace.hashes() == finished.hashes()
+    assert identities(workspace).is_unique().all()
+    assert workspace.itscale(*RUN).stdout.startswith("tiny: nothing to do")
 
 
 def test_a_clock_that_jumps_redoes_and_skips_nothing(finished, tmp_path):
