@@ -1,5 +1,6 @@
 """Faults that really happen to a run; after each, running again ends where an undisturbed run ends."""
 
+import json
 import os
 import re
 import shlex
@@ -11,9 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import polars as pl
 import psutil
 import pytest
+import yaml
 from workspace import (
+    CHECKOUT,
     PLACE,
     STUDY,
     Workspace,
@@ -107,6 +111,37 @@ def test_a_full_disk_says_so_and_leaves_nothing_half_written(finished, tmp_path)
         subprocess.run(["umount", "-l", disk], check=True)
 
 
+@pytest.mark.vllm
+def test_a_killed_engine_process_says_so_and_its_finished_problems_are_kept(tmp_path):
+    """vLLM computes in a process of its own, which the system may kill and the job's own outlives."""
+    pytest.importorskip("vllm")
+    study = yaml.safe_load((CHECKOUT / "config" / "studies" / "ci.yaml").read_text())
+    study["tasks"]["gcd"]["problems"] = 8
+    study["strategies"]["repeated_sampling"] |= {"completions": 2, "max_tokens": 256}
+    study |= {"laws": ["power_law"], "figures": ["law_fits"], "selectors": ["oracle"]}
+    workspace = Workspace(tmp_path)
+    workspace.write(study)
+    run = subprocess.Popen(
+        itscale(*RUN), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: begun(workspace, "results/ci/completions"), 300)
+    [core] = [process for process in processes_in(tmp_path) if "EngineCore" in " ".join(process.cmdline())]
+    core.send_signal(signal.SIGKILL)
+    said = run.communicate(timeout=120)[1]
+    assert said.startswith("itscale: sample: vllm: the engine died while generating: "), said
+    assert len(said.splitlines()) == 1
+    wait_for(lambda: not processes_in(tmp_path))
+    kept = begun(workspace, "results/ci/completions")
+    assert 0 < len(kept) < 8
+    done = workspace.itscale(*RUN)
+    assert done.returncode == 0, done.stderr
+    [block] = (tmp_path / "results").rglob("completions/**/p*.parquet")
+    texts = pl.read_parquet(block)["text"].to_list()
+    assert {row["text"] for line in kept for row in json.loads(line)["completions"]} <= set(texts)
+    assert identities(workspace).is_unique().all()
+    assert len(texts) == 8 * 2
+
+
 @contextmanager
 def memory_limit(megabytes: int) -> Iterator[Path]:
     """Make a control group whose processes share so much memory; its file of processes is what to write to."""
@@ -151,9 +186,9 @@ def test_a_job_that_runs_out_of_memory_says_so_and_goes_on_where_there_is_more(t
     finishes_like(workspace, calm)
 
 
-def begun(workspace: Workspace) -> list[bytes]:
+def begun(workspace: Workspace, folder: str = COMPLETIONS) -> list[bytes]:
     """Return the finished units in the journals of a workspace."""
-    journals = workspace.folder.glob(f"{COMPLETIONS}/.*.journal")
+    journals = (workspace.folder / folder).rglob(".*.journal")
     return [line for journal in journals for line in journal.read_bytes().splitlines()[1:]]
 
 

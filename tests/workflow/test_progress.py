@@ -147,8 +147,8 @@ Error in rule sample:
         ("sampling", "", "NODE_FAIL", "Slurm job 7 ended as NODE_FAIL"),
         (
             "sampling",
-            "slurmstepd: error: Step 7.0 exceeded memory limit (900000 > 600000), being killed\n"
-            "slurmstepd: error: *** STEP 7.0 ON n1 CANCELLED AT 2026-11-24T20:00:00 ***",
+            "slurmstepd-n1: error: StepId=7.batch exceeded memory limit (960376832 > 838860800), being killed\n"
+            "slurmstepd-n1: error: *** JOB 7 ON n1 CANCELLED AT 2026-11-24T20:00:00 ***",
             "FAILED",
             "Slurm job 7 on n1: out of memory: CANCELLED AT 2026-11-24T20:00:00",
         ),

@@ -13,8 +13,8 @@ __all__ = ["Failure", "last_line", "parse_failures"]
 
 _RESTART = re.compile(r"Trying to restart job (\d+)")
 _STATUS = re.compile(r"SLURM status is: '([\w ]+)'")
-_END = re.compile(r"slurmstepd: error: \*{3} (?:JOB|STEP) [\d.+]+ ON (\S+) (.+?) \*{3}")
-_MEMORY = re.compile(r"slurmstepd: error: .*(?:exceeded (?:job |step )?memory limit|oom.kill)", re.IGNORECASE)
+_END = re.compile(r"slurmstepd\S*: error: \*{3} (?:JOB|STEP) [\d.+]+ ON (\S+) (.+?) \*{3}")
+_MEMORY = re.compile(r"slurmstepd\S*: error: .*(?:memory limit|oom.kill)", re.IGNORECASE)
 _UNSAID = "it was stopped before it could say why"
 _SIGNAL = re.compile(r"died with <Signals\.(SIG\w+)")
 SLURM_LOGS = Path("logs/slurm")
