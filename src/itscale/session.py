@@ -262,7 +262,7 @@ class Session:
     def _append(self, trajectory: Trajectory, made: Generation) -> Trajectory:
         self._nodes += 1
         step = Step(
-            text=made.text,
+            text=_unicode(made.text),
             token_ids=made.token_ids,
             tokens=made.tokens,
             logprob=made.logprob,
@@ -298,3 +298,12 @@ class Session:
             nodes=[step.node for step in steps],
             weight=weight,
         )
+
+
+def _unicode(text: str) -> str:
+    """Return a text that can be stored: what a server writes may hold halves of characters (surrogates)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

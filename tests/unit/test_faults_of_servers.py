@@ -10,8 +10,10 @@ import pytest
 
 from itscale.blocks import Block
 from itscale.errors import EngineError
+from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block
+from itscale.stages.verification import verify_block
 from itscale.store import payload_hash
 from itscale.study import resolve
 
@@ -19,13 +21,15 @@ BLOCK = Block(0, 0, 4, 0, 2)
 PLACE = ("sums", "served", "repeated_sampling")
 
 
-def reply(body: dict) -> bytes:
-    """Return the reply of a server whose every completion is a function of its request."""
+def reply(body: dict, *, content: object = "its own") -> bytes:
+    """Return the reply of a server whose every completion is given, or else a function of its request."""
     text = f"{body['messages'][-1]['content']} The answer is {body['seed'] % 7}"
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    if content != "its own":
+        choice["message"]["content"] = content
     usage = {"prompt_tokens": 5, "completion_tokens": len(text), "total_tokens": 5 + len(text)}
-    content = {"id": "x", "object": "chat.completion", "created": 0, "model": "m"}
-    return json.dumps(content | {"choices": [choice], "usage": usage}).encode()
+    about = {"id": "x", "object": "chat.completion", "created": 0, "model": "m"}
+    return json.dumps(about | {"choices": [choice], "usage": usage}).encode()
 
 
 def whole(status: str, body: bytes) -> bytes:
@@ -88,12 +92,12 @@ def serving(fault, bad):
         listener.close()
 
 
-def sample(folder, url, retries, timeout=30):
+def study_of(folder, url, retries=0, timeout=30):
     rows = [{"prompt": f"{n} + {n}?", "reference": str(2 * n)} for n in range(4)]
     file = folder.parent / "problems.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     served = {"plugin": "openai", "model": "m", "base_url": url, "seed": True, "timeout": timeout}
-    study = resolve(
+    return resolve(
         {
             "study": "faults",
             "tasks": {"sums": {"plugin": "jsonl", "file": str(file)}},
@@ -101,6 +105,10 @@ def sample(folder, url, retries, timeout=30):
             "strategies": {"repeated_sampling": {"completions": 2}},
         }
     )
+
+
+def sample(folder, url, retries, timeout=30):
+    study = study_of(folder, url, retries, timeout)
     problems = folder / "problems.parquet"
     write_problems(study, "sums", problems)
     files = {name: folder / f"{name}.parquet" for name in ("completions", "ledger")}
@@ -155,3 +163,43 @@ def test_a_fault_that_stays_ends_in_one_line_and_the_next_try_goes_on(tmp_path, 
         assert payload_hash(made) == payload_hash(sample(tmp_path / "calm", url, 0, timeout))
     rows = pl.read_parquet(made).select("problem_id", "index")
     assert rows.height == rows.unique().height == 8
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        ("", ""),
+        (None, ""),
+        ("half a character \ud800 is no text", "half a character \ufffd is no text"),
+        ("zero \0 byte", "zero \0 byte"),
+        ("long " * 200_000, "long " * 200_000),
+    ],
+    ids=["empty", "null", "surrogate", "zero byte", "a megabyte"],
+)
+def test_whatever_a_model_writes_is_a_row_and_counted_wrong(tmp_path, content, kept):
+    folder = tmp_path / "block"
+    folder.mkdir()
+    with serving(lambda body: whole("200 OK", reply(body, content=content)), bad=lambda number: True) as url:
+        made = sample(folder, url, 0)
+        study = study_of(folder, url)
+    assert pl.read_parquet(made)["text"].to_list() == [kept] * 8
+    verdicts, outcomes = folder / "verdicts.parquet", folder / "outcomes.parquet"
+    given = {"problems": folder / "problems.parquet"}
+    verify_block(
+        study, *PLACE, "exact_match", **given, completions=made, model_directory=None, output=verdicts
+    )
+    gathered = {"completions": [made], "verdicts": {"exact_match": [verdicts]}, "output": outcomes}
+    gather_outcomes(study, *PLACE, **given, **gathered)
+    rows = pl.read_parquet(outcomes)
+    assert (rows.height, rows["correct"].sum()) == (8, 0)
+
+
+@pytest.mark.parametrize("content", [5, ["text"]])
+def test_what_is_no_text_is_refused_in_one_line(tmp_path, content):
+    folder = tmp_path / "block"
+    folder.mkdir()
+    with (
+        serving(lambda body: whole("200 OK", reply(body, content=content)), bad=lambda number: True) as url,
+        pytest.raises(EngineError, match=r"malformed choices \(content is (int|list)\)"),
+    ):
+        sample(folder, url, 0)

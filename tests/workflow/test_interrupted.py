@@ -1,8 +1,9 @@
 """Runs that are killed, fail, or meet another run."""
 
+import re
 import subprocess
 
-from workspace import PLACE, itscale
+from workspace import PLACE, environment, itscale
 
 from itscale.directory import hold
 
@@ -28,6 +29,27 @@ time.sleep(600)
             assert f"another run (process {other.pid}) works here" in refused.stderr
         other.kill()
     assert not (workspace.folder / "results/tiny/completions").exists()
+
+
+def test_of_two_runs_that_start_at_once_one_works_and_the_other_says_so(workspace, finished):
+    runs = [
+        subprocess.Popen(
+            itscale("run", "study.yaml", "--cores", "1"),
+            cwd=workspace.folder,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [run.communicate()[1] for run in runs]
+    [works] = [place for place, run in enumerate(runs) if run.returncode == 0]
+    assert said[works] == ""
+    assert re.fullmatch(
+        rf"itscale: .*: another run \(process {runs[works].pid}\) works here; wait .*\n", said[1 - works]
+    )
+    assert workspace.hashes() == finished.hashes()
 
 
 def test_holding_twice_is_holding_once(tmp_path):
