@@ -90,8 +90,8 @@ def write_manifest(study: Study, *, artifacts: Sequence[Path], output: Path) -> 
         if key:
             fingerprints[key] = metadata["fingerprint"]
         if "timing" in metadata and "completions" in path.parts:
-            timing[path.as_posix()] = metadata["timing"]
-        entries[path.as_posix()] = Artifact(
+            timing[_name(path)] = metadata["timing"]
+        entries[_name(path)] = Artifact(
             hash=payload_hash(path),
             stage=metadata.get("stage", ""),
             fingerprint=key,
@@ -110,6 +110,12 @@ def write_manifest(study: Study, *, artifacts: Sequence[Path], output: Path) -> 
         timing={"engine_seconds": seconds, "sampling": timing},
     )
     write_text(output, json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
+
+
+def _name(path: Path) -> str:
+    """Return an artifact's path as it is without a storage provider, whose copies are in another folder."""
+    parts = path.parts
+    return Path(*parts[parts.index("results") if "results" in parts else 0 :]).as_posix()
 
 
 def _plugins(study: Study) -> list[dict[str, Any]]:

@@ -28,3 +28,22 @@ def get_artifacts():
     if study.config.differences:
         tables += expand("<results>/differences.parquet")
     return tables
+
+
+def get_reports():
+    """Return every figure and table for a reader, but not what describes them."""
+    csv_and_tex = ["csv", "tex"]
+    files = expand(
+        "<reports>/figures/{figure}.{kind}",
+        figure=study.figures,
+        kind=["pdf", "svg", "png"],
+    )
+    files += expand(
+        "<reports>/tables/{figure}.{kind}", figure=study.figures, kind=csv_and_tex
+    )
+    files += expand("<reports>/summary.{kind}", kind=csv_and_tex)
+    if study.curve_laws:
+        files += expand("<reports>/leaderboard.{kind}", kind=csv_and_tex)
+    if study.config.differences:
+        files += expand("<reports>/differences.{kind}", kind=csv_and_tex)
+    return files

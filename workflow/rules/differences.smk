@@ -9,12 +9,12 @@ rule differences:
     output:
         output="<results>/differences.parquet",
         csv=report(
-            "<reports>/differences.csv",
+            local("<reports>/differences.csv"),
             caption="../report/differences.rst",
             category="Tables",
             labels={"table": "differences"},
         ),
-        tex="<reports>/differences.tex",
+        tex=local("<reports>/differences.tex"),
     log:
         "<logs>/differences.log",
     conda:

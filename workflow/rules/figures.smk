@@ -32,21 +32,21 @@ rule figure:
             else []
         ),
     output:
-        pdf="<reports>/figures/{figure}.pdf",
+        pdf=local("<reports>/figures/{figure}.pdf"),
         svg=report(
-            "<reports>/figures/{figure}.svg",
+            local("<reports>/figures/{figure}.svg"),
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
-        png="<reports>/figures/{figure}.png",
+        png=local("<reports>/figures/{figure}.png"),
         csv=report(
-            "<reports>/tables/{figure}.csv",
+            local("<reports>/tables/{figure}.csv"),
             caption="../report/table.rst",
             category="Tables",
             labels={"table": "{figure}"},
         ),
-        tex="<reports>/tables/{figure}.tex",
+        tex=local("<reports>/tables/{figure}.tex"),
     log:
         "<logs>/figures/{figure}.log",
     conda:

@@ -74,12 +74,12 @@ rule leaderboard_table:
         ),
     output:
         csv=report(
-            "<reports>/leaderboard.csv",
+            local("<reports>/leaderboard.csv"),
             caption="../report/leaderboard.rst",
             category="Tables",
             labels={"table": "leaderboard"},
         ),
-        tex="<reports>/leaderboard.tex",
+        tex=local("<reports>/leaderboard.tex"),
     log:
         "<logs>/leaderboard.log",
     conda:
