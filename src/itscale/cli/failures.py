@@ -68,13 +68,7 @@ def _failure(facts: Mapping[str, str], restarted: list[str]) -> Failure:
     if again:  # the next try has written its own log over that of this one
         reason = ended or killed or "it failed"
     else:
-        reason = (
-            _said(Path(own))
-            or ended
-            or killed
-            or _last(Path(own))
-            or "it was stopped before it could say why"
-        )
+        reason = _said(Path(own)) or ended or killed or _last(Path(own)) or _UNSAID
     return Failure(facts["rule"], reason, own, again)
 
 

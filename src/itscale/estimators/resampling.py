@@ -114,7 +114,7 @@ def resample(
         means=np.concatenate(means),
         errors=np.concatenate(errors),
         values=np.asarray(each),
-        residuals=residuals * (units / total),
+        residuals=residuals * (np.maximum(units, 1) / np.maximum(total, 1)),
         units=units,
         agree=_agree(values),
     )
