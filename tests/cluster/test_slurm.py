@@ -174,11 +174,8 @@ def test_a_job_that_outgrows_its_memory_is_tried_again_with_more(slurm, tmp_path
     expected = local_run(tmp_path / "local", study)
     workspace = new_workspace(tmp_path / "slurm")
     workspace.write(study)
-    memory = (
-        "--set-resources",
-        "sample:gpu=1",
-        "sample:mem_mb=800 * attempt",
-    )  # a Snakemake beside it: 400 MB
+    # beside what the engine takes, a job holds a Snakemake and the libraries: some 400 MB
+    memory = ("--set-resources", "sample:gpu=1", "sample:mem_mb=800 * attempt")
     done = workspace.itscale("run", "study.yaml", "--profile", "slurm-generic", *FAST[2:], *memory)
     assert done.returncode == 0, done.stdout + done.stderr
     lost = re.findall(r"^sample: Slurm job \d+ on n\d: out of memory: .*; tried again$", done.stdout, re.M)
