@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 __all__ = [
     "BudgetExhausted",
+    "ContractError",
     "DataError",
     "DesignError",
     "EngineError",
@@ -29,6 +30,10 @@ class PluginError(UserError):
 
 class DataError(UserError):
     """A data file (problems, completions, verdicts ...) is missing, damaged or not what it should be."""
+
+
+class ContractError(PluginError, DataError):
+    """A plugin gave what its kind must not: the message names it, what was found and what was expected."""
 
 
 class DesignError(UserError):

@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 __all__ = [
     "DESIGNS",
+    "ESTIMANDS",
     "UNPARSABLE",
     "Accuracy",
     "Design",
+    "Estimand",
     "FloatArray",
     "IntArray",
     "ProblemOutcomes",
@@ -29,6 +31,13 @@ on the way from what was seen (the problem with fewest successes next). Most est
 latter two: see `itscale.estimators.require_fixed`."""
 
 DESIGNS: tuple[Design, ...] = get_args(Design)
+
+Estimand = Literal["coverage", "single", "selected", "reliability"]
+"""What a selector's curve estimates: the share of problems of which any of k completions is correct
+(`coverage`, pass@k), a single one taken without a look at the others (`single`, pass@1), the answer selected
+from k (`selected`), or all k of them (`reliability`, pass^k)."""
+
+ESTIMANDS: tuple[Estimand, ...] = get_args(Estimand)
 
 UNPARSABLE = -1
 """Answer class of a completion without an answer: it is never voted for, and it still costs budget."""

@@ -1,5 +1,7 @@
 """Whatever is wrong with an installed plugin is said in one line that names it."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -8,7 +10,19 @@ import pytest
 
 from itscale import hookimpl
 from itscale.errors import PluginError
-from itscale.plugins import EngineEntry, LawEntry, Options, add_installed, load, new_manager, registry
+from itscale.plugins import (
+    EngineEntry,
+    FigureEntry,
+    LawEntry,
+    Options,
+    SelectorEntry,
+    StrategyEntry,
+    VerifierEntry,
+    add_installed,
+    lazy,
+    load,
+    new_manager,
+)
 from itscale.testing import plugin_module, registry_of
 
 
@@ -157,24 +171,128 @@ def test_two_distributions_may_call_their_entry_points_alike(site: Path) -> None
     found = load(manager)
     assert found.get("laws", "toy_line").distribution == "toy-one"
     assert found.get("laws", "toy_curve").version == "1.2"
-    ours = {plugin.entry.name for plugin in registry().plugins("laws")}
-    assert ours <= {plugin.entry.name for plugin in found.plugins("laws")}
+    assert found.get("laws", "power_law").distribution == "itscale"
+
+
+HOOK = LAW.format(name="toy_line")
+BROKEN = {
+    "import no_such_module": "No module named 'no_such_module'",
+    "from itscale import no_such_name": "cannot import name 'no_such_name'",
+    "def :": "SyntaxError: invalid syntax",
+    "raise RuntimeError('no\\nGPU')": "RuntimeError: no GPU",
+    "import sys; sys.exit(3)": "SystemExit: 3",
+    HOOK.replace("laws()", "laws(extra)"): "itscale_register_laws",
+    HOOK.replace("laws()", "lawz()"): "no hook 'itscale_register_lawz'; did you mean",
+    HOOK.replace("@hookimpl", ""): "itscale_register_laws is not marked, expected @itscale.hookimpl",
+    HOOK.replace("return [", "1 / 0; return ["): "itscale_register_laws: ZeroDivisionError",
+    HOOK.replace("[", "").replace("]", ""): "returned laws/toy_line, a single entry, expected a list",
+    HOOK.replace("return [", "return 'line' or ["): "returned 'line', expected a list of entries",
+    HOOK.replace("]", ", 'line']"): "returned 'line', expected entries of kind 'laws'",
+    HOOK.replace("curve", "curves"): (
+        "laws/toy_line: takes: found 'curves', expected 'curve', 'counts' or 'table'; did you mean 'curve'?"
+    ),
+}
+"""Module of a package, and what is said of it."""
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_a_broken_package_is_set_aside_and_fails_who_names_it(site: Path, code: str, caplog) -> None:
+    install(site, "toy-broken", "toy_broken", code, "laws = toy_broken")
+    install(site, "toy-whole", "toy_whole", LAW.format(name="toy_curve"), "laws = toy_whole")
+    manager = new_manager()
+    found = lazy(manager, add_installed(manager))
+    assert found.get("laws", "toy_curve").distribution == "toy-whole"
+    assert found.get("laws", "power_law").distribution == "itscale"
+    (aside,) = found.set_aside
+    assert aside.distribution == "toy-broken"
+    assert BROKEN[code] in aside.reason
+    (warning,) = caplog.messages
+    assert warning == f"itscale: set aside: {aside}"
+    assert "\n" not in warning
+    for name in ("toy_line", "toy-broken/toy_line"):
+        with pytest.raises(PluginError, match=r"no plugin 'toy.*; set aside: toy-broken: ") as caught:
+            found.get("laws", name)
+        assert BROKEN[code] in str(caught.value)
+
+
+def test_commands_go_on_beside_a_broken_package(site: Path, tmp_path: Path) -> None:
+    install(site, "toy-broken", "toy_broken", "import sys; sys.exit(0)", "laws = toy_broken")
+    command = [sys.executable, "-c", "from itscale.cli import app; app()", "plugins", "list", "laws"]
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert "power_law" in done.stdout
+    line = "set aside: toy-broken: entry point laws = toy_broken: SystemExit: 0"
+    assert done.stderr.splitlines() == [f"itscale: {line}"]
+    assert done.stdout.splitlines()[-1] == line
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"),
+    ("make", "said"),
     [
-        ("import no_such_module", "No module named 'no_such_module'"),
-        ("from itscale import no_such_name", "cannot import name 'no_such_name'"),
-        (LAW.format(name="x").replace("laws()", "laws(extra)"), "itscale_register_laws"),
+        (lambda: law("x", takes="curves"), "laws/x: takes: found 'curves', expected 'curve', 'counts' or"),
+        (lambda: law("x", revision=0), "laws/x: revision: found 0, expected at least 1"),
+        (lambda: law("x", revision="2"), "laws/x: revision: found '2', expected integer"),
+        (lambda: law("x", revision=True), "laws/x: revision: found True, expected integer"),
+        (lambda: law("x", summary="One.\nTwo."), "laws/x: summary: found 'One.\\\\nTwo.', expected one line"),
+        (lambda: law("x", summary=None), "laws/x: summary: found None, expected string"),
+        (lambda: law("x", factory=3), "laws/x: factory: found 3, expected callable"),
+        (lambda: law("x", aliases="line"), "laws/x: aliases: found 'line', expected tuple"),
+        (lambda: law("x", files=3), "laws/x: files: found 3, expected callable"),
+        (
+            lambda: law("x", files=lambda: 0),
+            r"laws/x: files: found the signature \(\), expected .*\(options\)",
+        ),
+        (
+            lambda: law("x", factory=lambda options, seed: None),
+            r"laws/x: factory: found the signature \(options, seed\), expected one to be called as "
+            r"\(options\): missing a required argument: 'seed'",
+        ),
+        (
+            lambda: EngineEntry(name="x", factory=lambda options: 1, offers=frozenset(), summary=""),
+            r"engines/x: factory: .*called as \(options, seed=\.\.\., model_directory=\.\.\.\)",
+        ),
+        (
+            lambda: EngineEntry(name="x", factory=list, offers=frozenset({"logits"}), summary=""),
+            "engines/x: offers: found 'logits', expected 'generate', 'continue', 'logprobs' or 'score'",
+        ),
+        (
+            lambda: EngineEntry(name="x", factory=list, offers={"generate"}, summary=""),
+            "engines/x: offers: found {'generate'}, expected frozenset",
+        ),
+        (
+            lambda: StrategyEntry(name="x", factory=lambda problem: [], draws="runs", summary=""),
+            r"strategies/x: factory: .*called as \(problem, session, options\)",
+        ),
+        (
+            lambda: StrategyEntry(name="x", factory=list, draws="run", summary=""),
+            "strategies/x: draws: found 'run', expected 'exchangeable' or 'runs'; did you mean 'runs'",
+        ),
+        (
+            lambda: StrategyEntry(name="x", factory=list, draws="runs", design="until", summary=""),
+            "strategies/x: design: found 'until', expected 'fixed', 'until_success' or 'adaptive'",
+        ),
+        (
+            lambda: VerifierEntry(name="x", factory=list, role="score", summary=""),
+            "verifiers/x: role: found 'score', expected 'oracle' or 'scorer'; did you mean 'scorer'",
+        ),
+        (
+            lambda: FigureEntry(name="x", factory=list, reads=("curve",), caption="", summary=""),
+            "figures/x: reads: found 'curve', expected 'curves', 'fits', .*did you mean 'curves'",
+        ),
+        (
+            lambda: SelectorEntry(name="x", factory=list, estimand="pass@k", summary=""),
+            "selectors/x: estimand: found 'pass@k', expected 'coverage', 'single', 'selected' or",
+        ),
+        (
+            lambda: SelectorEntry(name="x", factory=list, takes_scores=True, summary=""),
+            "selectors/x: takes_scores: found True and no option `scorer`",
+        ),
     ],
 )
-def test_a_broken_distribution_is_named(site: Path, code: str, expected: str) -> None:
-    install(site, "toy-broken", "toy_broken", code, "laws = toy_broken")
-    with pytest.raises(PluginError) as caught:
-        add_installed(new_manager())
-    assert str(caught.value).startswith("toy-broken: entry point laws = toy_broken: ")
-    assert expected in str(caught.value)
+def test_what_an_entry_declares_is_checked(make, said: str) -> None:
+    with pytest.raises(PluginError, match=said) as caught:
+        registry_of({"ours": [make()]})
+    assert str(caught.value).startswith("ours: ")
     assert "\n" not in str(caught.value)
 
 

@@ -72,7 +72,7 @@ TOYS = registry_of(
                 name="best", factory=list, options=ScorerOptions, takes_scores=True, summary="The best."
             ),
             LawEntry(name="line", factory=list, takes="curve", summary="A line."),
-            FigureEntry(name="plot", factory=list, reads="curves", caption="A plot.", summary="Plots."),
+            FigureEntry(name="plot", factory=list, reads=("curves",), caption="A plot.", summary="Plots."),
         ],
         "rivals": [LawEntry(name="parabola", factory=list, takes="curve", summary="A parabola.")],
     }

@@ -25,6 +25,7 @@ class AllCorrect:
 entry = SelectorEntry(
     name="all_correct",
     factory=AllCorrect,
+    estimand="reliability",
     summary="Reliability (pass^k): right if all of k completions are.",
     aliases=("pass_hat_k",),
     reference="Yao et al. 2024, arXiv:2406.12045, section 3",

@@ -29,5 +29,6 @@ class First:
 entry = SelectorEntry(
     name="first",
     factory=First,
+    estimand="single",
     summary="One completion, unselected: pass@1 at every budget.",
 )

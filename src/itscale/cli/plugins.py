@@ -36,6 +36,8 @@ def list_plugins(
             entry = plugin.entry
             table.add_row(one, entry.name, entry.summary, f"{plugin.distribution} {plugin.version}")
     Console(soft_wrap=True).print(table)
+    for aside in registry().set_aside:  # on stderr, too, but a list that is kept should be whole
+        Console(soft_wrap=True).print(f"set aside: {aside}", markup=False, highlight=False)
 
 
 @app.command("show")

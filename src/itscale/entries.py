@@ -1,0 +1,282 @@
+"""Entries: the records a plugin registers, one class per kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from itscale.declarations import check_declaration
+from itscale.errors import PluginError
+from itscale.selection import Design, Estimand
+from itscale.types import Capability
+
+__all__ = [
+    "KINDS",
+    "EngineEntry",
+    "Entry",
+    "FigureEntry",
+    "Kind",
+    "LawEntry",
+    "Options",
+    "PriceEntry",
+    "SelectorEntry",
+    "StrategyEntry",
+    "TaskEntry",
+    "VerifierEntry",
+]
+
+Kind = Literal["tasks", "engines", "strategies", "verifiers", "selectors", "laws", "prices", "figures"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Options(BaseModel):
+    """Base of every plugin's options: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a plugin registers.
+
+    Attributes
+    ----------
+    name
+        Lower-case identifier, unique among the installed plugins of its kind.
+    factory
+        Called as the hook of its kind says. Heavy imports (torch, vllm ...) happen inside it.
+    options
+        A model derived from `Options`; validated before the DAG exists.
+    summary
+        One line, shown by `itscale plugins list`.
+    revision
+        Raised by the author whenever the same options give other outputs: what used it reruns.
+    aliases
+        Other names it answers to.
+    requires
+        Modules that must be importable when it runs.
+    extra
+        What to install when they are not, as pip understands it.
+    reference
+        The paper (section, equation) the method comes from.
+    """
+
+    kind: ClassVar[Kind]
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {"factory": ("options",)}
+    """How each callable is called: names of its arguments, those that are passed by name with a `=`."""
+
+    name: str
+    factory: Callable[..., Any]
+    options: type[Options] = Options
+    summary: str
+    revision: int = 1
+    aliases: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a record that could not be looked up; the rest is checked when it is registered."""
+        for name in (self.name, *self.aliases):
+            if not NAME.fullmatch(name):
+                raise PluginError(f"{self.kind}: plugin name {name!r}: expected lower case, digits and '_'")
+        if not (isinstance(self.options, type) and issubclass(self.options, Options)):
+            raise PluginError(
+                f"{self.kind}/{self.name}: options: found {self.options!r}, expected a subclass of Options"
+            )
+
+    def validate(self) -> None:
+        """Refuse a record that declares what it must not: types, literals, how its callables are called.
+
+        Raises
+        ------
+        PluginError
+            With kind, name and field, what was found and what was expected.
+        """
+        check_declaration(self)
+
+    def missing_modules(self) -> list[str]:
+        """Name the required modules that are not installed."""
+        return [module for module in self.requires if not _importable(module)]
+
+
+def _importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a dotted name whose parent is not there
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskEntry(Entry):
+    """A task.
+
+    Attributes
+    ----------
+    oracle
+        The verifier that judges its answers unless the study names another.
+    files
+        `files(options)` names the local files that problems are read from: their content is part of the
+        fingerprint.
+    size
+        `size(options)` is how many problems there are, where that is known without making them, else None.
+    """
+
+    kind: ClassVar[Kind] = "tasks"
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "factory": ("options",),
+        "files": ("options",),
+        "size": ("options",),
+    }
+    oracle: str
+    files: Callable[[Any], Mapping[str, Path]] = field(default=lambda options: {})
+    size: Callable[[Any], int | None] = field(default=lambda options: None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineEntry(Entry):
+    """An engine.
+
+    Attributes
+    ----------
+    offers
+        What every engine of this plugin can do; known without starting one.
+    prepare
+        `prepare(options, directory)` fetches and converts the model into a directory, which the factory
+        then receives as `model_directory`. Runs once, as a rule of its own.
+    wants_preparing
+        Whether these options need `prepare`.
+    local_compute
+        Whether the engine computes on this machine: such a job takes all cores (and a GPU, where one is).
+    """
+
+    kind: ClassVar[Kind] = "engines"
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "factory": ("options", "seed=", "model_directory="),
+        "prepare": ("options", "directory"),
+        "wants_preparing": ("options",),
+    }
+    offers: frozenset[Capability]
+    prepare: Callable[[Any, Path], None] | None = None
+    wants_preparing: Callable[[Any], bool] = field(default=lambda options: False)
+    local_compute: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategyEntry(Entry):
+    """A strategy.
+
+    Attributes
+    ----------
+    draws
+        `exchangeable`: completions are independent draws, one pool serves every budget.
+        `runs`: the budget shapes the search; each budget is run, with replicates.
+    needs
+        What the engine must offer.
+    design
+        How the number of its completions comes about: `until_success` if it stops at a correct one,
+        `adaptive` if it draws where it sees need. Outcomes carry it: most estimators would be biased.
+    admits
+        `admits(options, budget)` raises StudyError, in words, if a run of that budget is impossible.
+    """
+
+    kind: ClassVar[Kind] = "strategies"
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "factory": ("problem", "session", "options"),
+        "admits": ("options", "budget"),
+    }
+    draws: Literal["exchangeable", "runs"]
+    admits: Callable[[Any, int], None] = field(default=lambda options, budget: None)
+    needs: frozenset[Capability] = frozenset({"generate"})
+    design: Design = "fixed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifierEntry(Entry):
+    """A verifier: an `oracle` knows what is correct, a `scorer` gives a number; `needs` of the engine."""
+
+    kind: ClassVar[Kind] = "verifiers"
+    role: Literal["oracle", "scorer"]
+    needs: frozenset[Capability] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectorEntry(Entry):
+    """A selector.
+
+    Attributes
+    ----------
+    estimand
+        What its accuracy is an estimate of. Tables, figures and intervals go by it, never by a name: the
+        `coverage` of a study is the ceiling of its other curves.
+    takes_scores
+        Whether it reads scores; its options then name the scorer as `scorer`.
+    takes_answers
+        Whether it looks at answers: it is refused where outcomes from elsewhere have none.
+    """
+
+    kind: ClassVar[Kind] = "selectors"
+    estimand: Estimand = "selected"
+    takes_scores: bool = False
+    takes_answers: bool = False
+
+    def validate(self) -> None:
+        """Refuse one whose scores the study could not check, too."""
+        super().validate()
+        if self.takes_scores != ("scorer" in self.options.model_fields):
+            found = "an option `scorer`" if not self.takes_scores else "no option `scorer`"
+            raise PluginError(
+                f"selectors/{self.name}: takes_scores: found {self.takes_scores} and {found}, expected both "
+                "or neither: the study checks that the scorer exists"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LawEntry(Entry):
+    """A law.
+
+    Attributes
+    ----------
+    takes
+        What it is fitted to: points of a `curve`, `counts` (n, correct) per problem, or a `table` of
+        covariates, which its options (a subclass of `itscale.tables.TableOptions`) name.
+    files
+        `files(options)` names the local files it is fitted to: their content is part of the fingerprint.
+    """
+
+    kind: ClassVar[Kind] = "laws"
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {"factory": ("options",), "files": ("options",)}
+    takes: Literal["curve", "counts", "table"]
+    files: Callable[[Any], Mapping[str, Path]] = field(default=lambda options: {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceEntry(Entry):
+    """A dated price table."""
+
+    kind: ClassVar[Kind] = "prices"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureEntry(Entry):
+    """A figure.
+
+    Attributes
+    ----------
+    reads
+        The tables it draws.
+    caption
+        What it shows, in words; `{confidence}` stands for the level of the study's intervals.
+    """
+
+    kind: ClassVar[Kind] = "figures"
+    reads: tuple[Literal["curves", "fits", "forecasts", "differences"], ...]
+    caption: str
