@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
+from itscale.secrets import masked_words
 from itscale.session import Unit
 from itscale.types import Completion
 
@@ -67,7 +68,7 @@ class Journal:
     def add(self, unit: Unit, completions: list[Completion], ledger: list[dict[str, Any]]) -> None:
         """Record a finished unit; it is on disk when this returns."""
         record = {"unit": asdict(unit), "completions": [asdict(row) for row in completions], "ledger": ledger}
-        self._append(json.dumps(record).encode() + b"\n")
+        self._append(masked_words(json.dumps(record)).encode() + b"\n")
         self.finished[unit] = (completions, ledger)
 
     def _append(self, line: bytes) -> None:

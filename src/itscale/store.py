@@ -16,6 +16,7 @@ from polars.io.plugins import register_io_source
 
 from itscale.columns import Schema
 from itscale.errors import DataError, nearest
+from itscale.secrets import masked_words, remembered_words
 
 __all__ = [
     "atomic_path",
@@ -60,14 +61,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file so that it is whole or absent."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(masked_words(text), encoding="utf-8")
 
 
 def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, Any]) -> None:
     """Write a table so that it is whole or absent, with `metadata` (JSON values) in its footer."""
-    footer = {METADATA_KEY: json.dumps(metadata, sort_keys=True)}
+    footer = {METADATA_KEY: masked_words(json.dumps(metadata, sort_keys=True))}
     with atomic_path(path) as temporary:
-        frame.rechunk().write_parquet(temporary, compression="zstd", metadata=footer)
+        _masked(frame).rechunk().write_parquet(temporary, compression="zstd", metadata=footer)
 
 
 def write_batches(
@@ -78,16 +79,29 @@ def write_batches(
     Equal rows give equal bytes, however they come in batches. An error of `batches` is raised as it is, and
     leaves no file.
     """
-    footer = {METADATA_KEY: json.dumps(metadata, sort_keys=True)}
+    footer = {METADATA_KEY: masked_words(json.dumps(metadata, sort_keys=True))}
 
     def source(*_: object) -> Iterator[pl.DataFrame]:
         for batch in batches:
-            yield batch.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+            yield _masked(batch).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
     with atomic_path(path) as temporary:
         register_io_source(source, schema=dict(schema)).sink_parquet(
             temporary, compression="zstd", row_group_size=ROW_GROUP, maintain_order=True, metadata=footer
         )
+
+
+def _masked(frame: pl.DataFrame) -> pl.DataFrame:
+    """Mask in texts what was remembered: a server may have written a key into what it answered."""
+    words = remembered_words()
+    if not words:
+        return frame
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    return (
+        frame.with_columns(pl.col(texts).str.replace_many(words, ["*" * len(word) for word in words]))
+        if texts
+        else frame
+    )
 
 
 def read_table(path: Path, schema: Schema, columns: Sequence[str] | None = None) -> pl.DataFrame:

@@ -36,6 +36,7 @@ from itscale.plugins import (
 )
 from itscale.plugins import registry as installed_plugins
 from itscale.sampling import SamplingOptions
+from itscale.secrets import find_secrets, remember_environment
 from itscale.store import payload_hash
 from itscale.validation import first_error, parse_yaml
 
@@ -186,6 +187,8 @@ def load_study(path: Path, registry: Registry | None = None) -> Study:
         raise StudyError(f"{path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise StudyError(f"{path}: nested too deeply, expected keys and values a few levels deep") from None
     if not isinstance(data, Mapping):
         raise StudyError(f"{path}: found {type(data).__name__}, expected keys and values")
     return resolve(data, registry, where=str(path))
@@ -212,6 +215,8 @@ def resolve(
         resolved as a whole before.
     """
     registry = registry or installed_plugins()
+    for line in find_secrets(data):
+        raise StudyError(f"{where}: {line}")
     try:
         config = StudyConfig.model_validate(data)
     except ValidationError as error:
@@ -235,6 +240,8 @@ def resolve(
         figures=resolver.section("figures", config.figures),
         outcomes=sources,
     )
+    for ingredient in study.ingredients():
+        remember_environment(ingredient.options.model_dump(mode="json"))
     check_selectors(sources, study.selectors, where)
     _check_something_to_fit(study, where)
     _check_extents(study, where)
