@@ -1,5 +1,6 @@
 """Errors a user can mend: each is shown as one line, never as a traceback."""
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -12,6 +13,7 @@ __all__ = [
     "PluginError",
     "StudyError",
     "UserError",
+    "describe_os_error",
     "nearest",
 ]
 
@@ -55,3 +57,22 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(known)}" if known else "none is installed"
+
+
+_HINTS = {
+    errno.EACCES: "work in a directory that you may write to, or change its permissions",
+    errno.EPERM: "work in a directory that you may write to, or change its permissions",
+    errno.EROFS: "work in a directory that can be written to",
+    errno.ENOSPC: "free some space and run again; what is finished is kept",
+    errno.EDQUOT: "free some space and run again; what is finished is kept",
+    errno.ENAMETOOLONG: "choose shorter names",
+}
+
+
+def describe_os_error(error: OSError) -> str:
+    """Say which file the system would not read or write, why, and what helps."""
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    hint = _HINTS.get(error.errno or 0)
+    reason = error.strerror or str(error)
+    where = f"{' and '.join(names)}: " if names else ""
+    return f"{where}{reason}" + (f"; {hint}" if hint else "")

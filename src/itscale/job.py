@@ -8,15 +8,18 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from itscale.blocks import Block
-from itscale.errors import UserError
+from itscale.errors import UserError, describe_os_error
+from itscale.messages import PrintableStream, one_line
 from itscale.plugins import Kind
+from itscale.secrets import MASK, remembered_words
 from itscale.store import write_text
 from itscale.study import Study, resolve
 
@@ -58,21 +61,58 @@ def job(snakemake: Any) -> Iterator[Study]:
     A job ends by itself when the Snakemake that started it is gone: a run that was killed leaves nothing
     behind that the next one could meet.
     """
-    log = Path(snakemake.log[0]).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
-    for stream in (1, 2):  # also what libraries and child processes write
-        os.dup2(log.fileno(), stream)
-    threading.Thread(target=_end_with_parents, args=(_parents(),), daemon=True).start()
+    console = os.dup(2)
     try:
+        _write_to(Path(snakemake.log[0]))
+        threading.Thread(target=_end_with_parents, args=(_parents(),), daemon=True).start()
         study = study_of(snakemake.config, without=UNUSED_BY.get(snakemake.rule, ()))
         started = time.perf_counter()
         yield study
         print(f"done in {time.perf_counter() - started:.3f} s")
     except UserError as error:
-        print(f"{ERROR_MARK}{error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(console, error)
+    except OSError as error:
+        with suppress(OSError):
+            traceback.print_exc()
+        _fail(console, describe_os_error(error))
     except MemoryError:
-        print(f"{ERROR_MARK}out of memory; give the job more, or choose smaller blocks", file=sys.stderr)
-        sys.exit(1)
+        _fail(console, "out of memory; give the job more, or choose smaller blocks")
+    except Exception as error:
+        traceback.print_exc()  # whoever wrote the plugin needs it; the line below has all that was said
+        _fail(console, f"{type(error).__name__}: {error}")
+    finally:
+        _mask(Path(snakemake.log[0]))
+
+
+def _write_to(log: Path) -> None:
+    """Send all output of this process to its log, masked and printable where it is Python that writes."""
+    log.write_text("", encoding="utf-8")
+    file = log.open("a", encoding="utf-8")
+    for stream in (1, 2):  # also what libraries and child processes write
+        os.dup2(file.fileno(), stream)
+    sys.stdout, sys.stderr = (PrintableStream(stream) for stream in (sys.stdout, sys.stderr))
+
+
+def _mask(log: Path) -> None:
+    """Mask what other processes of the job wrote into its log: they write past `PrintableStream`."""
+    words = [word.encode() for word in remembered_words()]
+    with suppress(OSError):
+        text = log.read_bytes() if words and log.is_file() else b""
+        if any(word in text for word in words):
+            for word in words:
+                text = text.replace(word, MASK.encode())
+            log.write_bytes(text)
+
+
+def _fail(console: int, message: object) -> NoReturn:
+    """End the job with the line that says why, in its log or else in what a descriptor stands for."""
+    line = f"{ERROR_MARK}{one_line(message)}"
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:  # its log cannot be written: it is said where Snakemake says what it does
+        with suppress(OSError):
+            os.write(console, f"{line}\n".encode())
+    sys.exit(1)
 
 
 def _parents() -> tuple[int, int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 from typer.core import TyperGroup
 
-from itscale.errors import UserError
+from itscale.cli.terminal import complain
+from itscale.errors import UserError, describe_os_error
 
 __all__ = ["app"]
 
@@ -14,11 +17,17 @@ class _Commands(TyperGroup):
     """Shows a user's error as one line and ends with status 1; anything else is a bug and shows itself."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        # What we start (Snakemake, its jobs, workers) imports nothing from the directory it works in.
+        os.environ["PYTHONSAFEPATH"] = "1"
         try:
             return super().invoke(ctx)
         except UserError as error:
-            typer.echo(f"itscale: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(1) from None
+            complain(error)
+        except BrokenPipeError:
+            raise  # whoever read what we print has seen enough
+        except OSError as error:  # a disk that is full, a directory that cannot be written ...
+            complain(describe_os_error(error))
+        raise typer.Exit(1)
 
 
 app = typer.Typer(

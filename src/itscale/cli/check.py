@@ -15,8 +15,9 @@ __all__ = ["check", "checked_plan"]
 
 def check(study: Annotated[Path, typer.Argument(help="the study, a YAML file")]) -> None:
     """Validate a study, load its problems, and count jobs, completions and tokens. Starts nothing."""
-    from rich.console import Console
     from rich.table import Table
+
+    from itscale.cli.console import LiteralConsole
 
     plan = checked_plan(study)
     table = Table(box=None, pad_edge=False)
@@ -31,7 +32,7 @@ def check(study: Annotated[Path, typer.Argument(help="the study, a YAML file")])
         extent = plan.extent(place)
         counts = (plan.problems[place[0]], extent.blocks, extent.completions, extent.tokens)
         table.add_row(*place, *(f"{count:,}" for count in counts))
-    console = Console(soft_wrap=True, highlight=False)
+    console = LiteralConsole()
     console.print(table)
     jobs = plan.jobs()
     console.print(

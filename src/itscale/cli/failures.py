@@ -39,10 +39,12 @@ def parse_failures(text: str) -> list[Failure]:
 
 
 def _reports(lines: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Yield what Snakemake says of each failure, with the signal that ended it, which it says before."""
+    """Yield what Snakemake says of each failure, with what it says before: a signal, a job's own words."""
     facts: dict[str, str] = {}
-    signal = ""
+    signal = said = ""
     for line in [*lines, ""]:
+        if line.startswith(ERROR_MARK):
+            said = line.removeprefix(ERROR_MARK)
         if match := _SIGNAL.search(line):
             signal = match[1]
         if line.startswith("    ") and facts:
@@ -53,8 +55,8 @@ def _reports(lines: Sequence[str]) -> Iterator[dict[str, str]]:
             yield facts
         facts = {}
         if line.startswith("Error in rule "):
-            facts = {"rule": line.removeprefix("Error in rule ").rstrip(":"), "signal": signal}
-            signal = ""
+            facts = {"rule": line.removeprefix("Error in rule ").rstrip(":"), "signal": signal, "said": said}
+            signal = said = ""
 
 
 def _failure(facts: Mapping[str, str], restarted: list[str]) -> Failure:
@@ -68,7 +70,7 @@ def _failure(facts: Mapping[str, str], restarted: list[str]) -> Failure:
     if again:  # the next try has written its own log over that of this one
         reason = ended or killed or "it failed"
     else:
-        reason = _said(Path(own)) or ended or killed or _last(Path(own)) or _UNSAID
+        reason = _said(Path(own)) or facts["said"] or ended or killed or _last(Path(own)) or _UNSAID
     return Failure(facts["rule"], reason, own, again)
 
 

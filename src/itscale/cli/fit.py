@@ -47,8 +47,7 @@ def fit(
     ] = None,
 ) -> None:
     """Fit a law, or all of them with a leaderboard and an ensemble, to a file of results."""
-    from rich.console import Console
-
+    from itscale.cli.console import LiteralConsole
     from itscale.fitting import Settings
 
     if output is not None and output.suffix not in ENDINGS:
@@ -66,7 +65,7 @@ def fit(
         tables = _fit_table(ingredients, settings)
     else:
         tables = _fit_curve(ingredients, data, _mapping(columns), design, settings)
-    console = Console(soft_wrap=True, highlight=False)
+    console = LiteralConsole()
     if not console.is_terminal:
         console.width = max(console.width, PRINTED)
     _show(console, tables, settings)
@@ -152,9 +151,9 @@ def _fit_curve(
 ) -> dict[str, pl.DataFrame]:
     """Return the fits and the forecasts of laws, and of several the leaderboard."""
     import polars as pl
-    from rich.console import Console
     from rich.progress import track
 
+    from itscale.cli.console import LiteralConsole
     from itscale.cli.fit_data import read_evidence
     from itscale.config import FitSection
     from itscale.fitting import report_law
@@ -163,7 +162,7 @@ def _fit_curve(
 
     everything, origins, simulated = read_evidence(data, columns, design, FitSection().origins)
     tables = []
-    waiting = track(list(laws.items()), "fitting laws", console=Console(stderr=True), transient=True)
+    waiting = track(list(laws.items()), "fitting laws", console=LiteralConsole(stderr=True), transient=True)
     for label, ingredient in waiting:
         made = ingredient.entry.factory(ingredient.options)
         report = report_law(made, ingredient.entry.takes, everything, origins, settings)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itscale.cli.terminal import say
+
 if TYPE_CHECKING:
     from itscale.selection import Design
     from itscale.stages.imports import Imported
@@ -58,8 +60,8 @@ def _say(imported: Imported, path: Path) -> None:
     if imported.most > imported.fewest:
         attempts = f"{imported.fewest:,} to {imported.most:,} (ragged: the curve ends at the smallest)"
     held = ["answers"] * imported.answers + [f"scores of {label}" for label in imported.scorers]
-    typer.echo(f"{path}: {imported.problems:,} problems, {imported.attempts:,} attempts, {attempts} each")
+    say(f"{path}: {imported.problems:,} problems, {imported.attempts:,} attempts, {attempts} each")
     single = f"pass@1 {100 * imported.single:.2f} %, " if imported.design == "fixed" else ""  # else biased
-    typer.echo(f"{single}design {imported.design}, with {', '.join(held) or 'correctness alone'}")
-    typer.echo("in a study:")
-    typer.echo(f"outcomes:\n  LABEL: {{path: {path}, task: TASK}}")
+    say(f"{single}design {imported.design}, with {', '.join(held) or 'correctness alone'}")
+    say("in a study:")
+    say(f"outcomes:\n  LABEL: {{path: {path}, task: TASK}}")

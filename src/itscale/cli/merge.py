@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from itscale.cli.terminal import complain, say
+
 __all__ = ["merge"]
 
 
@@ -23,15 +25,14 @@ def merge(
     for name, done in merge_places(sources, into, prefer).items():
         total = sum(done.blocks.values())
         taken = ", ".join(f"{count} of {place}" for place, count in sorted(done.blocks.items()))
-        typer.echo(
+        say(
             f"{name}: {total} blocks ({taken}), {done.shared} of them in several places, "
             f"{done.verdicts} files of verdicts"
         )
         for line in done.left_out:
-            typer.echo(f"itscale: left out: {line}", err=True)
+            complain(f"left out: {line}")
         if done.unrecorded:
-            typer.echo(
-                f"itscale: {done.unrecorded} blocks came without .snakemake: a later change of the study's "
-                "options will not be noticed for them",
-                err=True,
+            complain(
+                f"{done.unrecorded} blocks came without .snakemake: a later change of the study's "
+                "options will not be noticed for them"
             )

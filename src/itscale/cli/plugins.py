@@ -25,9 +25,9 @@ def list_plugins(
     ] = None,
 ) -> None:
     """List the installed plugins, by kind."""
-    from rich.console import Console
     from rich.table import Table
 
+    from itscale.cli.console import LiteralConsole
     from itscale.plugins import registry
 
     table = Table("kind", "name", "summary", "from", box=None, pad_edge=False)
@@ -35,9 +35,10 @@ def list_plugins(
         for plugin in registry().plugins(one):
             entry = plugin.entry
             table.add_row(one, entry.name, entry.summary, f"{plugin.distribution} {plugin.version}")
-    Console(soft_wrap=True).print(table)
+    console = LiteralConsole()
+    console.print(table)
     for aside in registry().set_aside:  # on stderr, too, but a list that is kept should be whole
-        Console(soft_wrap=True).print(f"set aside: {aside}", markup=False, highlight=False)
+        console.print(f"set aside: {aside}")
 
 
 @app.command("show")
@@ -59,9 +60,9 @@ def show(name: Annotated[str, typer.Argument(help="a plugin's name, or distribut
 
 
 def _show(kind: Kind, plugin: Plugin) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
+
+    from itscale.cli.console import LiteralConsole
 
     entry = plugin.entry
     facts = {
@@ -74,15 +75,15 @@ def _show(kind: Kind, plugin: Plugin) -> None:
     lines = Table.grid(padding=(0, 2))
     for label, fact in facts.items():
         if fact:
-            lines.add_row(label, Text(fact))
-    console = Console(soft_wrap=True)
-    console.print(f"{kind}/{entry.name}", style="bold", highlight=False)
+            lines.add_row(label, fact)
+    console = LiteralConsole()
+    console.print(f"{kind}/{entry.name}", style="bold")
     console.print(lines)
     rows = list(_options(entry.options))
     if rows:
         options = Table("option", "type", "default", "what it is", box=None, pad_edge=False)
         for row in rows:
-            options.add_row(*map(Text, row))
+            options.add_row(*row)
         console.print("")
         console.print(options)
 

@@ -114,10 +114,11 @@ def _advise_on_difference(
 
 def _show(cells: list[Cell], title: str, scale: float, best: Plan | None, goal: str) -> None:
     """Print a table of plans for every k (problems down, completions across), and the cheapest."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(soft_wrap=True, highlight=False)
+    from itscale.cli.console import LiteralConsole
+
+    console = LiteralConsole()
     console.print(title)
     for k in sorted({cell.k for cell in cells}):
         found = {(c.plan.problems, c.plan.completions): c for c in cells if c.k == k}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from itscale.cli.terminal import complain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 POLL = 0.25  # seconds
+FULL = 1 << 20  # bytes: with less free, nobody can say any more what went wrong
 SIDE_BY_SIDE = 3  # results in one table
 
 
@@ -31,11 +36,10 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="say what would run, and stop")] = False,
 ) -> None:
     """Run a study and build its report. What is already there and still right is not done again."""
-    from rich.console import Console
-
     from itscale.cli.check import checked_plan
+    from itscale.cli.console import LiteralConsole
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = LiteralConsole()
     plan = checked_plan(study)
     _Run(console, plan, study, cores, tuple(context.args)).go(dry_run)
 
@@ -152,11 +156,15 @@ class _Run:
     def fail(self) -> None:
         """Say which jobs failed and why."""
         from itscale.cli.snakemake import complaint
-        from itscale.errors import UserError
+        from itscale.errors import UserError, describe_os_error
 
+        if shutil.disk_usage(Path.cwd()).free < FULL:
+            raise UserError(
+                describe_os_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(Path.cwd())))
+            )
         failures = [failure for failure in self.failures() if not failure.tried_again]
         for failure in failures[1:]:
-            typer.echo(f"itscale: {failure.rule}: {failure.reason} (log: {failure.log})", err=True)
+            complain(f"{failure.rule}: {failure.reason} (log: {failure.log})")
         if failures:
             first = failures[0]
             raise UserError(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from itscale.cli.terminal import complain, say
 from itscale.errors import DataError
 
 __all__ = ["verify"]
@@ -28,10 +29,10 @@ def verify(
         if place is not None and place.is_file() and place != path:
             found = [*_changed_study(place, manifest.digest), *found]
         for line in found:
-            typer.echo(f"itscale: {line}", err=True)
+            complain(line)
         mismatches += len(found)
         if not found:
-            typer.echo(f"{path}: {len(manifest.artifacts)} files, all as they were made")
+            say(f"{path}: {len(manifest.artifacts)} files, all as they were made")
     if mismatches:
         raise typer.Exit(1)
 

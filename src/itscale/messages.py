@@ -1,0 +1,60 @@
+"""What a message may hold when it leaves the program: one line, nothing a terminal obeys, no credential."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TextIO
+
+from itscale.secrets import masked
+
+__all__ = ["PrintableStream", "one_line", "printable"]
+
+LONGEST = 4000
+"""Characters of a message: what a server or a file says may go on for ever."""
+
+# What a terminal takes for commands: sequences of ESC or of its one-character forms, with their text.
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor
+    r"|(?:\x1b[\]P^_X]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"  # titles, links, clipboard
+    r"|\x1b[ -/]*[0-~]"
+)
+# Other control characters, what turns the direction of writing round, and halves of surrogates (bytes of a
+# file name that are no UTF-8), which no terminal can show.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """Return a text without terminal sequences; any other control character but tab and newline is spelt out.
+
+    Credentials are masked.
+    """
+    text = _SEQUENCE.sub("", re.sub("\r\n?", "\n", text))
+    return masked(_CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text))
+
+
+def one_line(message: object) -> str:
+    """Return a message (an error, mostly) as one printable line."""
+    line = " ".join(printable(str(message)[: 2 * LONGEST]).split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
+
+
+class PrintableStream:
+    """A text stream that writes `printable` text; in all else it is the stream it wraps."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text; what a credential or a sequence is split over stays as it is."""
+        self._stream.write(printable(text))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
