@@ -11,6 +11,7 @@ __all__ = [
     "DesignError",
     "EngineError",
     "PluginError",
+    "SandboxError",
     "StudyError",
     "UserError",
     "describe_os_error",
@@ -44,6 +45,10 @@ class DesignError(UserError):
 
 class EngineError(UserError):
     """An engine cannot start or answers with an error that a retry does not mend."""
+
+
+class SandboxError(UserError):
+    """What a model wrote cannot be evaluated here: there is no sandbox, or it does not start."""
 
 
 class BudgetExhausted(Exception):  # noqa: N818 - not a failure: a strategy that meets it returns what it has

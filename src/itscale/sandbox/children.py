@@ -1,0 +1,242 @@
+"""A confined child as the host sees it: its channel, its clocks, its end.
+
+The child is believed in nothing. Its processor time is read from the kernel's clock of the process, and the
+time it spent waiting for a processor is taken off the wall clock, so that a busy machine changes no verdict.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from itscale.sandbox.frames import HEADER, framed
+
+__all__ = ["Allowance", "Child", "Outcome", "converse"]
+
+SHORTEST_WAIT = 0.002
+CHUNK = 1 << 18
+UNHURRIED = 10
+"""Factor on the limit of idleness where the kernel does not say how long a process waited for a processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one call may use: seconds of processor time, seconds not waiting for a processor, bytes of reply."""
+
+    seconds: float
+    output: int
+
+    @property
+    def patience(self) -> float:
+        """Seconds that may pass, those spent waiting for a processor left out."""
+        return 2 * self.seconds + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended: by a `reply`, the child's end (`gone`), or a limit that was overrun."""
+
+    kind: Literal["reply", "gone", "processor", "idle", "output"]
+    reply: bytes = b""
+    stream: bytes = b""
+
+
+class Child:
+    """A child: `channel` leads to it, `pidfd` stands for it."""
+
+    def __init__(self, pidfd: int, channel: socket.socket) -> None:
+        self.channel = channel
+        self._pidfd = pidfd
+        self._pid = _pid_here(pidfd)
+        channel.setblocking(False)
+
+    def processor_time(self) -> float:
+        """Return the seconds of processor time used so far, by all its threads."""
+        try:
+            return time.clock_gettime((~self._pid << 3) | 2)  # the kernel's number for a process's clock
+        except OSError:
+            return 0.0  # it has ended
+
+    def waited(self) -> float | None:
+        """Return the seconds spent waiting for a processor, None if the kernel does not say."""
+        try:
+            return int(Path(f"/proc/{self._pid}/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return None
+
+    def kill(self) -> None:
+        """End it, and with it all of its pid namespace."""
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        self.channel.close()
+
+    def forget(self) -> None:
+        """Close what stands for it, once it has ended."""
+        os.close(self._pidfd)
+
+
+def _pid_here(pidfd: int) -> int:
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+    raise OSError("the kernel does not say which process a pidfd stands for")
+
+
+class _Meter:
+    """How much of an allowance some children have left, from now on."""
+
+    def __init__(self, children: Sequence[Child], allowance: Allowance) -> None:
+        self._children = children
+        self._allowance = allowance
+        self._begun = time.monotonic()
+        self._processor = [child.processor_time() for child in children]
+        self._waited = self._waiting()
+
+    def _waiting(self) -> float | None:
+        times = [child.waited() for child in self._children]
+        return None if None in times else sum(spent for spent in times if spent is not None)
+
+    def left(self) -> tuple[float, Literal["processor", "idle"]]:
+        """Return the seconds until a limit can be overrun at the earliest, and which."""
+        used = [
+            child.processor_time() - before
+            for child, before in zip(self._children, self._processor, strict=True)
+        ]
+        processor = self._allowance.seconds - max(used)
+        passed = time.monotonic() - self._begun
+        waited = self._waiting()
+        if waited is None or self._waited is None:
+            idle = self._allowance.patience * UNHURRIED - passed
+        else:
+            idle = self._allowance.patience - (passed - (waited - self._waited))
+        return (processor, "processor") if processor <= idle else (idle, "idle")
+
+
+def converse(
+    children: Sequence[Child],
+    requests: Sequence[bytes],
+    allowance: Allowance,
+    stream: int | None = None,
+) -> Outcome:
+    """Send each child its request and wait for the last one's reply, or for a limit.
+
+    Parameters
+    ----------
+    stream
+        A descriptor to read besides, until the reply; with the reply it may have `allowance.output` bytes.
+    """
+    return _Conversation(children, requests, allowance, stream).outcome()
+
+
+class _Conversation:
+    def __init__(
+        self,
+        children: Sequence[Child],
+        requests: Sequence[bytes],
+        allowance: Allowance,
+        stream: int | None,
+    ) -> None:
+        self._meter = _Meter(children, allowance)
+        self._most = allowance.output
+        self._answering = children[-1].channel
+        self._unsent = {
+            child.channel.fileno(): (child.channel, memoryview(framed(request)))
+            for child, request in zip(children, requests, strict=True)
+        }
+        self._stream = stream
+        self._reply = bytearray()
+        self._streamed = bytearray()
+        self._poll = select.poll()
+        for descriptor, (channel, _) in self._unsent.items():
+            reading = select.POLLIN if channel is self._answering else 0
+            self._poll.register(descriptor, select.POLLOUT | reading)
+        if stream is not None:
+            os.set_blocking(stream, False)
+            self._poll.register(stream, select.POLLIN)
+
+    def outcome(self) -> Outcome:
+        while True:
+            left, limit = self._meter.left()
+            if left <= 0:
+                return self._ended(limit)
+            for descriptor, event in self._poll.poll(max(left, SHORTEST_WAIT) * 1000):
+                if ended := self._turn(descriptor, event):
+                    return ended
+
+    def _turn(self, descriptor: int, event: int) -> Outcome | None:
+        if descriptor == self._stream:
+            self._read_stream()
+        elif descriptor == self._answering.fileno() and event & (select.POLLIN | select.POLLHUP):
+            if not self._read_reply():
+                return self._ended("gone")
+        elif event & select.POLLOUT:
+            self._send(descriptor)
+        else:
+            self._poll.unregister(descriptor)  # one whose answer nobody waits for has ended
+        if len(self._reply) - HEADER.size + len(self._streamed) > self._most or self._announced() > self._most:
+            return self._ended("output")
+        if len(self._reply) >= HEADER.size and len(self._reply) - HEADER.size >= self._announced():
+            return self._ended("reply")
+        return None
+
+    def _announced(self) -> int:
+        if len(self._reply) < HEADER.size:
+            return 0
+        (length,) = HEADER.unpack(self._reply[: HEADER.size])
+        return int(length)
+
+    def _read_reply(self) -> bool:
+        try:
+            piece = self._answering.recv(CHUNK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self._reply += piece
+        return bool(piece)
+
+    def _read_stream(self) -> None:
+        assert self._stream is not None
+        piece = b""
+        with contextlib.suppress(BlockingIOError):
+            piece = os.read(self._stream, CHUNK)
+            if not piece:
+                self._poll.unregister(self._stream)
+        self._streamed += piece
+
+    def _send(self, descriptor: int) -> None:
+        channel, left = self._unsent[descriptor]
+        try:
+            left = left[channel.send(left[:CHUNK]) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            left = left[:0]  # it has ended: the reply, or its absence, will say so
+        self._unsent[descriptor] = (channel, left)
+        if not left:
+            if channel is self._answering:
+                self._poll.modify(descriptor, select.POLLIN)
+            else:
+                self._poll.unregister(descriptor)
+
+    def _ended(self, kind: Literal["reply", "gone", "processor", "idle", "output"]) -> Outcome:
+        if self._stream is not None and kind in ("reply", "gone"):
+            self._drain()
+            if len(self._streamed) > self._most:
+                kind = "output"
+        return Outcome(kind, bytes(self._reply[HEADER.size :]), bytes(self._streamed[: self._most]))
+
+    def _drain(self) -> None:
+        """Read what stands in the stream already: written before the end."""
+        assert self._stream is not None
+        with contextlib.suppress(BlockingIOError):
+            while len(self._streamed) <= self._most and (piece := os.read(self._stream, CHUNK)):
+                self._streamed += piece

@@ -1,0 +1,196 @@
+"""A zygote and the one child it has at a time, from the host's side."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import IO, Any
+
+from itscale.errors import SandboxError
+from itscale.sandbox.children import Child
+from itscale.sandbox.launch import child_uid, command, environment
+from itscale.sandbox.places import DEVICES, LOADER, SYSTEM, places
+from itscale.sandbox.settings import Rung, Settings
+from itscale.sandbox.zygote import READY, STATUS
+
+__all__ = ["Slot"]
+
+START_SECONDS = 300.0
+"""How long a zygote may take to import what it needs: a cold network file system is slow."""
+END_SECONDS = 30.0
+"""How long the kernel may take to end a child that was killed."""
+FILE_SIZE = 16 << 20
+LAST_OF_STDERR = 2000
+
+
+class Slot:
+    """One zygote, started when it is first needed and again after it has gone.
+
+    Raises
+    ------
+    SandboxError
+        When a child is asked for and the zygote does not start.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        rung: Rung,
+        preload: Sequence[str] = (),
+        warm: Sequence[Sequence[Any]] = (),
+        memory: int = 4 << 30,
+        processor: int,
+        number: int = 0,
+    ) -> None:
+        self._places = places([target.partition(":")[0], *preload])
+        self._settings = Settings(
+            target=target,
+            preload=tuple(preload),
+            warm=tuple(map(tuple, warm)),
+            rung=rung,
+            path=self._places.path,
+            readable=self._readable() if rung == "landlock" else (),
+            uid=child_uid(self._places, number) if rung == "bubblewrap" else None,
+            memory=memory,
+            processor=processor,
+            file_size=FILE_SIZE,
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._child: Child | None = None
+        self._calls = 0
+
+    def _readable(self) -> tuple[str, ...]:
+        shown = [*SYSTEM, *LOADER, *DEVICES, *map(str, self._places.shown)]
+        return tuple(place for place in shown if os.path.exists(place))
+
+    def child(self, together: int = 1, *, besides: Sequence[int] = ()) -> Child:
+        """Return the child for the next call: the last one's if it has calls left, else a fresh one.
+
+        Parameters
+        ----------
+        together
+            How many calls a child answers.
+        besides
+            Descriptors a fresh child gets beside its channel.
+        """
+        if self._child is not None and (self._calls >= together or besides):
+            self.discard()
+        if self._child is None:
+            self._child, self._calls = self._fresh(besides), 0
+        self._calls += 1
+        return self._child
+
+    def discard(self) -> int | None:
+        """End the child, if there is one; return its wait status where the zygote tells it."""
+        child, self._child = self._child, None
+        if child is None:
+            return None
+        child.kill()
+        try:
+            return self._status()
+        finally:
+            child.forget()
+
+    def close(self) -> None:
+        """End zygote and child."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.forget()
+            self._child = None
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            try:
+                self._process.wait(END_SECONDS / 10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _fresh(self, besides: Sequence[int]) -> Child:
+        # A zygote may have been ended from outside since the last call: one more is started, not two.
+        for _ in range(2):
+            control = self._control or self._start()
+            mine, its = socket.socketpair()
+            try:
+                socket.send_fds(control, [READY], [its.fileno(), *besides])
+                if _readable_within(control, END_SECONDS):
+                    message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+                    if message and descriptors:
+                        return Child(descriptors[0], mine)
+            except OSError:
+                pass
+            finally:
+                its.close()
+            mine.close()
+            self.close()
+        raise SandboxError(f"the sandbox of {self._settings.target} does not start its calls")
+
+    def _status(self) -> int | None:
+        assert self._control is not None
+        with contextlib.suppress(OSError):
+            if _readable_within(self._control, END_SECONDS):
+                message = self._control.recv(STATUS.size)
+                if len(message) == STATUS.size:
+                    return int(STATUS.unpack(message)[0])
+        self.close()
+        return None
+
+    def _start(self) -> socket.socket:
+        mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with tempfile.TemporaryFile() as errors, its:
+            try:
+                self._process = _starter().submit(self._spawn, its, errors).result()
+            except OSError as error:
+                mine.close()
+                raise SandboxError(f"the sandbox does not start: {error}") from None
+            its.close()
+            if not (_readable_within(mine, START_SECONDS) and mine.recv(len(READY)) == READY):
+                mine.close()
+                self.close()
+                raise SandboxError(f"the sandbox of {self._settings.target} does not start: {_last(errors)}")
+        self._control = mine
+        return mine
+
+    def _spawn(self, control: socket.socket, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command(self._settings, self._places),
+            stdin=control.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd="/",
+            env=environment(self._places),
+            start_new_session=True,
+        )
+
+
+@cache
+def _starter() -> ThreadPoolExecutor:
+    """Return the thread that starts zygotes: the kernel ends them when the thread that started them ends."""
+    starter = ThreadPoolExecutor(1, "itscale-sandbox")
+    atexit.register(starter.shutdown, wait=False)
+    return starter
+
+
+def _readable_within(connection: socket.socket, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def _last(errors: IO[bytes]) -> str:
+    errors.seek(0, os.SEEK_END)
+    errors.seek(max(0, errors.tell() - LAST_OF_STDERR))
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it ended without a word"
