@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from itscale.sandbox.settings import Rung
 from itscale.selection import Design
 
 __all__ = [
@@ -233,6 +234,9 @@ class StudyConfig(BaseModel):
     """How curves are estimated."""
     fits: FitSection = FitSection()
     """How laws are fitted."""
+    sandbox: Rung = "landlock"
+    """The weakest sandbox in which what a model wrote may be evaluated (docs/sandbox.md): the strongest that
+    the machine offers is used; `process` has to be asked for, it shows the user's files."""
 
     @model_validator(mode="after")
     def _something_to_select_from(self) -> StudyConfig:

@@ -201,11 +201,28 @@ class StrategyEntry(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class VerifierEntry(Entry):
-    """A verifier: an `oracle` knows what is correct, a `scorer` gives a number; `needs` of the engine."""
+    """A verifier.
+
+    Attributes
+    ----------
+    role
+        An `oracle` knows what is correct, a `scorer` gives a number.
+    needs
+        What the engine must offer.
+    evaluates
+        `evaluates(options, task)` says whether anything that a model wrote is executed or evaluated, given
+        the verifier's options and those of the task: that takes `itscale.sandbox`, and a study is refused
+        before it starts where there is none.
+    """
 
     kind: ClassVar[Kind] = "verifiers"
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "factory": ("options",),
+        "evaluates": ("options", "task"),
+    }
     role: Literal["oracle", "scorer"]
     needs: frozenset[Capability] = frozenset()
+    evaluates: Callable[[Any, Any], bool] = field(default=lambda options, task: False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,6 @@ from itscale.types import Problem, Step, Trajectory
 from itscale_builtin.tasks import gsm8k, math500
 from itscale_builtin.tasks import reasoning_gym as gym_task
 from itscale_builtin.verifiers import answers, exact_match, logprob, math, process_reward, reasoning_gym
-from itscale_builtin.worker import Worker
 
 
 def problem(reference: str = "1") -> Problem:
@@ -285,7 +284,7 @@ def test_every_data_set_that_is_not_refused_verifies(gym: reasoning_gym.Reasonin
                     faults.append(f"{dataset}: its own answer {asked.reference!r} is wrong")
             # The string match in front of the scorer is passed by: the scorer itself must agree.
             source = {key: asked.metadata[key] for key in reasoning_gym.NEEDED}
-            marks = gym._worker.call(source, asked.reference, asked.reference)
+            marks = gym._comparing.call(source, asked.reference, asked.reference)
             if marks.value != 1.0:
                 faults.append(f"{dataset}: its scorer gives its own answer {marks}")
             for wrong in ("", "zzz", "-98765", "0", "[]"):
@@ -366,34 +365,6 @@ def test_a_problem_that_is_not_its_own_is_refused(gym: reasoning_gym.ReasoningGy
     )
     with pytest.raises(DataError, match="no longer makes the problem"):
         gym.judge(changed, ["12345"])
-
-
-# The worker --------------------------------------------------------------------------------------------
-
-
-def test_the_worker_outlives_whatever_it_calls() -> None:
-    worker = Worker("os:abort", seconds=5)
-    assert worker.call().status == "error"
-    assert "SIGABRT" in worker.call().detail
-    worker.close()
-    assert worker.call().status == "error"  # a closed worker starts anew
-    worker.close()
-
-
-def test_the_worker_has_limits() -> None:
-    memory = Worker("operator:mul", seconds=5, memory=1 << 30)
-    assert memory.call("x", 4 << 30).detail.startswith("MemoryError")
-    assert memory.call(6, 7).value == 42
-    memory.close()
-    waiting = Worker("time:sleep", seconds=0.05)
-    assert waiting.call(60).status == "timeout"  # nothing is computed, yet it ends
-    waiting.close()
-
-
-def test_a_worker_that_cannot_start_says_so() -> None:
-    worker = Worker("no_such_module:function", seconds=5)
-    assert worker.call(1).status == "error"
-    worker.close()
 
 
 # Scorers -----------------------------------------------------------------------------------------------

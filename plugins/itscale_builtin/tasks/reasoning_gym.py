@@ -12,9 +12,9 @@ from pydantic import Field, JsonValue, field_validator
 
 from itscale.errors import DataError, nearest
 from itscale.plugins import Options, TaskEntry
+from itscale.sandbox import Sandbox
 from itscale.types import Problem
 from itscale_builtin.tasks.rows import chat
-from itscale_builtin.worker import Worker
 
 PROMPT = (
     "{question}\n\n"
@@ -24,6 +24,8 @@ PROMPT = (
 
 SECONDS = 600.0
 """Most processor time of making one problem."""
+TOGETHER = 10_000
+"""Problems that one process makes: opening a data set may cost more than making a problem of it."""
 
 NO_REFERENCE = "its problems come without a reference answer"
 DEFECTIVE: Mapping[str, str] = {
@@ -109,16 +111,22 @@ def make(options: ReasoningGymOptions) -> Iterator[Problem]:
 
 
 @cache
-def _maker() -> Worker:
-    """Return the process that makes problems.
+def _maker() -> Sandbox:
+    """Return the process that makes problems; nothing in it comes from a model, so any process will do.
 
     Some data sets walk through sets of texts: they are reproducible only where the hash seed is fixed.
     """
-    return Worker(f"{__name__}:item", seconds=SECONDS, preload=["reasoning_gym"])
+    return Sandbox(
+        f"{__name__}:item",
+        seconds=SECONDS,
+        preload=["reasoning_gym"],
+        together=TOGETHER,
+        weakest="process",
+    )
 
 
 def item(dataset: str, seed: int, size: int, config: dict[str, Any], index: int) -> tuple[str, str]:
-    """Return question and answer of one problem. Runs in a worker, where the hash seed is fixed."""
+    """Return question and answer of one problem. Runs in a process where the hash seed is fixed."""
     _, made = opened_item(dataset, seed, size, repr(config), index)
     return made["question"], made["answer"]
 

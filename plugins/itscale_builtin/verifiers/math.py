@@ -16,17 +16,17 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from itscale.plugins import Options, VerifierEntry
+from itscale.sandbox import Reply, Sandbox
 from itscale.types import Problem, Verdict
 from itscale_builtin.verifiers.answers import Locator, locate, tidy
-from itscale_builtin.worker import Worker
 
 INTEGER = re.compile(r"-?[0-9]+")
 NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 WORD = re.compile(r"[A-Za-z]{3,}")
 DIGITS = 6
 """Digits after the point to which numbers are compared: math-verify's own."""
-AT_ONCE = 400
-"""Pairs that one child of the worker compares: parsing an answer costs more than comparing it."""
+TOGETHER = 200
+"""Pairs that one process compares: parsing an answer costs more than comparing it."""
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 GROUPED = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 PROBE = r"\sqrt{2}"
@@ -46,15 +46,21 @@ class MathOptions(Options):
     )
     """Where the answer is looked for: the first of these places that holds one counts."""
     seconds: float = Field(default=5.0, gt=0)
-    """Most processor time of one comparison; one that takes longer, alone, has status `timeout`."""
+    """Most processor time of one comparison; one that takes longer has status `timeout`."""
 
 
 class Math:
-    """The oracle; see the module. Expressions are parsed in a process of their own, which can be killed."""
+    """The oracle; see the module. Expressions are parsed and compared in the sandbox."""
 
     def __init__(self, options: MathOptions) -> None:
         self.options = options
-        self._worker = Worker(f"{__name__}:compare_pairs", seconds=options.seconds, preload=["math_verify"])
+        self._sandbox = Sandbox(
+            f"{__name__}:compare",
+            seconds=options.seconds,
+            preload=["math_verify"],
+            warm=[(PROBE, r"\frac{\sqrt{8}}{2}")],
+            together=TOGETHER,
+        )
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return the answer with cosmetic LaTeX taken off, None if no place holds one."""
@@ -95,28 +101,19 @@ class Math:
         return self._compare([(reference, answer) for answer in answers])
 
     def _compare(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        """Compare (reference, answer) pairs: what is easy here, the others in the worker, many at once."""
+        """Compare (reference, answer) pairs: what is easy here, the others in the sandbox."""
         verdicts = {pair: _at_a_glance(*pair) for pair in pairs}
         hard = [pair for pair, verdict in verdicts.items() if verdict is None]
-        for start in range(0, len(hard), AT_ONCE):
-            some = hard[start : start + AT_ONCE]
-            verdicts.update(zip(some, self._compare_hard(some), strict=True))
+        verdicts.update(zip(hard, map(_verdict, self._sandbox.map(hard)), strict=True))
         return [verdict for pair in pairs if (verdict := verdicts[pair]) is not None]
 
-    def _compare_hard(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        """Compare in the worker; if it fails on several, halve them until the one it fails on is alone."""
-        reply = self._worker.call([list(pair) for pair in pairs])
-        if reply.status == "done":
-            return [
-                Verdict(correct=False, status="unparsable", detail="no expression")
-                if equal is None
-                else Verdict(correct=equal)
-                for equal in reply.value
-            ]
-        if len(pairs) == 1:
-            return [Verdict(correct=False, status=reply.status, detail=reply.detail)]
-        half = len(pairs) // 2
-        return self._compare_hard(pairs[:half]) + self._compare_hard(pairs[half:])
+
+def _verdict(reply: Reply) -> Verdict:
+    if reply.status != "done":
+        return Verdict(correct=False, status=reply.status, detail=reply.detail)
+    if reply.value is None:
+        return Verdict(correct=False, status="unparsable", detail="no expression")
+    return Verdict(correct=reply.value is True)
 
 
 def _at_a_glance(reference: str, answer: str) -> Verdict | None:
@@ -159,13 +156,11 @@ def _digits(integer: str) -> str:
     return f"-{digits}" if integer.startswith("-") and digits != "0" else digits
 
 
-def compare_pairs(pairs: Sequence[Sequence[str]]) -> list[bool | None]:
-    """Compare (reference, answer) pairs. Runs in the worker: without a time limit of its own."""
-    return [compare(reference, answer) for reference, answer in pairs]
-
-
 def compare(reference: str, answer: str) -> bool | None:
-    """Say whether two answers are equal as mathematics, None if the second is no expression."""
+    """Say whether two answers are equal as mathematics, None if the second is no expression.
+
+    Runs in the sandbox: without a time limit of its own.
+    """
     from math_verify import verify
 
     parsed = _parse(answer)
@@ -204,6 +199,7 @@ entry = VerifierEntry(
     factory=Math,
     options=MathOptions,
     role="oracle",
+    evaluates=lambda options, task: True,
     requires=("math_verify",),
     extra="math-verify[antlr4-13-2]",
     summary="Correct is what equals the reference as mathematics (string match or symbolic equality).",

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from itscale.errors import DataError
 from itscale.plugins import Options, VerifierEntry
+from itscale.sandbox import Reply, Sandbox
 from itscale.types import Problem, Verdict
 from itscale_builtin.tasks.reasoning_gym import opened_item
 from itscale_builtin.verifiers.answers import Locator, is_number, last_number, locate, tidy
-from itscale_builtin.worker import Worker
+
+TOGETHER = 100
+"""Answers that one process scores where they are compared only: making the problem again costs more."""
 
 NEEDED = ("dataset", "seed", "size", "config", "index", "question")
 
@@ -66,11 +70,17 @@ class ReasoningGymOptions(Options):
 
 
 class ReasoningGym:
-    """The oracle; see the module. Scorers run in a process of their own, which can be killed."""
+    """The oracle; see the module.
+
+    Scorers that evaluate the answer run in the sandbox, a process for each answer. The others need a limit on
+    time and a fixed hash seed, no more, so that they run where there is no sandbox, too.
+    """
 
     def __init__(self, options: ReasoningGymOptions) -> None:
         self.options = options
-        self._worker = Worker(f"{__name__}:score", seconds=options.seconds, preload=["reasoning_gym"])
+        scorer = partial(Sandbox, f"{__name__}:score", seconds=options.seconds, preload=["reasoning_gym"])
+        self._evaluating = scorer()
+        self._comparing = scorer(together=TOGETHER, weakest="process")
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return the answer without emphasis or quotes, None if there is none."""
@@ -99,24 +109,31 @@ class ReasoningGym:
                 "reasoning_gym oracle judges problems of the reasoning_gym task only"
             )
         source = {key: problem.metadata[key] for key in NEEDED}
-        return [self._judge(problem, source, answer) for answer in answers]
+        sandbox = self._evaluating if source["dataset"] in EVALUATING else self._comparing
+        others = [answer for answer in answers if answer != problem.reference]
+        replies = sandbox.map([(source, problem.reference, answer) for answer in others])
+        if any(reply == Reply("done", None) for reply in replies):
+            self._require_unchanged(problem, source)
+        verdicts = dict(zip(others, map(_verdict, replies), strict=True))
+        return [verdicts.get(answer, Verdict(correct=True)) for answer in answers]
 
-    def _judge(self, problem: Problem, source: dict[str, Any], answer: str) -> Verdict:
-        if answer == problem.reference:
-            return Verdict(correct=True)
-        reply = self._worker.call(source, problem.reference, answer)
-        if reply.status != "done":
-            return Verdict(correct=False, status=reply.status, detail=reply.detail)
-        if reply.value is None:
+    def _require_unchanged(self, problem: Problem, source: dict[str, Any]) -> None:
+        """See that the problem can be made again as it was; asked with the reference: no model wrote it."""
+        if self._comparing.call(source, problem.reference, problem.reference) == Reply("done", None):
             raise DataError(
                 f"problem {problem.problem_id}: reasoning-gym no longer makes the problem that was put "
                 "to the model; install the version that made it, or delete the study's problems and run again"
             )
-        return Verdict(correct=reply.value >= 1.0)
+
+
+def _verdict(reply: Reply) -> Verdict:
+    if reply.status != "done":
+        return Verdict(correct=False, status=reply.status, detail=reply.detail)
+    return Verdict(correct=isinstance(reply.value, int | float) and reply.value >= 1)
 
 
 def score(source: dict[str, Any], reference: str, answer: str) -> float | None:
-    """Return the marks of an answer in [0, 1], None if the problem cannot be made again. Runs in the worker.
+    """Return the marks of an answer in [0, 1], None if the problem cannot be made again. Runs in the sandbox.
 
     Raises
     ------
@@ -160,6 +177,7 @@ entry = VerifierEntry(
     factory=ReasoningGym,
     options=ReasoningGymOptions,
     role="oracle",
+    evaluates=lambda options, task: getattr(task, "dataset", None) in EVALUATING,
     requires=("reasoning_gym",),
     extra="reasoning-gym",
     summary="Correct is what the scorer of the problem's data set gives full marks.",

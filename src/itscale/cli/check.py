@@ -49,10 +49,12 @@ def checked_plan(path: Path) -> Plan:
     UserError
         At the first thing that is wrong.
     """
+    from itscale.evaluation import require_sandbox
     from itscale.plan import make_plan
     from itscale.study import load_study
 
     study = load_study(path)
     for ingredient in study.ingredients():
         ingredient.require_installed()
+    require_sandbox(study)
     return make_plan(study, Path("results", study.name))

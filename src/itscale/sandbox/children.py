@@ -29,7 +29,7 @@ UNHURRIED = 10
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What one call may use: seconds of processor time, seconds not waiting for a processor, bytes of reply."""
+    """What one call may use: seconds of processor time, and bytes of reply."""
 
     seconds: float
     output: int
@@ -181,7 +181,10 @@ class _Conversation:
             self._send(descriptor)
         else:
             self._poll.unregister(descriptor)  # one whose answer nobody waits for has ended
-        if len(self._reply) - HEADER.size + len(self._streamed) > self._most or self._announced() > self._most:
+        if (
+            len(self._reply) - HEADER.size + len(self._streamed) > self._most
+            or self._announced() > self._most
+        ):
             return self._ended("output")
         if len(self._reply) >= HEADER.size and len(self._reply) - HEADER.size >= self._announced():
             return self._ended("reply")

@@ -42,7 +42,9 @@ class Ruleset:
 
     def __init__(self, readable: Iterable[Path]) -> None:
         offered = version()
-        known = max((rights for since, rights in FILE_RIGHTS_BY_VERSION.items() if since <= offered), default=0)
+        known = max(
+            (rights for since, rights in FILE_RIGHTS_BY_VERSION.items() if since <= offered), default=0
+        )
         handled = [(1 << known) - 1]
         handled += [TCP_RIGHTS] if offered >= 4 else []
         handled += [SCOPES] if offered >= 6 else []

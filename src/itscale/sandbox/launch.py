@@ -34,6 +34,7 @@ START = (
     "main(Settings.from_json(settings))"
 )
 CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID")
+CACHES = 64 << 20
 FIRST_UID, UIDS = 1_879_048_192, 1 << 20
 """Range of user ids that nobody is given: below 2^31, above those of services and subordinate ids."""
 
@@ -116,4 +117,5 @@ def _files(places: Places) -> list[str]:
         options += ["--ro-bind", str(place), str(place)]
     for device in DEVICES:
         options += ["--dev-bind", device, device]
-    return [*options, "--dir", "/tmp", "--remount-ro", "/", "--chdir", "/"]
+    # Libraries want a place for their caches when they are imported; each child hides it under its own /tmp.
+    return [*options, "--size", str(CACHES), "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/"]

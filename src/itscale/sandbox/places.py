@@ -1,12 +1,11 @@
 """Which files a confined process sees: Python, what is installed, and the packages it is asked to import.
 
-The user's other files are not among them: of a folder on the path that holds no installed packages (an editable
-checkout), only what can be imported is shown.
+The user's other files are not among them: of a folder on the path that holds no installed packages (an
+editable checkout), only the package asked for is shown.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -39,7 +38,9 @@ class Places:
     @property
     def world_readable(self) -> bool:
         """Whether another user could read them, given a way to them."""
-        return all(_others_may_read(place) for place in (*self.shown, *map(Path, self.path)) if place.exists())
+        return all(
+            _others_may_read(place) for place in (*self.shown, *map(Path, self.path)) if place.exists()
+        )
 
 
 def places(modules: Iterable[str]) -> Places:
@@ -106,4 +107,4 @@ def _within(place: Path, root: Path) -> bool:
 
 def _others_may_read(place: Path) -> bool:
     needed = 0o005 if place.is_dir() else 0o004
-    return os.stat(place).st_mode & needed == needed
+    return place.stat().st_mode & needed == needed

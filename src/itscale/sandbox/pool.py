@@ -1,8 +1,8 @@
 """Calling a function on hostile arguments, in confined processes that cost milliseconds.
 
-`Sandbox` keeps a warm zygote per processor, which has imported the function, and forks a child that is shut in
-for each call, or for a few. Whatever the arguments do to a child, a reply comes back and the next call finds
-another child.
+`Sandbox` keeps a warm zygote per processor, which has imported the function, and forks a child that is shut
+in for each call, or for a few. Whatever the arguments do to a child, a reply comes back and the next call
+finds another child.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The system calls that a confined process may not make, as a seccomp filter.
 
 The filter names what is refused: starting programs and processes, sockets, signals to others, tracing,
-namespaces and mounts, shared memory that outlives a call, and the kernel's large interfaces that judging never
-needs. Numbers are those of the kernel's tables `syscall_64.tbl` and `asm-generic/unistd.h`.
+namespaces and mounts, shared memory that outlives a call, and the kernel's large interfaces that judging
+never needs. Numbers are those of the kernel's tables `syscall_64.tbl` and `asm-generic/unistd.h`.
 """
 
 from __future__ import annotations

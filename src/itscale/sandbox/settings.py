@@ -14,7 +14,8 @@ Rung = Literal["bubblewrap", "landlock", "process"]
 `bubblewrap`: namespaces of their own, an empty file system but for Python, no network, seccomp.
 `landlock`: the kernel's Landlock and seccomp: files, network and other processes are out of reach, but no
 namespaces, and nothing can be written, not even a temporary file.
-`process`: a process of its own under limits, with seccomp where the machine has it: the user's files can be read.
+`process`: a process of its own under limits, with seccomp where the machine has it: the user's files can be
+read.
 """
 RUNGS: tuple[Rung, ...] = get_args(Rung)
 

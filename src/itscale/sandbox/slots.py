@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import IO, Any
 
 from itscale.errors import SandboxError
@@ -64,6 +65,7 @@ class Slot:
             processor=processor,
             file_size=FILE_SIZE,
         )
+        self._home: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._child: Child | None = None
@@ -71,7 +73,7 @@ class Slot:
 
     def _readable(self) -> tuple[str, ...]:
         shown = [*SYSTEM, *LOADER, *DEVICES, *map(str, self._places.shown)]
-        return tuple(place for place in shown if os.path.exists(place))
+        return tuple(place for place in shown if Path(place).exists())
 
     def child(self, together: int = 1, *, besides: Sequence[int] = ()) -> Child:
         """Return the child for the next call: the last one's if it has calls left, else a fresh one.
@@ -117,6 +119,9 @@ class Slot:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+        if self._home is not None:
+            self._home.cleanup()
+            self._home = None
 
     def _fresh(self, besides: Sequence[int]) -> Child:
         # A zygote may have been ended from outside since the last call: one more is started, not two.
@@ -164,13 +169,17 @@ class Slot:
         return mine
 
     def _spawn(self, control: socket.socket, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        variables = environment(self._places)
+        if self._settings.rung != "bubblewrap":  # which has a /tmp of its own
+            self._home = tempfile.TemporaryDirectory(prefix="itscale-sandbox-")
+            variables |= {"HOME": self._home.name, "TMPDIR": self._home.name}
         return subprocess.Popen(
             command(self._settings, self._places),
             stdin=control.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=errors,
             cwd="/",
-            env=environment(self._places),
+            env=variables,
             start_new_session=True,
         )
 

@@ -12,6 +12,7 @@ import polars as pl
 from itscale.columns import COMPLETIONS, OUTCOMES, PROBLEMS, VERDICTS, Schema
 from itscale.errors import DataError
 from itscale.provenance import provenance
+from itscale.sandbox import containment
 from itscale.store import read_metadata, read_table, write_batches
 from itscale.study import Study
 from itscale.types import Oracle
@@ -62,7 +63,8 @@ def gather_outcomes(
     blocks = _Blocks.find(completions, COMPLETIONS, "completion")
     judged = {label: _Blocks.find(verdicts[label], VERDICTS, f"verdict of {label}") for label in verdicts}
     _check_problems(order, problems, blocks, judged)
-    judge = study.oracles[task].entry.factory(study.oracles[task].options)
+    with containment(study.config.sandbox):
+        judge = study.oracles[task].entry.factory(study.oracles[task].options)
     batches = (
         _gathered(batch, blocks, judged, oracle, scorers, judge)
         for batch in _batches(order.to_list(), blocks.index)

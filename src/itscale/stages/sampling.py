@@ -15,6 +15,7 @@ import polars as pl
 from itscale.blocks import Block
 from itscale.columns import COMPLETIONS, LEDGER
 from itscale.errors import DataError, EngineError
+from itscale.evaluation import require_sandbox
 from itscale.journal import Journal
 from itscale.meter import MeteredEngine
 from itscale.provenance import provenance
@@ -67,6 +68,7 @@ def sample_block(
         ),
     }
     study.models[model].require_installed()
+    require_sandbox(study, [task])
     journal_path = completions.with_name(f".{completions.stem}.journal")
     with Journal(journal_path, identity) as journal:
         wanted = units_of(block, list(chosen))

@@ -13,6 +13,7 @@ from itscale.columns import COMPLETIONS, VERDICTS
 from itscale.errors import DataError, EngineError
 from itscale.plugins import VerifierEntry
 from itscale.provenance import provenance
+from itscale.sandbox import containment
 from itscale.seeds import seed63
 from itscale.stages.problems import read_problems
 from itscale.store import payload_hash, read_table, write_table
@@ -60,16 +61,18 @@ def verify_block(
     strangers = {candidate.problem_id for candidate in candidates} - known.keys()
     if strangers:
         raise DataError(f"{completions}: problem {min(strangers)!r} is not in {problems}")
-    if ingredient.entry.role == "oracle":
-        rows = _judged(ingredient, known, candidates)
-    else:
-        used = study.scorer_of(strategy)
-        recorded = used is not None and used.label == verifier
-        scorer = _Scoring(study, model, ingredient, model_directory, payload_hash(completions))
-        rows = scorer.rows(known, candidates, recorded=recorded)
+    with containment(study.config.sandbox) as contained:
+        if ingredient.entry.role == "oracle":
+            rows = _judged(ingredient, known, candidates)
+        else:
+            used = study.scorer_of(strategy)
+            recorded = used is not None and used.label == verifier
+            scorer = _Scoring(study, model, ingredient, model_directory, payload_hash(completions))
+            rows = scorer.rows(known, candidates, recorded=recorded)
     inputs = {"problems": problems, "completions": completions}
     fingerprint = {"verifier": ingredient.fingerprint()}
     metadata = provenance("verification", fingerprint, inputs, study.tasks[task], ingredient)
+    metadata["sandbox"] = contained.used
     write_table(pl.DataFrame(rows, schema=dict(VERDICTS)), output, metadata)
 
 

@@ -1,0 +1,80 @@
+"""A call comes back whatever its arguments do, and the next one finds nothing of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from itscale.sandbox import RUNGS, Reply, Sandbox, SandboxError, containment, pool
+from itscale.sandbox.ladder import best_rung, fault_of
+
+HELD = [rung for rung in RUNGS if not fault_of(rung)]
+
+
+@pytest.fixture(params=HELD)
+def rung(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(pool, "best_rung", lambda weakest: request.param)
+    return str(request.param)
+
+
+def test_the_sandbox_outlives_whatever_it_calls(rung: str) -> None:
+    with Sandbox("os:abort", seconds=5) as sandbox:
+        assert "was ended by SIG" in sandbox.call().detail
+        assert sandbox.call().status == "error"
+        sandbox.close()
+        assert sandbox.call().status == "error"  # a closed one starts anew
+        assert sandbox.rung == rung
+
+
+def test_calls_have_limits(rung: str) -> None:
+    with Sandbox("operator:mul", seconds=5, memory=1 << 30, output=1 << 20) as multiply:
+        assert multiply.call("x", 4 << 30).detail.startswith("MemoryError")
+        assert multiply.call("x", 2 << 20) == Reply("error", None, "a reply of more than 1048576 bytes")
+        assert multiply.call(6, 7) == Reply("done", 42)
+    with Sandbox("time:sleep", seconds=0.05) as waiting:
+        assert waiting.call(60).detail == "more than 1.1 s, most of them idle"
+    with Sandbox("operator:pow", seconds=0.1) as working:
+        assert working.call(9, 9**9).detail == "more than 0.1 s of processor time"
+
+
+def test_replies_come_in_order_and_a_bad_call_costs_no_other() -> None:
+    with Sandbox("operator:truediv", seconds=1, together=10) as divide:
+        replies = divide.map([(6, divisor) for divisor in (1, 0, 2, 3, 0, 6)])
+    assert [reply.value for reply in replies] == [6, None, 3, 2, None, 1]
+    assert [reply.status for reply in replies] == ["done", "error", "done", "done", "error", "done"]
+
+
+def test_a_megabyte_goes_in_and_comes_out() -> None:
+    with Sandbox("builtins:len", seconds=5) as count:
+        assert count.call("é" * (1 << 20)).value == 1 << 20
+    with Sandbox("operator:mul", seconds=5) as multiply:
+        assert multiply.call("y", 1 << 20).value == "y" * (1 << 20)
+
+
+def test_a_target_that_cannot_be_imported_is_an_error_of_its_author() -> None:
+    with pytest.raises(SandboxError, match="no_such_module"):
+        Sandbox("no_such_module:function", seconds=5).call(1)
+
+
+def test_the_record_says_which_rung_ran() -> None:
+    with containment("process") as record:
+        sandbox = Sandbox("operator:add", seconds=5)
+        assert record.used is None
+        with sandbox:
+            assert sandbox.call(1, 2).value == 3
+    assert record.used == best_rung("process")
+
+
+def test_what_is_missing_is_named_and_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "itscale.sandbox.ladder.fault_of", lambda rung: "" if rung == "process" else "is not there"
+    )
+    with pytest.raises(SandboxError) as refused:
+        best_rung("landlock")
+    for part in (
+        "bubblewrap: is not there",
+        "landlock: is not there",
+        "apt-get install",
+        "`sandbox: process`",
+    ):
+        assert part in str(refused.value)
+    assert best_rung("process") == "process"
