@@ -29,6 +29,9 @@ __all__ = [
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """A name a study gives to an ingredient; it becomes part of file names."""
 
+Scalar = str | int | float | bool
+"""A value of a column, as YAML has it."""
+
 ENSEMBLE = "ensemble"
 """What all laws of a study together are called in tables and figures."""
 
@@ -73,7 +76,8 @@ class OutcomesSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     path: Path | Annotated[tuple[Path, ...], Field(min_length=1)]
-    """The file or files, relative to the working directory: CSV, JSON (lines) or parquet."""
+    """The file or files, relative to the working directory: CSV, JSON (lines), also as .gz or .zst, or
+    parquet."""
     task: Label
     """Label of the task they are shown as: intervals resample the same problems for all of a task."""
     model: Label | None = None
@@ -83,6 +87,11 @@ class OutcomesSection(BaseModel):
     columns: dict[str, str] | None = None
     """By field (problem, correct, attempt, n, answer, score.LABEL ...), its column: `a`, `a.b`, `a[].b`; not
     needed for what `itscale import` wrote, or where columns go by their fields' names."""
+    where: dict[str, Scalar | tuple[Scalar, ...]] = {}
+    """Which rows: by column its value, or several; all of them if left out."""
+    oracle: str | None = None
+    """What judges each `answer` by its `reference`, where there is no column of correctness: label of a
+    verifier, or name of a plugin."""
     design: Design | None = None
     """How the number of attempts came about; that of an imported table, else fixed, if left out."""
 

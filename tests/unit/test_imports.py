@@ -164,8 +164,8 @@ def test_files_that_are_not_there_or_not_what_they_say_are_named(tmp_path):
     (tmp_path / "broken.parquet").write_text("no parquet")
     with pytest.raises(DataError, match="cannot be read as parquet"):
         bring(tmp_path / "broken.parquet")
-    with pytest.raises(DataError, match=r"expected one of \.csv"):
-        bring(tmp_path / "results.xlsx")
+    with pytest.raises(DataError, match=r"found the ending '.log', expected one of \.csv"):
+        bring(tmp_path / "results.log")
 
 
 def test_a_table_of_ours_needs_no_mapping_and_keeps_its_design(tmp_path):
@@ -259,7 +259,7 @@ def test_a_study_without_selectors_has_those_that_can_work(tmp_path):
             {"selectors": {"best_of_n": {"scorer": "rm"}}},
             r"selectors.best_of_n.scorer: no scores of 'rm' in the out",
         ),
-        ({"outcomes": {"x": {"path": "counts.cvs", "task": "t"}}}, r"outcomes.x.path: .*counts.cvs"),
+        ({"outcomes": {"x": {"path": "counts.cvs", "task": "t"}}}, r"x.path: .*found the ending '.cvs'"),
         (
             {"outcomes": {"x": {"path": "counts.csv", "task": "t", "columns": {"problem": "p"}}}},
             "correct: missing",

@@ -43,7 +43,9 @@ def fit(
     seed: Annotated[int, typer.Option(min=0, help="root of the resamples")] = 0,
     output: Annotated[
         Path | None,
-        typer.Option(help="write the fits here (.csv or .parquet), forecasts and board beside it"),
+        typer.Option(
+            "--output", "-o", help="write the fits here (.csv or .parquet), forecasts and board beside it"
+        ),
     ] = None,
 ) -> None:
     """Fit a law, or all of them with a leaderboard and an ensemble, to a file of results."""
@@ -52,6 +54,8 @@ def fit(
 
     if output is not None and output.suffix not in ENDINGS:
         raise StudyError(f"--output: found {str(output)!r}, expected a name that ends in .csv or .parquet")
+    if output is not None and output.resolve() == data.resolve():
+        raise StudyError(f"--output: found {str(output)!r}, which holds the data, expected another name")
     settings = Settings(
         refits=refits,
         holdout_refits=max(20, min(200, refits)),

@@ -12,8 +12,10 @@ from itscale.errors import DataError, StudyError, nearest
 from itscale.estimators import k_grid
 from itscale.fitting import Evidence, evidence_of_curve, origins_of_curve
 from itscale.importing.columns import check_columns
+from itscale.importing.delimited import open_delimited
+from itscale.importing.files import UNREADABLE, check_file, reason
 from itscale.importing.source import Source
-from itscale.importing.sources import ENDINGS
+from itscale.importing.values import number, shown
 from itscale.selection import DESIGNS
 from itscale.stages.fits import pool_evidence
 from itscale.stages.imports import import_outcomes
@@ -49,9 +51,6 @@ def read_evidence(
     """
     if design is not None and design not in DESIGNS:
         raise StudyError(f"--design: found {design!r}; {nearest(design, DESIGNS)}")
-    if not path.is_file():
-        siblings = [str(found) for found in path.parent.glob(f"*{path.suffix}")]
-        raise DataError(f"{path}: no such file; {nearest(str(path), siblings)}")
     if pair := _curve_columns(path, columns):
         curve = _read_curve(path, *pair)
         return curve, origins_of_curve(curve, shares), False
@@ -77,20 +76,17 @@ def _curve_columns(path: Path, columns: Mapping[str, str]) -> tuple[str, str] | 
 
 
 def _open(path: Path) -> pl.LazyFrame:
-    if path.suffix not in (".csv", ".tsv", ".parquet"):
-        return pl.LazyFrame()  # no curve is written as JSON; what is no table at all, the import says
-    try:
-        if path.suffix == ".parquet":
-            table = pl.scan_parquet(path)
-        else:
-            table = pl.scan_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
-        table.collect_schema()
+    kind = check_file(path)
+    if kind == ".parquet":
+        try:
+            table = pl.scan_parquet(path, glob=False)
+            table.collect_schema()
+        except UNREADABLE as error:
+            raise DataError(f"{path}: cannot be read as parquet: {reason(error)}") from None
         return table
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DataError(
-            f"{path}: cannot be read as a table ({reason}); expected one of {', '.join(ENDINGS)}"
-        ) from None
+    if kind in (".csv", ".tsv"):
+        return open_delimited(path, kind)
+    return pl.LazyFrame()  # no curve is written as JSON; what is no table at all, the import says
 
 
 def _read_curve(path: Path, k: str, coverage: str) -> Evidence:
@@ -99,11 +95,19 @@ def _read_curve(path: Path, k: str, coverage: str) -> Evidence:
     for name in (k, coverage):
         if name not in names:
             raise DataError(f"{path}: no column {name!r}; {nearest(name, names)}")
-    frame = table.select(
-        pl.col(k).cast(pl.Float64, strict=False).alias("k"),
-        pl.col(coverage).cast(pl.Float64, strict=False).alias("coverage"),
-    ).with_row_index("row", offset=1)
-    found = frame.collect()
+    kinds = table.collect_schema()
+    try:
+        found = (
+            table.select(
+                *(pl.col(name).alias(f"{field} found") for field, name in (("k", k), ("coverage", coverage))),
+                k=number(k, kinds[k]),
+                coverage=number(coverage, kinds[coverage]),
+            )
+            .with_row_index("row", offset=1)
+            .collect()
+        )
+    except UNREADABLE as error:
+        raise DataError(f"{path}: {reason(error)}") from None
     if found.is_empty():
         raise DataError(f"{path}: no rows, expected points of a curve")
     for name, good, expected in (
@@ -114,7 +118,8 @@ def _read_curve(path: Path, k: str, coverage: str) -> Evidence:
         if not wrong.is_empty():
             row = wrong.row(0, named=True)
             column = k if name == "k" else coverage
-            raise DataError(f"{path}: row {row['row']}: {column}: found {row[name]}, expected {expected}")
+            value = shown(row[f"{name} found"])
+            raise DataError(f"{path}: row {row['row']}: {column}: found {value}, expected {expected}")
     if found["k"].is_duplicated().any():
         twice = found.filter(found["k"].is_duplicated())["k"][0]
         raise DataError(f"{path}: {k} = {twice:g} is there twice, expected each once")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,14 +18,25 @@ __all__ = ["import_"]
 
 
 def import_(
-    sources: Annotated[list[Path], typer.Argument(help="CSV, JSON, JSON lines or parquet; several are one")],
+    sources: Annotated[
+        list[Path], typer.Argument(help="CSV, JSON, JSON lines (also .gz, .zst) or parquet; several are one")
+    ],
     columns: Annotated[
         list[str] | None,
         typer.Option(
             "--columns",
-            help="FIELD=COLUMN,... with the fields problem, correct, attempt, n, answer, score, score.LABEL, "
-            "prompt_tokens, generated_tokens, cost; a column inside of others: a.b, a[0], a[].b for each",
+            help="FIELD=COLUMN,... with the fields problem, correct, attempt, n, answer, reference, score, "
+            "score.LABEL, prompt_tokens, generated_tokens, cost; a column inside of others: a.b, a[0], a[].b "
+            "for each",
         ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="COLUMN=VALUE: only such rows; a column twice: either value"),
+    ] = None,
+    oracle: Annotated[
+        str | None,
+        typer.Option(help="what judges each answer by its reference: exact_match, math ..."),
     ] = None,
     design: Annotated[
         str | None,
@@ -32,18 +44,33 @@ def import_(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="where to; SOURCE with .outcomes.parquet if left out"),
+        typer.Option("--output", "-o", help="where to; SOURCE.outcomes.parquet if left out"),
     ] = None,
 ) -> None:
     """Check results from elsewhere, attempts or counts (n, correct), and write them as outcomes."""
-    from itscale.importing.columns import parse_columns
+    from itscale.importing.columns import parse_columns, parse_where
+    from itscale.importing.judging import oracle_named
     from itscale.importing.source import Source
     from itscale.stages.imports import import_outcomes
 
     mapping = parse_columns(",".join(columns)) if columns else None
-    source = Source.find(sources, mapping, _design(design))
-    path = output or sources[0].with_suffix(".outcomes.parquet")
+    judge = None if oracle is None else oracle_named(oracle, "--oracle")
+    path = output or sources[0].with_name(f"{sources[0].name}.outcomes.parquet")
+    _check_output(path, sources)
+    source = Source.find(sources, mapping, _design(design), parse_where(where or ()), judge)
     _say(import_outcomes(source, path), path)
+
+
+def _check_output(path: Path, sources: list[Path]) -> None:
+    """Refuse to write over a source, or under a name that says another kind of file."""
+    from itscale.errors import StudyError
+
+    if any(path.resolve() == source.resolve() for source in sources):
+        raise StudyError(f"--output: found {str(path)!r}, which is a source, expected another name")
+    if path.suffix != ".parquet":
+        raise StudyError(f"--output: found {str(path)!r}, expected a name that ends in .parquet")
+    if path.is_dir():
+        raise StudyError(f"--output: found {str(path)!r}, which is a folder, expected a file in it")
 
 
 def _design(name: str | None) -> Design | None:
@@ -55,13 +82,19 @@ def _design(name: str | None) -> Design | None:
     return name
 
 
+def percent(share: float) -> str:
+    """Return a share in percent, with digits enough to tell it from 0 and from 100: 12.34 %, 0.0199 %."""
+    rest = 100 * min(share, 1 - share)
+    return f"{100 * share:.{max(2, 2 - math.floor(math.log10(rest))) if rest > 1e-12 else 2}f} %"
+
+
 def _say(imported: Imported, path: Path) -> None:
     attempts = f"{imported.fewest:,}"
     if imported.most > imported.fewest:
         attempts = f"{imported.fewest:,} to {imported.most:,} (ragged: the curve ends at the smallest)"
     held = ["answers"] * imported.answers + [f"scores of {label}" for label in imported.scorers]
     say(f"{path}: {imported.problems:,} problems, {imported.attempts:,} attempts, {attempts} each")
-    single = f"pass@1 {100 * imported.single:.2f} %, " if imported.design == "fixed" else ""  # else biased
+    single = f"pass@1 {percent(imported.single)}, " if imported.design == "fixed" else ""  # else biased
     say(f"{single}design {imported.design}, with {', '.join(held) or 'correctness alone'}")
     say("in a study:")
     say(f"outcomes:\n  LABEL: {{path: {path}, task: TASK}}")

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import polars as pl
 
 from itscale.errors import DataError, StudyError, nearest
 
-__all__ = ["FIELDS", "Columns", "Reached", "parse_columns", "reach"]
+__all__ = [
+    "EACH",
+    "FIELDS",
+    "MISSING",
+    "Columns",
+    "Reached",
+    "parse_columns",
+    "parse_where",
+    "pick",
+    "reach",
+    "steps_of",
+]
 
 FIELDS: Mapping[str, str] = {
     "problem": "the problem's id",
@@ -19,6 +31,7 @@ FIELDS: Mapping[str, str] = {
     "correct": "0 or 1, or how many of `n` are",
     "n": "attempts counted in a row: the file holds counts",
     "answer": "the answer; equal texts are equal answers, empty ones none",
+    "reference": "the right answer, where an oracle is to judge `answer` by it",
     "score": "a scorer's score, higher is better; `score.LABEL` names the scorer",
     "prompt_tokens": "tokens of the prompt",
     "generated_tokens": "tokens generated",
@@ -66,9 +79,12 @@ def check_columns(columns: Mapping[str, str], where: str) -> dict[str, str]:
     for field in columns:
         if field not in FIELDS and not SCORE.fullmatch(field):
             raise StudyError(f"{where}: no field {field!r}; {nearest(field, [*FIELDS, 'score.LABEL'])}")
-    for field in ("problem", "correct"):
+    judged = "reference" in columns
+    for field in ("problem", "answer" if judged else "correct"):
         if field not in columns:
             raise StudyError(f"{where}.{field}: missing, expected the column of {FIELDS[field]}")
+    if judged and "correct" in columns:
+        raise StudyError(f"{where}: found 'reference' beside 'correct', expected one of them")
     beside = sorted(set(columns) - {"problem", "correct", "n"})
     if "n" in columns and beside:
         raise StudyError(
@@ -88,6 +104,8 @@ def guess_columns(names: Iterable[str], where: str) -> dict[str, str]:
     names = list(names)
     found = {}
     for field in FIELDS:
+        if field == "reference":  # many files have one beside their own verdict
+            continue
         there = [name for name in (field, *SYNONYMS.get(field, ())) if name in names]
         if there:
             found[field] = there[0]
@@ -95,15 +113,88 @@ def guess_columns(names: Iterable[str], where: str) -> dict[str, str]:
     for field in ("problem", "correct"):
         if field not in found:
             raise StudyError(
-                f"{where}: no column {field!r}; {nearest(field, names)} Name it: columns {field}=COLUMN"
+                f"{where}: no column {field!r}; {nearest(field, names)} (name it: --columns {field}=COLUMN)"
             )
     return check_columns(found, where)
+
+
+def parse_where(texts: Sequence[str], where: str = "--where") -> dict[str, tuple[str, ...]]:
+    """Read `filter=strict-match`: by column, the values whose rows are kept.
+
+    Raises
+    ------
+    StudyError
+        At what is no `column=value`.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        column, equals, value = (piece.strip() for piece in text.partition("="))
+        if not (column and equals):
+            raise StudyError(f"{where}: found {text!r}, expected COLUMN=VALUE")
+        found[column] = (*found.get(column, ()), value)
+    return found
 
 
 def score_label(field: str) -> str | None:
     """Return the scorer whose scores a field holds: `score` itself if it names none; None for others."""
     match = SCORE.fullmatch(field)
     return None if match is None else match[1] or "score"
+
+
+class _Each:
+    """Stands for `[]` among the steps of a path."""
+
+
+class _Missing:
+    """Stands for what a path does not lead to."""
+
+
+EACH: Final = _Each()
+MISSING: Final = _Missing()
+
+
+@lru_cache(maxsize=256)
+def steps_of(path: str) -> tuple[Any, ...]:
+    """Return the steps of a path: names, numbers of elements, `EACH`; of what is no path, itself."""
+    name = re.split(r"[.\[]", path, maxsplit=1)[0]
+    rest = path[len(name) :]
+    matches = list(_STEP.finditer(rest))
+    if not name or "".join(match[0] for match in matches) != rest:
+        return (path,)
+    return (
+        name,
+        *(match[1] if match[1] is not None else int(match[2]) if match[2] else EACH for match in matches),
+    )
+
+
+def pick(record: Any, path: str) -> Any:
+    """Follow a path into a record that was read from JSON; `MISSING` where it leads nowhere.
+
+    `[]` gives a list, of a text one of its characters.
+    """
+    if isinstance(record, dict) and path in record:
+        return record[path]
+    return _pick(record, steps_of(path))
+
+
+def _pick(here: Any, steps: tuple[Any, ...]) -> Any:
+    for place, step in enumerate(steps):
+        if here is None:
+            return None
+        if step is EACH:
+            if not isinstance(here, list | str):
+                return MISSING
+            inner = [_pick(one, steps[place + 1 :]) for one in here]
+            return MISSING if inner and all(one is MISSING for one in inner) else inner or [None]
+        if isinstance(step, int):
+            if not isinstance(here, list):
+                return MISSING
+            here = here[step] if -len(here) <= step < len(here) else None
+        elif not isinstance(here, dict) or step not in here:
+            return MISSING
+        else:
+            here = here[step]
+    return here
 
 
 @dataclass(frozen=True)
@@ -137,6 +228,8 @@ def reach(path: str, schema: Mapping[str, Any], where: str) -> Reached:
             f"{where}: {path!r}: found two [], expected one: a list in a list has no order of attempts"
         )
     outer, dtype = _follow(pl.col(name), schema[name], before, path, where)
+    if dtype == pl.String and not after:
+        return Reached(outer.str.strip_chars().str.split(""), pl.String(), each=True)
     if not isinstance(dtype, pl.List | pl.Array):
         raise DataError(f"{where}: {path!r}: found {dtype} before [], expected a list")
     inner, inside = _follow(pl.element(), dtype.inner, after, path, where)

@@ -8,6 +8,8 @@ from typing import Any
 from itscale.config import OutcomesSection, StudyConfig
 from itscale.errors import DataError, StudyError, nearest
 from itscale.importing.columns import check_columns
+from itscale.importing.files import check_file
+from itscale.importing.judging import oracle_named
 from itscale.importing.source import Source
 
 __all__ = ["Combination", "check_selectors", "find_sources", "with_selectors_that_work"]
@@ -38,7 +40,7 @@ def find_sources(config: StudyConfig, where: str) -> dict[Combination, Source]:
                 f"{place}.strategy: {section.strategy!r} is run anew at each budget in this study, "
                 "expected the label of one whose completions are independent"
             )
-        found[combination] = _source(section, place)
+        found[combination] = _source(section, config, place)
     return found
 
 
@@ -47,16 +49,35 @@ def _is_sampled(config: StudyConfig, combination: Combination) -> bool:
     return task in config.tasks and model in config.models and strategy in config.strategies
 
 
-def _source(section: OutcomesSection, place: str) -> Source:
+def _source(section: OutcomesSection, config: StudyConfig, place: str) -> Source:
     columns = None if section.columns is None else check_columns(section.columns, f"{place}.columns")
-    for path in section.paths if columns is not None else ():
-        if not path.is_file():
-            siblings = [str(one) for one in path.parent.glob(f"*{path.suffix}")]
-            raise StudyError(f"{place}.path: {path}: no such file; {nearest(str(path), siblings)}")
+    oracle = None if section.oracle is None else _oracle(section.oracle, config, place)
     try:
-        return Source.find(section.paths, columns, section.design)
+        for path in section.paths:
+            check_file(path)
+        return Source.find(section.paths, columns, section.design, _where(section), oracle)
     except DataError as error:
         raise StudyError(f"{place}.path: {error}") from None
+
+
+def _oracle(name: str, config: StudyConfig, place: str) -> Any:
+    """Return the oracle that a label of the study, or else a plugin's name, stands for."""
+    section = config.verifiers.get(name)
+    if section is None:
+        return oracle_named(name, f"{place}.oracle")
+    return oracle_named(section.plugin or name, f"verifiers.{name}", section.options)
+
+
+def _where(section: OutcomesSection) -> dict[str, tuple[str, ...]]:
+    """Return the rows that are meant, values as text (true and false as JSON has them)."""
+    return {
+        column: tuple(_value(one) for one in (values if isinstance(values, tuple) else (values,)))
+        for column, values in section.where.items()
+    }
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def with_selectors_that_work(config: StudyConfig, sources: Mapping[Combination, Source]) -> StudyConfig:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from itscale.columns import OUTCOMES
-from itscale.errors import DataError
+from itscale.errors import DataError, StudyError
 from itscale.importing.columns import score_label
-from itscale.importing.sources import columns_of
+from itscale.importing.sources import Where, columns_of
 from itscale.selection import Design
 from itscale.store import read_metadata, scan_table
+
+if TYPE_CHECKING:
+    from itscale.plugins import VerifierEntry
+    from itscale.study import Ingredient
 
 __all__ = ["Source", "table_metadata"]
 
@@ -36,6 +40,10 @@ class Source:
         Whether there are answers to vote for.
     scorers
         Labels of the scorers whose scores there are.
+    where
+        By path of a column, the values whose rows are kept.
+    oracle
+        What judges each answer by its reference; None where correctness is given.
     """
 
     paths: tuple[Path, ...]
@@ -43,30 +51,71 @@ class Source:
     design: Design | None
     answers: bool
     scorers: frozenset[str]
+    where: Where = field(default_factory=dict)
+    oracle: Ingredient[VerifierEntry] | None = None
 
     @classmethod
     def find(
-        cls, paths: Sequence[Path], columns: Mapping[str, str] | None = None, design: Design | None = None
+        cls,
+        paths: Sequence[Path],
+        columns: Mapping[str, str] | None = None,
+        design: Design | None = None,
+        where: Where | None = None,
+        oracle: Ingredient[VerifierEntry] | None = None,
     ) -> Source:
         """Describe a source; no more is read of it than the names of its columns.
 
         Raises
         ------
         DataError, StudyError
-            If there is no such file, or its columns have to be named.
+            If there is no such file or one is named twice, its columns have to be named, or a reference has
+            no oracle (or an oracle no reference).
         """
+        _refuse_twice(paths)
         if columns is None and len(paths) == 1 and (metadata := table_metadata(paths[0])):
             names = scan_table(paths[0], OUTCOMES).collect_schema().names()
             scorers = frozenset(name.removeprefix("score_") for name in names if name.startswith("score_"))
             known = design or metadata.get("design")
+            if where or oracle:
+                raise StudyError(
+                    f"{paths[0]}: found outcomes of itscale, expected no where or oracle for them"
+                )
             return cls(tuple(paths), None, known, bool(metadata.get("answers", True)), scorers)
         found = dict(columns) if columns is not None else columns_of(paths[0])
         labels = frozenset(label for field in found if (label := score_label(field)))
-        return cls(tuple(paths), found, design, "answer" in found, labels)
+        if oracle is None and "reference" in found:
+            raise StudyError(
+                f"{paths[0]}: found a reference and no oracle, expected one to judge by it: exact_match, math"
+            )
+        if oracle is not None and "reference" not in found:
+            raise StudyError(
+                f"{paths[0]}: found the oracle {oracle.label!r} and no reference, expected "
+                "columns answer=COLUMN,reference=COLUMN"
+            )
+        return cls(tuple(paths), found, design, "answer" in found, labels, dict(where or {}), oracle)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what the imported outcomes depend on beside the files, as JSON values."""
-        return {"columns": None if self.columns is None else dict(self.columns), "design": self.design}
+        found: dict[str, Any] = {
+            "columns": None if self.columns is None else dict(self.columns),
+            "design": self.design,
+        }
+        if self.where:
+            found["where"] = {way: list(values) for way, values in self.where.items()}
+        if self.oracle is not None:
+            found["oracle"] = self.oracle.fingerprint()
+        return found
+
+
+def _refuse_twice(paths: Sequence[Path]) -> None:
+    known: dict[Path, Path] = {}
+    for path in paths:
+        real = path.resolve()
+        if real in known:
+            raise DataError(
+                f"{path}: the same file as {known[real]}, expected each once: attempts would double"
+            )
+        known[real] = path
 
 
 def table_metadata(path: Path) -> dict[str, Any] | None:

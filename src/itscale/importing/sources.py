@@ -3,67 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import and_, or_
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from itscale.errors import DataError, nearest
-from itscale.importing.columns import Columns, guess_columns, reach, score_label
+from itscale.importing.columns import Columns, Reached, guess_columns, reach, score_label, steps_of
+from itscale.importing.delimited import open_delimited
+from itscale.importing.files import ROW, UNREADABLE, check_file, reason
+from itscale.importing.records import extract, names_in, read_records
+from itscale.importing.values import TEXTS_OF_ATTEMPTS, is_value, plain
 
-__all__ = ["ENDINGS", "columns_of", "open_sources"]
+__all__ = ["Where", "columns_of", "open_sources"]
 
-ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
-_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
-_TEXTS = ("problem", "answer")
-_INTEGERS = ("n", "prompt_tokens", "generated_tokens")
-_FLOATS = ("cost",)
+Where = Mapping[str, Sequence[str]]
+"""By path of a column, the values whose rows are kept."""
+
+DIVIDING = (
+    *("filter", "scorer", "metric", "model", "model_name", "task", "task_name", "dataset", "split"),
+    *("temperature", "doc_hash"),
+)
+"""Names of columns by which results of several kinds lie in one file: filters of lm-eval, models ..."""
+
+_WHERE, _BESIDE = "where\0", "beside\0"
+_LISTED = 10
 
 
-def open_sources(paths: Sequence[Path], columns: Columns | None) -> pl.LazyFrame:
+def columns_of(path: Path) -> dict[str, str]:
+    """Return what the columns of a file are, by their names."""
+    kind = check_file(path)
+    if kind == ".parquet":
+        names = _parquet(path).collect_schema().names()
+    elif kind in (".csv", ".tsv"):
+        names = [name for name in open_delimited(path, kind).collect_schema().names() if name != ROW]
+    else:
+        names = names_in(read_records(path, kind, ()))
+        if not names:
+            raise DataError(f"{path}: found no records, expected at least one")
+    return guess_columns(names, str(path))
+
+
+def open_sources(paths: Sequence[Path], columns: Columns | None, where: Where | None = None) -> pl.LazyFrame:
     """Open files of results as one table with a column per field, one row per attempt (or per count).
 
     Returns
     -------
     polars.LazyFrame
         `source` (number of the file) and `row` (number of the record in it, from 1), then the fields that
-        are mapped, as text (problem, answer), Int64, Float64 (cost, scores, as `score_LABEL`); attempt and
-        correct are as found.
+        are mapped (scores as `score_LABEL`), as found: text, numbers or truth values.
 
     Raises
     ------
     DataError
-        If a file is missing or not what its ending says, or a column is missing or of another kind.
+        If a file is missing or not what its ending says, a column is missing, no row is as `where` says, or
+        rows of one problem differ in what divides them (`DIVIDING`) and `where` does not say which are meant.
     """
     if not paths:
         raise DataError("found no file of results, expected at least one")
-    tables = [_fields(path, at, columns) for at, path in enumerate(paths)]
-    try:
-        return pl.concat(tables, how="vertical_relaxed")
-    except _UNREADABLE as error:
-        raise DataError(f"{paths[0]}: its columns are not those of {paths[-1]} ({_reason(error)})") from None
-
-
-def columns_of(path: Path) -> dict[str, str]:
-    """Return what the columns of a file are, by their names."""
-    return guess_columns(_open(path, {}).collect_schema().names(), str(path))
-
-
-def _fields(path: Path, number: int, columns: Columns | None) -> pl.LazyFrame:
-    columns = columns or columns_of(path)
-    table = _open(path, columns)
-    schema = table.collect_schema()
-    reached = {_named(field): reach(wanted, schema, str(path)) for field, wanted in columns.items()}
-    values = [_typed(found.values, name, each=found.each) for name, found in reached.items()]
-    lists = [name for name, found in reached.items() if found.each]
-    mapped = table.with_row_index("row", offset=1).select(
-        pl.lit(number).alias("source"), pl.col("row").cast(pl.Int64), *values
+    tables = [_opened(path, at, columns or columns_of(path), where or {}) for at, path in enumerate(paths)]
+    names = [set(table.collect_schema().names()) for table in tables]
+    for path, found in zip(paths, names, strict=True):
+        here, there = ({name for name in one if not name.startswith(_BESIDE)} for one in (found, names[0]))
+        if here != there:
+            raise DataError(
+                f"{path}: found the fields {', '.join(sorted(here))}, expected those of {paths[0]}: "
+                f"{', '.join(sorted(there))}"
+            )
+    schemas = [table.collect_schema() for table in tables]
+    alike = all(
+        len({str(schema[name]) for schema in schemas if name in schema}) == 1 for name in set().union(*names)
     )
-    if not lists:
-        return mapped
-    if len(lists) > 1:
-        _same_lengths(mapped, lists, path)
-    return mapped.explode(lists)
+    if not alike:  # numbers here, texts there: all of them are read as text
+        tables = [table.with_columns(pl.exclude("source", "row").cast(pl.String)) for table in tables]
+    table = pl.concat(tables, how="diagonal")
+    _refuse_divided(table, paths, columns or {}, where or {})
+    return table.select(pl.exclude(f"^{_BESIDE}.*$"))
+
+
+def _opened(path: Path, number: int, columns: Columns, where: Where) -> pl.LazyFrame:
+    kind = check_file(path)
+    fields = {_named(field): way for field, way in columns.items()}
+    fields |= {f"{_WHERE}{way}": way for way in where}
+    beside = {f"{_BESIDE}{name}": name for name in DIVIDING if name not in where}
+    try:
+        if kind == ".parquet":
+            table = _reached(_parquet(path).with_row_index(ROW, offset=1), fields, beside, path)
+        elif kind in (".csv", ".tsv"):
+            table = _reached(open_delimited(path, kind), fields, beside, path)
+        else:
+            table = extract(read_records(path, kind, list(fields.values())), fields, beside, path).lazy()
+        table = _split_texts(table, fields, path)
+        kept = _kept(table, where, path)
+        return kept.select(
+            pl.lit(number).alias("source"),
+            pl.col(ROW).cast(pl.Int64).alias("row"),
+            pl.exclude(ROW, *(f"{_WHERE}{way}" for way in where)),
+        )
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read as {kind[1:]}: {reason(error)}") from None
+
+
+def _parquet(path: Path) -> pl.LazyFrame:
+    try:
+        table = pl.scan_parquet(path, glob=False)
+        table.collect_schema()
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read as parquet: {reason(error)}") from None
+    return table
 
 
 def _named(field: str) -> str:
@@ -71,80 +119,120 @@ def _named(field: str) -> str:
     return field if label is None else f"score_{label}"
 
 
-def _typed(values: pl.Expr, name: str, *, each: bool) -> pl.Expr:
-    kinds = (
-        dict.fromkeys(_TEXTS, pl.String)
-        | dict.fromkeys(_INTEGERS, pl.Int64)
-        | dict.fromkeys(_FLOATS, pl.Float64)
-    )
-    kind: Any = pl.Float64 if name.startswith("score_") else kinds.get(name)
-    if kind is not None:
-        values = values.cast(pl.List(kind) if each else kind)
-    return values.alias(name)
+def _reached(
+    table: pl.LazyFrame, fields: Mapping[str, str], beside: Mapping[str, str], path: Path
+) -> pl.LazyFrame:
+    """Select what the paths lead to in a table with types; lists are exploded."""
+    schema = {name: dtype for name, dtype in table.collect_schema().items() if name != ROW}
+    reached = {name: reach(way, schema, str(path)) for name, way in fields.items()}
+    reached |= {
+        name: Reached(pl.col(column), schema[column], each=False)
+        for name, column in beside.items()
+        if column in schema and is_value(schema[column])
+    }
+    if isinstance(reached.get("correct", Reached(pl.lit(0), pl.Null(), False)).dtype, pl.List | pl.Array):
+        found = reached["correct"]
+        values = found.values.arr.to_list() if isinstance(found.dtype, pl.Array) else found.values
+        reached["correct"] = Reached(values, found.dtype.inner, each=True)
+    for name, found in reached.items():
+        if not is_value(found.dtype):
+            way = fields[name]
+            hint = f" (each of its elements: {way}[])" if isinstance(found.dtype, pl.List) else ""
+            raise DataError(f"{path}: {way}: found {found.dtype}, expected texts, numbers or 0 and 1{hint}")
+    lists = [name for name, found in reached.items() if found.each]
+    mapped = table.select(ROW, *(_typed(found).alias(name) for name, found in reached.items()))
+    if len(lists) > 1:
+        _same_lengths(mapped, lists, path)
+    return mapped.explode(lists) if lists else mapped
+
+
+def _typed(found: Reached) -> pl.Expr:
+    if not found.each:
+        return plain(found.values, found.dtype)
+    return found.values.list.eval(plain(pl.element(), found.dtype))
 
 
 def _same_lengths(table: pl.LazyFrame, lists: Sequence[str], path: Path) -> None:
-    lengths = table.select("row", *(pl.col(name).list.len() for name in lists))
+    lengths = table.select(ROW, *(pl.col(name).list.len() for name in lists))
     differ = pl.any_horizontal(pl.col(name) != pl.col(lists[0]) for name in lists[1:])
-    bad = _collect(lengths.filter(differ).head(1), path)
+    bad = lengths.filter(differ).head(1).collect()
     if len(bad):
         found = ", ".join(f"{bad[name][0]} of {name}" for name in lists)
-        raise DataError(f"{path}: record {bad['row'][0]}: found {found}, expected lists of one length")
+        raise DataError(f"{path}: record {bad[ROW][0]}: found {found}, expected lists of one length")
 
 
-def _open(path: Path, columns: Columns) -> pl.LazyFrame:
-    if path.suffix.lower() not in ENDINGS:
-        raise DataError(f"{path}: found the ending {path.suffix!r}, expected one of {', '.join(ENDINGS)}")
-    if not path.is_file():
-        siblings = [str(one) for ending in ENDINGS for one in path.parent.glob(f"*{ending}")]
+def _split_texts(table: pl.LazyFrame, fields: Mapping[str, str], path: Path) -> pl.LazyFrame:
+    """Make an attempt of each letter where correctness is a text like PPFPF."""
+    if "correct" not in fields or "n" in fields or "[]" in fields["correct"]:
+        return table
+    if table.collect_schema()["correct"] != pl.String:
+        return table
+    text = pl.col("correct").str.strip_chars()
+    if not table.select(text.str.contains(TEXTS_OF_ATTEMPTS).any()).collect().item():
+        return table
+    others = sorted(set(fields) - {"problem", "correct"} - {name for name in fields if "\0" in name})
+    if others:
         raise DataError(
-            f"{path}: no such file; {nearest(str(path), siblings) if siblings else 'none is near'}"
+            f"{path}: {fields['correct']}: found texts of several attempts, expected no {others[0]!r} beside "
+            "them: it is one attempt's"
         )
+    return table.with_columns(text.str.split("").alias("correct")).explode("correct")
+
+
+def _kept(table: pl.LazyFrame, where: Where, path: Path) -> pl.LazyFrame:
+    """Keep the rows that are as is wanted; refuse a value that no row has."""
+    for way, values in where.items():
+        found = pl.col(f"{_WHERE}{way}").cast(pl.String)
+        for value in values:
+            if not table.select(_alike(found, value).any()).collect().item():
+                there = (
+                    table.select(found.alias("v")).drop_nulls().unique().head(1000).collect()["v"].to_list()
+                )
+                shown = nearest(value, there) if len(there) <= _LISTED else f"it has {len(there)} others"
+                raise DataError(f"{path}: no row with {way} = {value!r}; {shown}")
+    if not where:
+        return table
+    wanted = [
+        reduce(or_, (_alike(pl.col(f"{_WHERE}{way}").cast(pl.String), value) for value in values))
+        for way, values in where.items()
+    ]
+    kept = table.filter(reduce(and_, wanted))
+    if not kept.select(pl.len()).collect().item():
+        told = " and ".join(f"{way} = {' or '.join(values)}" for way, values in where.items())
+        raise DataError(f"{path}: no row with {told}, expected at least one")
+    return kept
+
+
+def _alike(found: pl.Expr, value: str) -> pl.Expr:
+    """Return whether texts say the same as a value: as text, as numbers, or both true (or false)."""
+    same = found.str.strip_chars() == value
     try:
-        table = _READERS[path.suffix.lower()](path, columns)
-        table.collect_schema()
-    except _UNREADABLE as error:
-        raise DataError(f"{path}: cannot be read as {path.suffix[1:]} ({_reason(error)})") from None
-    return table
+        same |= found.str.strip_chars().cast(pl.Float64, strict=False) == float(value)
+    except ValueError:
+        if value.lower() in ("true", "false"):
+            same |= found.str.strip_chars().str.to_lowercase() == value.lower()
+    return same.fill_null(False)
 
 
-def _csv(path: Path, columns: Columns) -> pl.LazyFrame:
-    texts: Mapping[str, Any] = {columns[field]: pl.String for field in _TEXTS if field in columns}
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    return pl.scan_csv(path, separator=separator, schema_overrides=texts, infer_schema_length=10_000)
+def _refuse_divided(table: pl.LazyFrame, paths: Sequence[Path], columns: Columns, where: Where) -> None:
+    """Refuse several kinds of rows on one problem: they would count as attempts without a word."""
+    mapped = {steps_of(way)[0] for way in columns.values()}
+    there = [name for name in table.collect_schema().names() if name.startswith(_BESIDE)]
+    for name in there:
+        column = name.removeprefix(_BESIDE)
+        if column in mapped:
+            continue
+        counts = table.group_by("problem").agg(pl.col(name).drop_nulls().unique().sort())
+        mixed = counts.filter(pl.col(name).list.len() > 1).sort("problem").head(1).collect()
+        if len(mixed):
+            values = [str(value) for value in mixed[name][0]][:_LISTED]
+            raise DataError(
+                f"{paths[0]}: problem {mixed['problem'][0]!r} has rows of {len(values)} values of {column!r} "
+                f"({', '.join(values)}), which are no attempts at one thing; " + _advice(column, values[0])
+            )
 
 
-def _json_lines(path: Path, columns: Columns) -> pl.LazyFrame:
-    table = pl.scan_ndjson(path, infer_schema_length=None)
-    names = table.collect_schema().names()
-    kept = [name for name in names if any(wanted.startswith(name) for wanted in columns.values())]
-    return table.select(kept).collect().lazy() if kept else table
-
-
-def _json(path: Path, _: Columns) -> pl.LazyFrame:
-    return pl.read_json(path, infer_schema_length=None).lazy()
-
-
-def _parquet(path: Path, _: Columns) -> pl.LazyFrame:
-    return pl.scan_parquet(path)
-
-
-_READERS = {
-    ".csv": _csv,
-    ".tsv": _csv,
-    ".json": _json,
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
-    ".parquet": _parquet,
-}
-
-
-def _collect(table: pl.LazyFrame, path: Path) -> pl.DataFrame:
-    try:
-        return table.collect(engine="streaming")
-    except _UNREADABLE as error:
-        raise DataError(f"{path}: {_reason(error)}") from None
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160]
+def _advice(column: str, value: str) -> str:
+    if column == "doc_hash":
+        return "its id stands for several documents: import each task on its own"
+    return f"choose with --where {column}={value} (where: in a study); name several if they are one"

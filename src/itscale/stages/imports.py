@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -15,12 +16,17 @@ import polars as pl
 from itscale.columns import OUTCOMES, Schema
 from itscale.errors import DataError
 from itscale.estimators import coverage
+from itscale.importing.columns import score_label
+from itscale.importing.files import UNREADABLE, reason
+from itscale.importing.judging import judged
 from itscale.importing.source import Source, table_metadata
 from itscale.importing.sources import open_sources
+from itscale.importing.values import PARTIAL, correctness, number, shown, whole
 from itscale.provenance import provenance
 from itscale.selection import Design
 from itscale.stages.outcomes import gather_outcomes
-from itscale.stages.pools import COUNT, SCORE_PREFIX, open_outcomes
+from itscale.stages.pools import COUNT, SCORE_PREFIX, check_stops, open_outcomes
+from itscale.stages.verification import judge
 from itscale.store import write_batches
 from itscale.study import Study
 
@@ -29,11 +35,16 @@ __all__ = ["Imported", "import_outcomes", "write_outcomes"]
 BATCH_ROWS = 1_000_000
 """Attempts held at a time; a problem with more is held alone."""
 
-CORRECT = {"1": 1, "0": 0, "true": 1, "false": 0, "1.0": 1, "0.0": 0}
-"""Texts that say whether an attempt is correct."""
+MOST_ATTEMPTS = 10_000_000
+"""Attempts at one problem: they are in memory while they are selected from."""
 
-_NEGATIVE = ("n", "prompt_tokens", "generated_tokens", "cost")
-_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+MOST_TOKENS = 2**31 - 1
+"""Tokens of one attempt, as columns of outcomes hold them."""
+
+_TOKENS = ("prompt_tokens", "generated_tokens")
+_WHOLE = ("n", *_TOKENS)
+_FOUND = "\0found"
+"""Ends the names of columns as they were found, beside what they were read as."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,7 @@ def import_outcomes(source: Source, output: Path) -> Imported:
         schema: Schema = dict(rows.collect_schema())
         batches = _slices(rows)
     else:
-        table = _Table(open_sources(source.paths, source.columns), source)
+        table = _Table(open_sources(source.paths, source.columns, source.where), source)
         schema, batches = table.schema, table.batches()
     write_batches(batches, schema, output, metadata)
     opened = open_outcomes(output)
@@ -126,12 +137,27 @@ def _slices(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
 class _Table:
     """Attempts (or counts) that are open: checked as a whole, then written problem by problem."""
 
-    def __init__(self, rows: pl.LazyFrame, source: Source) -> None:
+    def __init__(self, found: pl.LazyFrame, source: Source) -> None:
         self.source = source
-        self.names = rows.collect_schema().names()
+        self.types = found.collect_schema()
+        self.names = self.types.names()
         self.counted = "n" in self.names
-        self.rows = rows.with_columns(self._correct(rows.collect_schema()["correct"]))
         self.scores = [name for name in self.names if name.startswith(SCORE_PREFIX)]
+        self.found = found
+        fields = [name for name in self.names if name not in ("source", "row")]
+        self.reads = [self._read(name) for name in fields]
+        self.rows = found.with_columns(self.reads)
+
+    def _read(self, name: str) -> pl.Expr:
+        """Return a field as what it is meant to be, null where it is not that."""
+        dtype = self.types[name]
+        if name == "correct" and not self.counted:
+            return correctness(name, dtype)
+        if name in _WHOLE or name == "correct":
+            return whole(name, dtype)
+        if name == "cost" or name in self.scores:
+            return number(name, dtype)
+        return pl.col(name).cast(pl.String)
 
     @property
     def schema(self) -> Schema:
@@ -146,105 +172,168 @@ class _Table:
         problems = self._collect(self.rows.group_by("problem").len().sort("problem"))
         if problems.is_empty():
             raise DataError(f"{self.source.paths[0]}: found no rows, expected at least one")
+        if self.design == "until_success":
+            self._check_stops()
         held = problems.with_columns(batch=pl.col("len").cum_sum() // BATCH_ROWS)
         for part in held.partition_by("batch", maintain_order=True):
             mine = pl.col("problem").is_in(part["problem"].implode())
             rows = self._collect(self.rows if len(part) == len(problems) else self.rows.filter(mine))
             yield self._counts(rows) if self.counted else self._attempts(rows)
 
-    def _correct(self, dtype: Any) -> pl.Expr:
-        """Return correctness as a number, null where it is none; the text as found beside it."""
-        found, number = pl.col("correct"), pl.col("correct")
-        if dtype == pl.String:
-            words = found.str.strip_chars().str.to_lowercase()
-            number = (
-                words.cast(pl.Int64, strict=False)
-                if self.counted
-                else words.replace_strict(CORRECT, default=None)
-            )
-        elif not (dtype == pl.Boolean or dtype.is_numeric() or dtype == pl.Null):
-            path, expected = self._path("correct"), "how many of n are" if self.counted else "0 or 1"
-            raise DataError(
-                f"{self.source.paths[0]}: {path}: found {dtype}, expected {expected} "
-                f"(the elements of a list: {path}[])"
-            )
-        whole = number.cast(pl.Float64)
-        return pl.when(whole == whole.floor()).then(whole.cast(pl.Int64, strict=False)).alias("correct")
-
     def _path(self, field: str) -> str:
-        return (self.source.columns or {}).get(field, field)
+        columns = self.source.columns or {}
+        label = score_label(field.replace(SCORE_PREFIX, "score.", 1))
+        return next(
+            (columns[name] for name in (field, f"score.{label}", str(label)) if name in columns), field
+        )
+
+    def _checks(self) -> list[tuple[str, pl.Expr, str]]:
+        """Return by field what is wrong, and what is expected instead."""
+        checks: list[tuple[str, pl.Expr, str]] = [
+            ("problem", (pl.col("problem").str.strip_chars() == "").fill_null(True), "an id")
+        ]
+        given = {name: pl.col(f"{name}{_FOUND}").is_not_null() for name in self.names}
+        if "attempt" in self.names:
+            checks.append(("attempt", pl.col("attempt").is_null(), "a number"))
+        for name in (name for name in _TOKENS if name in self.names):
+            bad = ~pl.col(name).is_between(0, MOST_TOKENS).fill_null(False)
+            checks.append((name, given[name] & bad, f"0 or more, a whole number up to {MOST_TOKENS:,}"))
+        if "cost" in self.names:
+            bad = ~(pl.col("cost").is_finite() & (pl.col("cost") >= 0)).fill_null(False)
+            checks.append(("cost", given["cost"] & bad, "0 or more, a finite number"))
+        if self.counted:
+            n, correct = pl.col("n"), pl.col("correct")
+            fine = n.is_between(1, MOST_ATTEMPTS).fill_null(False)
+            checks.append(("n", ~fine, f"at least 1 attempt, a whole number up to {MOST_ATTEMPTS:,}"))
+            checks.append(("correct", ~correct.is_between(0, n).fill_null(False), "0 to n, a whole number"))
+        elif "correct" in self.names:
+            checks.append(("correct", pl.col("correct").is_null(), "0 or 1"))
+        checks += [
+            (name, given[name] & ~pl.col(name).is_finite().fill_null(False), "a finite number")
+            for name in self.scores
+        ]
+        return checks
 
     def _check_values(self) -> None:
         """Refuse the first row with a value that cannot be."""
-        correct = pl.col("correct")
-        checks: list[tuple[str, pl.Expr, str]] = [("problem", pl.col("problem").is_null(), "an id")]
-        if "attempt" in self.names:
-            checks.append(("attempt", pl.col("attempt").is_null(), "a number"))
-        for name in _NEGATIVE:
-            if name in self.names:
-                checks.append((name, (pl.col(name) < 0).fill_null(False), "0 or more"))
-        if self.counted:
-            checks.append(("n", (pl.col("n") < 1).fill_null(True), "at least 1 attempt"))
-            checks.append(("correct", correct.is_null() | (correct < 0) | (correct > pl.col("n")), "0 to n"))
-        else:
-            checks.append(("correct", correct.is_null() | ~correct.is_in([0, 1]), "0 or 1"))
-        checks += [
-            (name, pl.col(name).is_infinite().fill_null(False), "a finite number") for name in self.scores
-        ]
+        found = pl.exclude("source", "row").name.suffix(_FOUND)
+        rows = self.found.with_columns(found).with_columns(self.reads)
+        checks = self._checks()
         wrong = reduce(or_, (bad for _, bad, _ in checks))
-        rows = self._collect(self.rows.filter(wrong).sort("source", "row").head(1))
-        for name, bad, expected in checks if len(rows) else ():
-            if rows.select(bad).item():
-                self._refuse(rows, name, expected)
+        first = self._collect(rows.filter(wrong).sort("source", "row", maintain_order=True).head(1))
+        for name, bad, expected in checks if len(first) else ():
+            if first.select(bad).item():
+                self._refuse(first.row(0, named=True), name, expected)
+        if not self.counted and "correct" in self.names and self.types["correct"] == pl.String:
+            self._refuse_partial()
 
-    def _refuse(self, rows: pl.DataFrame, name: str, expected: str) -> None:
-        row = rows.row(0, named=True)
-        path = self.source.paths[row["source"]]
-        raw = open_sources([path], self.source.columns).filter(pl.col("row") == row["row"]).collect()
-        values = raw[name].to_list()
-        found = (
-            next((value for value in values if value not in (0, 1)), None) if name == "correct" else row[name]
-        )
-        found = row[name] if self.counted else found
-        beside = f" of n = {row['n']}" if self.counted and name == "correct" else ""
+    def _refuse(self, row: Mapping[str, Any], name: str, expected: str) -> None:
+        value = row[f"{name}{_FOUND}"]
+        beside = f" of n = {shown(row[f'n{_FOUND}'])}" if self.counted and name == "correct" else ""
         raise DataError(
-            f"{path}: row {row['row']} (problem {row['problem']!r}): {self._path(name)}: "
-            f"found {found!r}{beside}, expected {expected}"
+            f"{self.source.paths[row['source']]}: row {row['row']} (problem {row['problem']!r}): "
+            f"{self._path(name)}: found {shown(value)}{beside}, expected {expected}" + self._hint(name, value)
         )
+
+    def _hint(self, name: str, value: Any) -> str:
+        """Say what a wrong value may have been meant as."""
+        text = str(value).strip()
+        if name == "correct" and not self.counted:
+            if isinstance(value, str) and re.fullmatch("[01]{2,}", text):
+                return f" (attempts, each a digit: correct={self._path(name)}[])"
+            if re.fullmatch(r"\d+(\.0)?", text):
+                return " (how many are: map n as well)"
+            if value is None or text.lower() in ("", "na", "nan", "none", "null"):
+                return " (an attempt without a verdict is wrong, or left out by where)"
+        if name == "n" and self.counted and re.fullmatch(r"\d+,\d+", text):
+            return " (a number has no commas)"
+        if re.fullmatch(r"-?\d+,\d+", text):
+            return " (a decimal point, not a comma)"
+        return ""
+
+    def _refuse_partial(self) -> None:
+        """Refuse `P` where it may be inspect's partial success."""
+        words = self.found.select(pl.col("correct").str.strip_chars().str.to_lowercase().unique())
+        there = set(self._collect(words)["correct"])
+        if "p" in there and (there & set(PARTIAL) or there == {"p"}):
+            raise DataError(
+                f"{self.source.paths[0]}: {self._path('correct')}: found 'P', which is a pass beside 'F' and "
+                "a partial success beside 'C', 'I' and 'N', expected 0 or 1"
+            )
 
     def _attempts(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give the attempts of each problem their numbers."""
         if "attempt" in self.names:
-            rows = rows.sort("problem", "attempt")
-            again = pl.all_horizontal(pl.col("problem", "attempt") == pl.col("problem", "attempt").shift(1))
-            twice = rows.filter(rows.select(same=again)["same"].fill_null(False))
-            if len(twice):
-                row = twice.row(0, named=True)
-                raise DataError(
-                    f"{self.source.paths[row['source']]}: row {row['row']}: attempt {row['attempt']!r} at "
-                    f"problem {row['problem']!r} is there twice, expected once"
-                )
+            rows = self._in_order(rows)
         else:
             rows = rows.sort("problem", "source", "row", maintain_order=True)
-        answer = (
-            pl.col("answer").str.strip_chars() if "answer" in self.names else pl.lit(None, dtype=pl.String)
-        )
-        answer = pl.when(answer != "").then(answer)
-        blank = pl.lit("unparsable") if "answer" in self.names else pl.lit("judged")
-        place = pl.col("row").cum_count().over("problem") - 1
-        return self._shaped(
-            rows.with_columns(
-                index=place,
-                answer=answer,
-                status=pl.when(answer.is_null()).then(blank).otherwise(pl.lit("judged")),
+        if self.source.oracle is not None:
+            rows = judged(rows, self.source.oracle, judge, str(self.source.paths[0]))
+        elif "answer" in self.names:
+            answer = pl.col("answer").str.strip_chars()
+            rows = rows.with_columns(answer=pl.when(answer != "").then(answer))
+            absent = pl.col("answer").is_null()
+            rows = rows.with_columns(
+                status=pl.when(absent).then(pl.lit("unparsable")).otherwise(pl.lit("judged"))
             )
-        )
+        else:
+            rows = rows.with_columns(answer=pl.lit(None, dtype=pl.String), status=pl.lit("judged"))
+        rows = rows.with_columns(index=pl.col("row").cum_count().over("problem") - 1)
+        most = int(rows["index"].max() or 0) + 1  # type: ignore[arg-type]
+        if most > MOST_ATTEMPTS:
+            raise DataError(
+                f"{self.source.paths[0]}: found {most:,} attempts at a problem, expected at most "
+                f"{MOST_ATTEMPTS:,}"
+            )
+        if self.design == "until_success":
+            self._check_last(rows)
+        return self._shaped(rows)
+
+    @property
+    def design(self) -> Design:
+        """How the number of attempts came about."""
+        return self.source.design or "fixed"
+
+    def _in_order(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Sort the attempts of each problem, numbers as numbers; refuse one that is there twice."""
+        names = rows["attempt"].unique().to_list()
+        keys = {name: _natural(name) for name in names}
+        ranks = {key: place for place, key in enumerate(sorted(set(keys.values())))}
+        places = {name: ranks[key] for name, key in keys.items()}
+        order = pl.col("attempt").replace_strict(places, return_dtype=pl.Int64).alias("place")
+        rows = rows.with_columns(order).sort("problem", "place", "source", "row")
+        again = pl.all_horizontal(pl.col("problem", "place") == pl.col("problem", "place").shift(1))
+        twice = rows.filter(rows.select(same=again)["same"].fill_null(False))
+        if len(twice):
+            row = twice.row(0, named=True)
+            raise DataError(
+                f"{self.source.paths[row['source']]}: row {row['row']}: attempt {shown(row['attempt'])} at "
+                f"problem {row['problem']!r} is there twice, expected once"
+            )
+        return rows
+
+    def _check_stops(self) -> None:
+        sampled = pl.col("n").first() if self.counted else pl.len()
+        correct = pl.col("correct").sum() if "correct" in self.names else pl.lit(0)
+        counts = self.rows.group_by(problem_id="problem").agg(sampled=sampled, correct=correct)
+        check_stops(self._collect(counts), self.source.paths[0])
+
+    def _check_last(self, rows: pl.DataFrame) -> None:
+        """Refuse attempts after the success at which sampling is said to have stopped."""
+        ends = rows.group_by("problem").agg(pl.col("correct").sum(), last=pl.col("correct").last())
+        most = int(ends["correct"].max() or 0)  # type: ignore[arg-type]
+        on = ends.filter((pl.col("correct") == most) & (pl.col("last") == 0)).sort("problem")
+        if most and len(on):
+            raise DataError(
+                f"{self.source.paths[0]}: problem {on['problem'][0]!r}: found attempts after success "
+                f"number {most}, expected none: the design is until_success"
+            )
 
     def _counts(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Put each problem's counts into a row for what is correct and a row for what is not."""
         twice = rows.filter(pl.col("problem").is_duplicated())
         if len(twice):
-            row = twice.sort("source", "row").row(1, named=True)
+            row = twice.sort("problem", "source", "row").row(1, named=True)
             raise DataError(
                 f"{self.source.paths[row['source']]}: row {row['row']}: problem {row['problem']!r} is there "
                 "twice, expected its counts in one row"
@@ -261,7 +350,7 @@ class _Table:
         )
 
     def _shaped(self, rows: pl.DataFrame) -> pl.DataFrame:
-        absent = [name for name in ("prompt_tokens", "generated_tokens") if name not in self.names]
+        absent = [name for name in _TOKENS if name not in self.names]
         return rows.rename({"problem": "problem_id"}).with_columns(
             *(pl.lit(None, dtype=pl.Int32).alias(name) for name in absent),
             budget=pl.lit(0),
@@ -272,6 +361,14 @@ class _Table:
     def _collect(self, table: pl.LazyFrame) -> pl.DataFrame:
         try:
             return table.collect(engine="streaming")
-        except _UNREADABLE as error:
-            reason = " ".join(str(error).split())[:160]
-            raise DataError(f"{self.source.paths[0]}: {reason}") from None
+        except UNREADABLE as error:
+            raise DataError(f"{self.source.paths[0]}: {reason(error)}") from None
+
+
+def _natural(name: str) -> tuple[Any, ...]:
+    """Return what sorts names of attempts as people do: run 9 before run 10, 9 before 10."""
+    try:
+        return ((0, float(name), ""),)
+    except ValueError:
+        pieces = [piece for piece in re.split(r"(\d+)", name) if piece]
+        return tuple((0, float(piece), "") if piece.isdecimal() else (1, 0.0, piece) for piece in pieces)

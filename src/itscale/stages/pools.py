@@ -16,7 +16,7 @@ from itscale.seeds import generator
 from itscale.selection import DESIGNS, UNPARSABLE, Design, IntArray, ProblemOutcomes
 from itscale.store import read_metadata, scan_table, whole_table
 
-__all__ = ["Counts", "Outcomes", "Pool", "correct_counts", "open_outcomes", "read_outcomes"]
+__all__ = ["Counts", "Outcomes", "Pool", "check_stops", "correct_counts", "open_outcomes", "read_outcomes"]
 
 RUN = ("problem_id", "budget", "replicate")
 SCORE_PREFIX = "score_"
@@ -155,9 +155,34 @@ def open_outcomes(path: Path) -> Outcomes:
             spans = _spans(rows)
     if spans.is_empty():
         raise DataError(f"{path}: no outcomes, expected at least one completion")
-    return Outcomes(
-        path, rows, spans.drop("whole"), _design(metadata, path), bool(metadata.get("simulated", False))
-    )
+    design = _design(metadata, path)
+    if design == "until_success":
+        check_stops(spans, path)
+    return Outcomes(path, rows, spans.drop("whole"), design, bool(metadata.get("simulated", False)))
+
+
+def check_stops(spans: pl.DataFrame, path: Path) -> None:
+    """Refuse counts (`problem_id`, `sampled`, `correct`) that sampling until a success cannot leave.
+
+    It ends at the r-th success (r is the most of any problem) or at a cap. With r > 1, problems that ended
+    with fewer successes at different numbers of completions met neither: they stopped at successes of their
+    own.
+
+    Raises
+    ------
+    DataError
+        With two of the problems.
+    """
+    most = int(spans["correct"].max() or 0)  # type: ignore[arg-type]
+    short = spans.filter(pl.col("correct") < most).sort("sampled", "problem_id")
+    if most > 1 and short["sampled"].n_unique() > 1:
+        few, many = short.row(0, named=True), short.row(-1, named=True)
+        raise DataError(
+            f"{path}: design: found 'until_success', but problem {few['problem_id']!r} ended after "
+            f"{few['sampled']} completions with {few['correct']} correct and {many['problem_id']!r} after "
+            f"{many['sampled']} with {many['correct']}, while others have {most}; expected as many successes "
+            "for each, or one cap; if they were drawn as need was seen, the design is adaptive"
+        )
 
 
 def read_outcomes(path: Path) -> pl.DataFrame:

@@ -1,0 +1,95 @@
+"""Correctness that a file does not give: each answer judged by its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from pydantic import ValidationError
+
+from itscale.errors import DataError, StudyError, UserError, nearest
+from itscale.plugins import VerifierEntry, registry
+from itscale.types import Problem, Verdict
+from itscale.validation import first_error
+
+if TYPE_CHECKING:
+    from itscale.study import Ingredient
+
+__all__ = ["judged", "oracle_named"]
+
+Judge = Callable[[Any, Problem, Sequence[str], str], list[tuple[str | None, Verdict]]]
+"""`itscale.stages.verification.judge`: the answer in each text and the verdict on it."""
+
+
+def oracle_named(name: str, where: str, options: dict[str, Any] | None = None) -> Ingredient[VerifierEntry]:
+    """Return an installed oracle.
+
+    Raises
+    ------
+    StudyError, PluginError
+        If there is none of that name, it is a scorer, or an option is wrong.
+    """
+    from itscale.study import Ingredient
+
+    entries = [plugin.entry for plugin in registry().plugins("verifiers")]
+    oracles = [entry.name for entry in entries if isinstance(entry, VerifierEntry) and entry.role == "oracle"]
+    if name.rpartition("/")[2] not in oracles:
+        raise StudyError(f"{where}: no oracle {name!r}; {nearest(name, oracles)}")
+    plugin = registry().get("verifiers", name)
+    try:
+        checked = plugin.entry.options.model_validate(options or {})
+    except ValidationError as error:
+        raise StudyError(f"{where}: {first_error(error, plugin.entry.options)}") from None
+    found: Any = plugin.entry
+    return Ingredient(name, found, checked, plugin.distribution, plugin.version)
+
+
+def judged(
+    rows: pl.DataFrame, ingredient: Ingredient[VerifierEntry], judge: Judge, path: str
+) -> pl.DataFrame:
+    """Put correctness, status and the class of each answer beside attempts with `answer` and `reference`.
+
+    Parameters
+    ----------
+    rows
+        Attempts of whole problems; a problem has one reference.
+    judge
+        What finds the answer in a text and judges it.
+
+    Raises
+    ------
+    DataError
+        If a problem has no reference or several, or the oracle cannot judge.
+    """
+    ingredient.require_installed()
+    oracle = ingredient.entry.factory(ingredient.options)
+    parts = []
+    for part in rows.partition_by("problem", maintain_order=True):
+        name = part["problem"][0]
+        references = part["reference"].unique(maintain_order=True).to_list()
+        if len(references) > 1 or not (references[0] or "").strip():
+            found = f"{len(references)} ({references[:2]})" if len(references) > 1 else "nothing"
+            raise DataError(f"{path}: problem {name!r}: reference: found {found}, expected one right answer")
+        problem = Problem(problem_id=name, messages=(), reference=references[0])
+        texts = part["answer"].fill_null("").to_list()
+        try:
+            said = judge(oracle, problem, texts, ingredient.label)
+            known = sorted({answer for answer, _ in said if answer is not None})
+            classes = dict(zip(known, oracle.classes(known), strict=True))
+        except UserError:
+            raise
+        except Exception as error:  # a plugin's, on data that are not of its own task
+            words = " ".join(str(error).split())[:120]
+            raise DataError(
+                f"{path}: problem {name!r}: {ingredient.label} cannot judge it ({type(error).__name__}: "
+                f"{words}); expected an oracle that needs no more than answer and reference"
+            ) from None
+        parts.append(
+            part.with_columns(
+                pl.Series("answer", [None if a is None else classes[a] for a, _ in said], dtype=pl.String),
+                pl.Series("correct", [int(bool(verdict.correct)) for _, verdict in said], dtype=pl.Int64),
+                pl.Series("status", [verdict.status for _, verdict in said], dtype=pl.String),
+            )
+        )
+    return pl.concat(parts)

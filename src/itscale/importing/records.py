@@ -1,0 +1,257 @@
+"""JSON as people write it: lines, an array, an object of lists; values are reached by paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from itscale.errors import DataError, nearest
+from itscale.importing.columns import MISSING, pick, steps_of
+from itscale.importing.files import ROW, lines_of
+
+__all__ = ["extract", "names_in", "read_records"]
+
+Record = dict[str, Any]
+LOOKED_AT = 10_000
+"""Records in which names are looked for."""
+
+SUMMARIES = {
+    ("results", "configs"): "lm-eval's summary, which has no attempts; give the samples_*.jsonl that "
+    "--log_samples writes",
+    ("eval", "plan"): "a log of inspect without samples; expected one that has them",
+}
+"""What an object with such keys, and no list of records, is."""
+
+
+def read_records(path: Path, kind: str, wanted: Sequence[str]) -> Iterator[tuple[int, Record]]:
+    """Yield each record with its number (of JSON lines: of its line), from 1.
+
+    Parameters
+    ----------
+    wanted
+        Paths that are looked for: an object that has them is a record itself, or holds columns.
+
+    Raises
+    ------
+    DataError
+        At what is no JSON or holds no records, with the place.
+    """
+    lines = lines_of(path)
+    first = next((line.strip() for line in lines if line.strip()), "")
+    if not first:
+        raise DataError(f"{path}: found no records, expected at least one")
+    if kind != ".json" and not first.startswith("[") and _is_object(first):
+        yield from _lines(lines, path)
+        return
+    try:
+        document = json.loads("\n".join(lines))
+    except RecursionError:
+        raise DataError(f"{path}: found JSON nested too deeply, expected records") from None
+    except ValueError as error:
+        if _is_object(first):  # JSON lines under another name
+            yield from _lines(lines, path)
+            return
+        where = f"line {error.lineno}: " if isinstance(error, json.JSONDecodeError) else ""
+        raise DataError(f"{path}: {where}no JSON: {_said(error)}") from None
+    yield from enumerate(_records_of(document, path, wanted), start=1)
+
+
+def _said(error: ValueError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg[0].lower()}{error.msg[1:]} at column {error.colno}; is the file whole?"
+    return "a number of more digits than can be read"  # Python's own limit
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _lines(lines: Sequence[str], path: Path) -> Iterator[tuple[int, Record]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except RecursionError:
+            raise DataError(f"{path}: line {number}: found JSON nested too deeply") from None
+        except ValueError as error:
+            raise DataError(f"{path}: line {number}: no JSON: {_said(error)}") from None
+        if not isinstance(record, dict):
+            raise DataError(f"{path}: line {number}: found {_what(record)}, expected an object")
+        yield number, record
+
+
+def _records_of(document: Any, path: Path, wanted: Sequence[str]) -> list[Record]:
+    """Return the records of a whole document: an array's, or those that an object holds."""
+    if isinstance(document, list):
+        for number, record in enumerate(document, start=1):
+            if not isinstance(record, dict):
+                raise DataError(f"{path}: element {number}: found {_what(record)}, expected an object")
+        return document
+    if not isinstance(document, dict):
+        raise DataError(f"{path}: found {_what(document)}, expected an array of objects")
+    roots = {steps_of(one)[0] for one in wanted}
+    if roots and roots <= document.keys():
+        return _columns(document, roots)
+    inner = document.get("eval")  # as evalplus calls it
+    if found := _by_problem(inner if isinstance(inner, dict) and inner else document):
+        return found
+    held = [key for key, value in document.items() if _are_records(value)]
+    fit = [key for key in held if any(roots <= record.keys() for record in document[key])]
+    for chosen in (fit, held):
+        if len(chosen) == 1:
+            return list(document[chosen[0]])
+    for keys, what in SUMMARIES.items():
+        if document.keys() >= set(keys):
+            raise DataError(f"{path}: found {what}")
+    if not held and {"problem", "correct"} <= document.keys():
+        return _columns(document, {"problem", "correct"})
+    if not held and not any(isinstance(value, dict | list) for value in document.values()):
+        return [document]
+    raise DataError(
+        f"{path}: found an object with {', '.join(map(repr, held or list(document)[:6]))}, expected an array "
+        "of records, or an object that holds one"
+    )
+
+
+def _are_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _by_problem(document: Mapping[str, Any]) -> list[Record]:
+    """Return the records of an object that holds a list for each problem: of records, or of verdicts."""
+    lists = list(document.values())
+    if lists and all(_are_records(one) for one in lists):
+        names = [frozenset(one) for attempts in lists for one in attempts]
+        if len(lists) > 1 or "task_id" in names[0]:
+            return [{"problem": key} | record for key, attempts in document.items() for record in attempts]
+    if lists and all(isinstance(one, list) and one and _are_verdicts(one) for one in lists):
+        return [{"problem": key, "correct": attempts} for key, attempts in document.items()]
+    return []
+
+
+def _are_verdicts(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, bool) or (type(value) is int and value in (0, 1)) for value in values)
+
+
+def _columns(document: Record, roots: set[str]) -> list[Record]:
+    """Return the records of an object of columns, or the object itself where it is one record."""
+    columns = {
+        key: list(value.values()) if isinstance(value, dict) else value for key, value in document.items()
+    }
+    problem = next((columns[key] for key in ("problem", "problem_id", "task_id") if key in columns), None)
+    if isinstance(problem, list):
+        kept = {
+            key: value
+            for key, value in columns.items()
+            if isinstance(value, list) and len(value) == len(problem)
+        }
+        if roots <= kept.keys():
+            return [dict(zip(kept, row, strict=True)) for row in zip(*kept.values(), strict=True)]
+    return [document]
+
+
+def names_in(records: Iterator[tuple[int, Record]]) -> list[str]:
+    """Return the names at the top of the first records."""
+    names: dict[str, None] = {}
+    for place, (_, record) in enumerate(records):
+        if place == LOOKED_AT:
+            break
+        names |= dict.fromkeys(record)
+    return list(names)
+
+
+def extract(
+    records: Iterator[tuple[int, Record]], fields: Mapping[str, str], optional: Mapping[str, str], path: Path
+) -> pl.DataFrame:
+    """Return what the paths lead to, as text, one row per attempt, with the number of the record (`ROW`).
+
+    Parameters
+    ----------
+    fields
+        By the name it is to have, the path of each column; a list it leads to (`[]`, or a list of verdicts)
+        makes a row of each element.
+    optional
+        Those that need not be anywhere.
+
+    Raises
+    ------
+    DataError
+        If a path leads nowhere in any record, to what is no value, or to lists of several lengths.
+    """
+    paths = {**fields, **optional}
+    columns: dict[str, list[str | None]] = {name: [] for name in paths}
+    numbers: list[int] = []
+    found: set[str] = set()
+    first: Record | None = None
+    for number, record in records:
+        first = record if first is None else first
+        values = {name: pick(record, way) for name, way in paths.items()}
+        found |= {name for name, value in values.items() if value is not MISSING}
+        lists = {
+            name: value
+            for name, value in values.items()
+            if isinstance(value, list) and ("[]" in paths[name] or name == "correct")
+        }
+        lengths = {len(value) for value in lists.values()}
+        if len(lengths) > 1:
+            told = ", ".join(f"{len(value)} of {name}" for name, value in lists.items())
+            raise DataError(f"{path}: record {number}: found {told}, expected lists of one length")
+        many = lengths.pop() if lengths else 1
+        numbers += [number] * many
+        for name, value in values.items():
+            if name in lists:
+                way = paths[name] if "[]" in paths[name] else f"{paths[name]}[]"
+                columns[name] += [_text(one, path, number, way) for one in value]
+            else:
+                columns[name] += [_text(value, path, number, paths[name])] * many
+    for name in fields:
+        if name not in found:
+            raise _nowhere(fields[name], first or {}, path)
+    kept = {name: pl.Series(values, dtype=pl.String) for name, values in columns.items() if name in found}
+    return pl.DataFrame({ROW: pl.Series(numbers, dtype=pl.Int64), **kept})
+
+
+def _text(value: Any, path: Path, number: int, way: str) -> str | None:
+    if value is None or value is MISSING:
+        return None
+    if isinstance(value, str):
+        # halves of characters (surrogates) cannot be stored
+        return (
+            value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        )
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    hint = f" (each of its elements: {way}[])" if isinstance(value, list) else f" (a part of it: {way}.NAME)"
+    raise DataError(f"{path}: record {number}: {way}: found {_what(value)}, expected a value{hint}")
+
+
+def _nowhere(way: str, record: Record, path: Path) -> DataError:
+    """Say how far a path leads, and what there is instead."""
+    here: Any = record
+    for step in steps_of(way):
+        if isinstance(step, str) and isinstance(here, dict):
+            if step not in here:
+                inside = f" of {way!r}" if step != way else ""
+                return DataError(f"{path}: no column {step!r}{inside}; {nearest(step, here)}")
+            here = here[step]
+        elif isinstance(here, list) and not isinstance(step, str):
+            here = here[0] if here else None
+        else:
+            return DataError(f"{path}: {way!r}: found {_what(here)} before {step!r}")
+    return DataError(f"{path}: no column {way!r}; {nearest(way, record)}")
+
+
+def _what(value: Any) -> str:
+    """Name the kind of a JSON value."""
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
