@@ -117,7 +117,7 @@ CURVES: Schema = {
     "band_low": pl.Float64,  # a band that holds the whole curve at the same confidence
     "band_high": pl.Float64,
     "monte_carlo_error": pl.Float64,
-    "problems": pl.Int64,
+    "problems": pl.Int64,  # whose mean it is: all of them, or there is no point
     "simulated": pl.Boolean,
 }
 

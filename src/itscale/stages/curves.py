@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from itscale.store import write_table
 from itscale.study import Ingredient, Study
 
 __all__ = ["estimate_curves"]
+
+logger = logging.getLogger(__name__)
 
 ROUNDING = 1e-9
 SIMULATION_ERRORS = 6.0
@@ -66,7 +69,8 @@ def estimate_curves(
 
     An exchangeable strategy has one pool of n completions per problem, all of which serve every k. A strategy
     run anew at each budget is judged by the answer selected from the whole run, averaged over replicates.
-    Intervals resample problems, the same ones for every selector, model and strategy of a task.
+    Intervals resample problems, the same ones for every selector, model and strategy of a task. A k that some
+    problem tells nothing of has no point: those left would be others than at a smaller k.
 
     Parameters
     ----------
@@ -129,13 +133,25 @@ def _grid(study: Study, opened: Outcomes) -> IntArray:
     Up to the largest where sampling stopped at a success: the small pools are those that were solved early.
     """
     sizes = opened.counts().sampled
+    until_success = opened.design == "until_success"
     if study.config.curves.budgets is None:
-        return k_grid(int(sizes.max() if opened.design == "until_success" else sizes.min()))
+        return k_grid(int(sizes.max() if until_success else sizes.min()))
     wanted = np.unique(np.asarray(study.config.curves.budgets, dtype=np.int64))
     if wanted.max() > sizes.max():
         raise DataError(
             f"{opened.path}: curves.budgets: found {wanted.max()}, expected at most {sizes.max()}, "
             "the completions of the largest pool"
+        )
+    if not until_success and wanted.min() > sizes.min():
+        raise DataError(
+            f"{opened.path}: curves.budgets: found none up to {sizes.min()}, expected one: some problem has "
+            "no more completions"
+        )
+    if not until_success and wanted.max() > sizes.min():
+        short = int((sizes < wanted.max()).sum())
+        logger.warning(
+            "%s: curves end at k = %d: %d of %d problems have fewer than %d completions",
+            *(opened.path, wanted[wanted <= sizes.min()].max(), short, len(sizes), wanted.max()),
         )
     return wanted
 
@@ -231,29 +247,32 @@ def _judge(
 
 
 def _rows(study: Study, task: str, matrix: _Matrix, budgets: IntArray, tokens: Tokens) -> pl.DataFrame:
-    """Average over problems, with an interval from resampling them."""
+    """Average over problems where every one of them has a value, with an interval from resampling them."""
     options = study.config.curves
+    told = np.asarray(~np.isnan(matrix.accuracy).any(axis=0))
+    budgets, accuracy = budgets[told], matrix.accuracy[:, told]
+    tokens = tokens.at(told)
     interval = curve_intervals(
-        matrix.accuracy,
+        accuracy,
         options,
         generator(study.config.seed, "problems", task),
         clusters=clusters_of(matrix.problems, options.clusters),
-        counts=matrix.counts,
+        counts=None if matrix.counts is None else (*matrix.counts[:2], matrix.counts[2][told]),
     )
-    problems = (~np.isnan(matrix.accuracy)).sum(axis=0)
+    problems = len(matrix.problems)
     return pl.DataFrame(
         {
             "budget": budgets,
             "generated_tokens": pl.Series(tokens.generated, nan_to_null=True),
             "prompt_tokens": pl.Series(tokens.prompt, nan_to_null=True),
             "scorer_tokens": pl.Series(tokens.scorer, nan_to_null=True),
-            "estimate": np.nanmean(matrix.accuracy, axis=0),
+            "estimate": accuracy.mean(axis=0),
             "low": interval.low,
             "high": interval.high,
             "interval": interval.kind,
             "band_low": interval.band_low,
             "band_high": interval.band_high,
-            "monte_carlo_error": np.sqrt(np.nansum(matrix.error**2, axis=0)) / problems,
-            "problems": problems,
+            "monte_carlo_error": np.sqrt((matrix.error[:, told] ** 2).sum(axis=0)) / problems,
+            "problems": np.full(len(budgets), problems),
         }
     )

@@ -210,7 +210,9 @@ def _rows(
     study: Study, task: str, problems: Sequence[str], budgets: FloatArray, values: FloatArray, against: str
 ) -> list[dict[str, Any]]:
     """Return a row per budget; none where the curves have no budget in common."""
-    held = (~np.isnan(values)).sum(axis=0) >= 2
+    known = (~np.isnan(values)).sum(axis=0)
+    # at equal k all problems or none: those with few completions may be the hard ones
+    held = known >= (max(2, len(problems)) if against == "completions" else 2)
     budgets, values = budgets[held], values[:, held]
     if len(budgets) == 0:
         return []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from itscale.columns import LEDGER
@@ -26,6 +27,10 @@ class Tokens:
     generated: FloatArray
     prompt: FloatArray
     scorer: FloatArray
+
+    def at(self, budgets: npt.NDArray[np.bool_]) -> Tokens:
+        """Return those of some of the budgets."""
+        return Tokens(self.generated[budgets], self.prompt[budgets], self.scorer[budgets])
 
 
 def read_ledgers(ledgers: Sequence[Path]) -> pl.DataFrame:
