@@ -75,6 +75,8 @@ class TableData:
 class Law(Protocol):
     """A parametric family of curves against k, with a fitter.
 
+    One with an attribute `unbounded` that is true predicts something else than shares, of any size.
+
     Attributes
     ----------
     parameters
@@ -105,7 +107,7 @@ class Law(Protocol):
         ...
 
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
-        """Return coverage at each k (real, >= 1), same shape, clipped to [0, 1]."""
+        """Return coverage at each k (real, >= 1), same shape, in [0, 1]."""
         ...
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from itscale.errors import BudgetExhausted
+from itscale.boundary.place import Place, Shown
+from itscale.errors import BudgetExhausted, ContractError
 from itscale.ledger import Ledger
 from itscale.seeds import entropy, generator, seed63
 from itscale.selection import FloatArray
@@ -75,6 +76,8 @@ class Session:
     on_active
         Called with the number of trajectories that a call of `extend` continues, and with its negative when
         all of them are.
+    place
+        How messages call the strategy.
 
     Attributes
     ----------
@@ -98,6 +101,7 @@ class Session:
         scorer_computes: bool = False,
         on_tokens: Callable[[int], None] | None = None,
         on_active: Callable[[int], None] | None = None,
+        place: Place | None = None,
     ) -> None:
         self.problem = problem
         self.unit = unit
@@ -113,8 +117,9 @@ class Session:
         self._scorer_computes = scorer_computes
         self._on_tokens = on_tokens or (lambda tokens: None)
         self._on_active = on_active or (lambda change: None)
+        self._place = place or Place("strategies", "unnamed")
         self._scores: dict[int, float] = {}
-        self._nodes = 0
+        self._made: dict[int, Trajectory] = {}
         self._rounds = 0
         self._context_tokens = 0
 
@@ -138,7 +143,10 @@ class Session:
         ------
         BudgetExhausted
             If fewer tokens are left than trajectories ask to be continued.
+        ContractError
+            If a trajectory is not one of this session's.
         """
+        self._require_own("extend()", trajectories)
         active = [place for place, trajectory in enumerate(trajectories) if not trajectory.finished]
         if not active:
             return list(trajectories)
@@ -190,6 +198,7 @@ class Session:
 
         A trajectory is scored once, however often it is asked about; scores are stored with the completions.
         """
+        self._require_own("score()", trajectories)
         if self._scorer is None:
             raise RuntimeError("this session has no scorer: give the strategy's options a field `scorer`")
         new = {
@@ -215,6 +224,10 @@ class Session:
 
         What is not finished is marked `steps`, or `budget` if the session's budget ran out.
         """
+        self._require_own("complete()", trajectories)
+        if weights is not None and len(weights) != len(trajectories):
+            expected = f"one for each of {len(trajectories)} trajectories"
+            raise self._broken("complete(): weights", Shown(f"{len(weights)}"), expected)
         unfinished: FinishReason = "budget" if self._tokens_left < len(trajectories) else "steps"
         return [
             self._completion(
@@ -225,6 +238,31 @@ class Session:
             )
             for place, trajectory in enumerate(trajectories)
         ]
+
+    def rebuild(self, completion: Completion) -> Completion | None:
+        """Return what the engine and the scorer gave for a completion's nodes; None if they are no path.
+
+        Place, reason of its end and weight, which are the strategy's to choose, are those of `completion`.
+        """
+        here = self.start()
+        for node in completion.nodes:
+            above, here = here, self._made.get(node, here)
+            if here is above or here.parent is None or here.parent.node != above.node:
+                return None
+        return self._completion(completion.index, here, completion.finish_reason, completion.weight)
+
+    def _require_own(self, what: str, trajectories: Sequence[Trajectory]) -> None:
+        """Refuse trajectories that this session did not make: nobody generated their text, or paid for it."""
+        for one in trajectories:
+            if not isinstance(one, Trajectory):
+                raise self._broken(what, one, "trajectories")
+            known = self._made.get(one.node) if one.step else self.start()
+            if known is None or one.step is not known.step or one.problem is not self.problem:
+                found = Shown(f"a trajectory with the text {one.text[:40]!r} at node {one.node}")
+                raise self._broken(what, found, "one that start() or extend() of this session returned")
+
+    def _broken(self, what: str, found: Any, expected: str) -> ContractError:
+        return self._place.broken(f"session.{what}", found, expected, self.problem.problem_id)
 
     async def _generate(
         self, trajectory: Trajectory, params: SamplingParams, seeds: list[int]
@@ -260,20 +298,20 @@ class Session:
         return seed63(*self._stream, round_number, self.unit.start + place)
 
     def _append(self, trajectory: Trajectory, made: Generation) -> Trajectory:
-        self._nodes += 1
         step = Step(
             text=_unicode(made.text),
             token_ids=made.token_ids,
             tokens=made.tokens,
             logprob=made.logprob,
-            node=self._nodes,
+            node=len(self._made) + 1,
         )
         reason: FinishReason | None = None
         if made.finish_reason == "eos":
             reason = "eos"
         elif trajectory.tokens + made.tokens >= self._token_limit:
             reason = "length"
-        return Trajectory(self.problem, trajectory, step, reason)
+        self._made[step.node] = Trajectory(self.problem, trajectory, step, reason)
+        return self._made[step.node]
 
     def _completion(
         self, index: int, trajectory: Trajectory, reason: FinishReason, weight: float | None

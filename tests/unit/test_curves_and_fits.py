@@ -190,7 +190,7 @@ def test_a_selector_that_claims_more_than_coverage_is_refused(tmp_path, pool, mo
         return Accuracy(mean=np.ones(len(budgets)), monte_carlo_error=np.zeros(len(budgets)))
 
     monkeypatch.setattr(First, "accuracy", boast)
-    with pytest.raises(PluginError, match=r"selectors/first: problem 'p..': accuracy 1 at k = 1, expected"):
+    with pytest.raises(PluginError, match=r"selectors/first: problem 'p..': accuracy\(\): found 1 at k = 1"):
         curves_of(tmp_path, pool)
     assert not (tmp_path / "curves.parquet").exists()
 

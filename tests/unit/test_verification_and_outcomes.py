@@ -132,7 +132,7 @@ def test_each_distinct_answer_is_judged_once() -> None:
         ("b", False),
     ]
     assert judged[2][1].status == "unparsable"
-    with pytest.raises(DataError, match="gave 1 verdicts on 2 answers"):
+    with pytest.raises(DataError, match=r"judge\(\): found 1 verdicts for 2 answers"):
         judge(Counting(verdicts=1), problem, ["a", "b"])
 
 

@@ -52,6 +52,7 @@ class BrokenPowerLaw:
 
     def __init__(self, options: BrokenPowerLawOptions) -> None:
         self.options = options
+        self.unbounded = options.response == "value"
         names = ["a", "b", "c0"]
         for i in range(1, options.n_breaks + 1):
             names += [f"c{i}", f"d{i}", f"f{i}"]

@@ -36,6 +36,7 @@ class LogLinear:
 
     def __init__(self, options: LogLinearOptions) -> None:
         self.options = options
+        self.unbounded = options.response == "value"
 
     def fit(self, data: LawData, start: FloatArray | None = None) -> FloatArray:
         """Return a and b; FitFailure on fewer than five points."""

@@ -42,6 +42,7 @@ class Logistic:
 
     def __init__(self, options: LogisticOptions) -> None:
         self.options = options
+        self.unbounded = options.response == "value"
         self._highest = 1 - options.chance if options.response == "coverage" else np.inf
 
     def fit(self, data: LawData, start: FloatArray | None = None) -> FloatArray:

@@ -48,6 +48,7 @@ class M4:
 
     def __init__(self, options: M4Options) -> None:
         self.response = options.response
+        self.unbounded = options.response == "value"
 
     def fit(self, data: LawData, start: FloatArray | None = None) -> FloatArray:
         """Return E, e0, alpha, B and c; FitFailure on fewer than five usable points."""

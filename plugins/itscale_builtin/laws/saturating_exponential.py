@@ -37,6 +37,7 @@ class SaturatingExponential:
 
     def __init__(self, options: SaturatingExponentialOptions) -> None:
         self.response = options.response
+        self.unbounded = options.response == "value"
 
     def fit(self, data: LawData, start: FloatArray | None = None) -> FloatArray:
         """Return E, A and t; FitFailure on fewer than five points."""

@@ -52,6 +52,7 @@ class ShiftedPowerLaw:
 
     def __init__(self, options: ShiftedPowerLawOptions) -> None:
         self.response = options.response
+        self.unbounded = options.response == "value"
 
     def fit(self, data: LawData, start: FloatArray | None = None) -> FloatArray:
         """Return E >= 0, A > 0 and a; FitFailure on fewer than five usable points."""

@@ -9,6 +9,9 @@ from itscale.errors import EngineError
 from itscale.plugins import Options, VerifierEntry
 from itscale.types import Engine, Trajectory
 
+ROUNDING = 1e-6
+"""Nats per token by which rounding may lift a log-probability above 0."""
+
 
 class Logprob:
     """Scores a trajectory by exp(sum of log-probabilities / tokens), in [0, 1]; 0 if it is empty."""
@@ -22,7 +25,7 @@ class Logprob:
         Raises
         ------
         EngineError
-            If the engine reported no log-probabilities.
+            If the engine reported no log-probabilities, or impossible ones.
         """
         return [mean_probability(trajectory) for trajectory in trajectories]
 
@@ -37,7 +40,12 @@ def mean_probability(trajectory: Trajectory) -> float:
                 "log-probabilities; switch on its option logprobs, or take another scorer"
             )
         total, tokens = total + step.logprob, tokens + step.tokens
-    return min(1.0, math.exp(total / tokens)) if tokens else 0.0
+    if not total <= ROUNDING * tokens:  # NaN, too, which min() would make the best score of all
+        raise EngineError(
+            f"verifiers/logprob: problem {trajectory.problem.problem_id}: found the log-probability {total}, "
+            "expected a finite one, at most 0"
+        )
+    return math.exp(min(total, 0.0) / tokens) if tokens else 0.0
 
 
 entry = VerifierEntry(

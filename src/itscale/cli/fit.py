@@ -160,16 +160,14 @@ def _fit_curve(
     from itscale.cli.console import LiteralConsole
     from itscale.cli.fit_data import read_evidence
     from itscale.config import FitSection
-    from itscale.fitting import report_law
-    from itscale.stages.fits import report_tables
+    from itscale.stages.fits import report_ingredient, report_tables
     from itscale.stages.leaderboard import board_tables
 
     everything, origins, simulated = read_evidence(data, columns, design, FitSection().origins)
     tables = []
     waiting = track(list(laws.items()), "fitting laws", console=LiteralConsole(stderr=True), transient=True)
     for label, ingredient in waiting:
-        made = ingredient.entry.factory(ingredient.options)
-        report = report_law(made, ingredient.entry.takes, everything, origins, settings)
+        report = report_ingredient(ingredient, everything, origins, settings)
         identity = {"law": label, "simulated": simulated}
         tables.append(report_tables(report, identity, settings.confidence))
     fits, forecasts, refits = (pl.concat(kind) for kind in zip(*tables, strict=True))

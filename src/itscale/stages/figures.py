@@ -7,9 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
+from itscale.boundary import make_figure
 from itscale.columns import CURVES, DIFFERENCES, FITS, FORECASTS, Schema
 from itscale.errors import StudyError, nearest
-from itscale.figures import FigureData, FigureMaker, label_simulated, save, style
+from itscale.figures import FigureData, label_simulated, save, style
 from itscale.plugins import FigureEntry
 from itscale.store import read_table
 from itscale.study import Ingredient, Study
@@ -61,7 +62,7 @@ def draw_figure(
         differences=_read(differences, DIFFERENCES),
         coverage=coverage_label(study),
     )
-    maker: FigureMaker = ingredient.entry.factory(ingredient.options)
+    maker = make_figure(ingredient)
     with style(ingredient.options):
         drawing = maker.draw(data)
         label_simulated(drawing)

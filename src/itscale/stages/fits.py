@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from itscale.boundary import make_law
 from itscale.columns import CURVES, FITS, FORECASTS, REFITS, Schema
+from itscale.errors import ContractError
 from itscale.fitting import (
     Evidence,
     LawReport,
     Settings,
     evidence_of_counts,
     evidence_of_runs,
+    failed_report,
     forecast_rows,
     origins_of_curve,
     refit_rows,
@@ -29,7 +32,7 @@ from itscale.stages.uncertainty import clusters_of
 from itscale.store import read_table, write_table
 from itscale.study import Ingredient, Study
 
-__all__ = ["fit_law", "named_rows", "pool_evidence", "report_tables", "settings_of"]
+__all__ = ["fit_law", "named_rows", "pool_evidence", "report_ingredient", "report_tables", "settings_of"]
 
 
 def fit_law(
@@ -77,8 +80,7 @@ def fit_law(
         origins = origins_of_curve(everything, options.origins)
     else:
         everything, origins = pool_evidence(found, budgets, options.origins, study.config.curves.clusters)
-    made = ingredient.entry.factory(ingredient.options)
-    report = report_law(made, ingredient.entry.takes, everything, origins, settings_of(study, task))
+    report = report_ingredient(ingredient, everything, origins, settings_of(study, task))
     identity = {"task": task, "model": model, "strategy": strategy, "law": law}
     inputs = {"outcomes": outcomes, "curves": curves}
     metadata = provenance("fits", _fingerprint(study, task, ingredient), inputs, ingredient)
@@ -86,6 +88,20 @@ def fit_law(
     tables = report_tables(report, identity | {"simulated": found.simulated}, study.config.curves.confidence)
     for table, path in zip(tables, (fits, forecasts, refits), strict=True):
         write_table(table, path, metadata)
+
+
+def report_ingredient(
+    ingredient: Ingredient[LawEntry],
+    everything: Evidence | None,
+    origins: Sequence[Evidence],
+    settings: Settings,
+) -> LawReport:
+    """Return the report of a law; of one that breaks its word, that it failed, and how."""
+    law = make_law(ingredient)
+    try:
+        return report_law(law, ingredient.entry.takes, everything, origins, settings)
+    except ContractError as error:
+        return failed_report(law, str(error))
 
 
 def settings_of(study: Study, task: str) -> Settings:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
+from itscale.boundary import CheckedOracle, make_oracle
 from itscale.columns import COMPLETIONS, OUTCOMES, PROBLEMS, VERDICTS, Schema
 from itscale.errors import DataError
 from itscale.provenance import provenance
 from itscale.sandbox import containment
 from itscale.store import read_metadata, read_table, write_batches
 from itscale.study import Study
-from itscale.types import Oracle
 
 __all__ = ["gather_outcomes"]
 
@@ -64,7 +64,7 @@ def gather_outcomes(
     judged = {label: _Blocks.find(verdicts[label], VERDICTS, f"verdict of {label}") for label in verdicts}
     _check_problems(order, problems, blocks, judged)
     with containment(study.config.sandbox):
-        judge = study.oracles[task].entry.factory(study.oracles[task].options)
+        judge = make_oracle(study.oracles[task])
     batches = (
         _gathered(batch, blocks, judged, oracle, scorers, judge)
         for batch in _batches(order.to_list(), blocks.index)
@@ -172,7 +172,7 @@ def _gathered(
     judged: Mapping[str, _Blocks],
     oracle: str,
     scorers: Sequence[str],
-    judge: Oracle,
+    judge: CheckedOracle,
 ) -> pl.DataFrame:
     """Return the outcomes of some problems, in their order."""
     frame = blocks.read(problems, ["prompt_tokens", "generated_tokens"])
@@ -212,11 +212,13 @@ def _name(frame: pl.DataFrame) -> str:
     return ", ".join(f"{key} {row[key]!r}" for key in IDENTITY)
 
 
-def _with_classes(frame: pl.DataFrame, oracle: Oracle) -> pl.DataFrame:
+def _with_classes(frame: pl.DataFrame, oracle: CheckedOracle) -> pl.DataFrame:
     """Replace each answer by the representative of its class, among all answers to the problem."""
     distinct = frame.select("problem_id", "answer").drop_nulls().unique().sort("problem_id", "answer")
     named = [
-        group.with_columns(pl.Series("class", oracle.classes(group["answer"].to_list()), dtype=pl.String))
+        group.with_columns(
+            pl.Series("class", oracle.classes(group["answer"].to_list(), group["problem_id"][0]))
+        )
         for group in distinct.partition_by("problem_id", maintain_order=True)
     ]
     if not named:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
+from itscale.boundary import make_problems
 from itscale.columns import PROBLEMS
 from itscale.errors import DataError
 from itscale.plugins import TaskEntry
@@ -25,40 +25,11 @@ def load_problems(task: Ingredient[TaskEntry], wanted: int | None) -> list[Probl
     Raises
     ------
     DataError
-        If the task has no problems or fewer than wanted, gives a problem id twice, or a problem without
-        an id, messages or a reference, or with metadata that JSON cannot hold.
+        If the task has no problems or fewer than wanted, or as `itscale.boundary.make_problems`.
     """
-    place = f"tasks.{task.label}"
-    problems: list[Problem] = []
-    seen: dict[str, int] = {}
-    for number, problem in enumerate(islice(task.entry.factory(task.options), wanted)):
-        _check(problem, f"{place}: problem {number}")
-        if problem.problem_id in seen:
-            raise DataError(
-                f"{place}: problems {seen[problem.problem_id]} and {number} both have the id "
-                f"{problem.problem_id!r}, expected every problem id once"
-            )
-        seen[problem.problem_id] = number
-        problems.append(problem)
+    problems = make_problems(task, wanted)
     _enough(task, wanted, len(problems))
     return problems
-
-
-def _check(problem: Problem, where: str) -> None:
-    if not problem.problem_id:
-        raise DataError(f"{where}: found no problem_id, expected a text")
-    if not problem.messages:
-        raise DataError(f"{where} ({problem.problem_id}): found no messages, expected a chat")
-    # A plugin may not keep to the types: what it gives is data, too.
-    if not isinstance(problem.reference, str) or not problem.reference.strip():
-        raise DataError(
-            f"{where} ({problem.problem_id}): reference: found {problem.reference!r}, expected the right "
-            "answer as text: without it nothing can be verified"
-        )
-    try:
-        json.dumps(dict(problem.metadata), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where} ({problem.problem_id}): metadata: {error}, expected JSON values") from None
 
 
 def count_problems(task: Ingredient[TaskEntry], wanted: int | None) -> int:

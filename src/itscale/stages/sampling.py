@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from itscale.blocks import Block
+from itscale.boundary import Place, make_engine, make_scorer, run_strategy
 from itscale.columns import COMPLETIONS, LEDGER
 from itscale.errors import DataError, EngineError
 from itscale.evaluation import require_sandbox
@@ -117,9 +118,7 @@ class _Run:
         """Run every unit at once; return the facts that go into the artifact's metadata."""
         ingredient = self.study.models[self.model]
         started = time.perf_counter()
-        engine = MeteredEngine(
-            ingredient.entry.factory(ingredient.options, seed=seed % 2**31, model_directory=model_directory)
-        )
+        engine = MeteredEngine(make_engine(ingredient, seed=seed % 2**31, model_directory=model_directory))
         try:
             self._require(engine)
             self.report()
@@ -163,9 +162,9 @@ class _Run:
             scorer_computes=bool(scorer and scorer.entry.needs),
             on_tokens=self.count,
             on_active=engine.expect,
+            place=Place.of(strategy),
         )
-        completions = await strategy.entry.factory(problem, session, strategy.options)
-        self._check(unit, completions)
+        completions = await run_strategy(strategy, problem, session)
         identity = {"problem_id": unit.problem_id, "budget": unit.budget, "replicate": unit.replicate}
         self.journal.add(unit, completions, session.ledger.rows(**identity, start=unit.start))
         self.report()
@@ -183,7 +182,7 @@ class _Run:
 
     def _scorer(self) -> Scorer | None:
         ingredient = self.study.scorer_of(self.strategy)
-        return ingredient.entry.factory(ingredient.options) if ingredient else None
+        return make_scorer(ingredient) if ingredient else None
 
     def _require(self, engine: Engine) -> None:
         """Refuse an engine that, as configured, lacks what its plugin can offer."""
@@ -193,23 +192,6 @@ class _Run:
             raise EngineError(
                 f"models.{self.model}: strategy {entry.name!r} needs {', '.join(lacking)} of the engine, "
                 f"which as configured offers {', '.join(sorted(engine.offers))}"
-            )
-
-    def _check(self, unit: Unit, completions: Sequence[Completion]) -> None:
-        """Refuse completions that are not the unit's own: a strategy is somebody's plugin."""
-        found = sorted((c.problem_id, c.budget, c.replicate, c.index) for c in completions)
-        allowed = {
-            (unit.problem_id, unit.budget, unit.replicate, index) for index in range(unit.start, unit.stop)
-        }
-        exact = not unit.budget
-        if (
-            not set(found) <= allowed
-            or len(set(found)) != len(found)
-            or (exact and len(found) != len(allowed))
-        ):
-            raise DataError(
-                f"strategies.{self.strategy}: handed in completions {found[:3]}... for {unit}, expected "
-                f"{'exactly' if exact else 'at most'} its {len(allowed)} indices, each once"
             )
 
 

@@ -12,7 +12,9 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
+from itscale.boundary import make_table_law
 from itscale.columns import FITS, FORECASTS, Schema
+from itscale.errors import ContractError
 from itscale.fitting import diagnostics
 from itscale.fitting.bootstrap import bounds
 from itscale.fitting.forecast import Forecast, forecast_rows
@@ -69,7 +71,7 @@ def fit_table(study: Study, law: str, *, fits: Path, forecasts: Path) -> None:
 
 def check_table(ingredient: Ingredient[LawEntry]) -> tuple[TableLaw, Table]:
     """Return a law and its table; DataError if the table is not what the law's options say."""
-    law: TableLaw = ingredient.entry.factory(ingredient.options)
+    law = make_table_law(ingredient)
     return law, load_table(law, cast(TableOptions, ingredient.options), f"laws.{ingredient.label}")
 
 
@@ -130,14 +132,26 @@ def report_table(
     groups = len(np.unique(table.groups))
     facts: dict[str, Any] = {"points": len(table.data.response), "problems": groups}
     try:
-        fit = _fit(law, table, settings.refits, settings)
-    except FitFailure as failure:
+        return _report(law, table, settings, shares, cutoff, facts)
+    except (FitFailure, ContractError) as failure:
         row = {"status": "failed", "message": str(failure), "estimand": law.estimand, "identified": False}
         return TableReport([row | facts])
+
+
+def _report(
+    law: TableLaw,
+    table: Table,
+    settings: Settings,
+    shares: Sequence[int],
+    cutoff: float | None,
+    facts: dict[str, Any],
+) -> TableReport:
+    """Return the report of a law that can be fitted."""
+    fit = _fit(law, table, settings.refits, settings)
     forecasts, withheld = _hold_out(law, table, settings, shares, cutoff)
     condition, correlation, closed = gates(law, fit.parameters, table.data)
     closed += diagnostics.open_sides(law.parameters, fit.succeeded, settings.confidence)
-    facts |= {
+    facts = facts | {
         "identified": not closed,
         "condition": condition,
         "correlation": correlation,

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from itscale.boundary import CheckedOracle, Place, make_engine, make_oracle, make_scorer
 from itscale.columns import COMPLETIONS, VERDICTS
 from itscale.errors import DataError, EngineError
 from itscale.plugins import VerifierEntry
@@ -18,7 +19,7 @@ from itscale.seeds import seed63
 from itscale.stages.problems import read_problems
 from itscale.store import payload_hash, read_table, write_table
 from itscale.study import Ingredient, Study
-from itscale.types import Completion, Oracle, Problem, Scorer, Trajectory, Verdict
+from itscale.types import Completion, Oracle, Problem, Trajectory, Verdict
 
 __all__ = ["judge", "read_completions", "verify_block"]
 
@@ -89,17 +90,14 @@ def judge(
 
     Raises
     ------
-    DataError
+    ContractError
         If the oracle does not give one verdict, right or wrong, per answer.
     """
+    if not isinstance(oracle, CheckedOracle):
+        oracle = CheckedOracle(oracle, Place("verifiers", label))
     answers = [oracle.answer(problem, text) for text in texts]
     distinct = sorted({answer for answer in answers if answer is not None})
     verdicts = oracle.judge(problem, distinct)
-    if len(verdicts) != len(distinct):
-        raise DataError(
-            f"verifiers.{label}: gave {len(verdicts)} verdicts on {len(distinct)} answers to problem "
-            f"{problem.problem_id}, expected one each"
-        )
     said: dict[str | None, Verdict] = dict(zip(distinct, verdicts, strict=True))
     said[None] = Verdict(correct=False, status="unparsable", detail="no answer found")
     return [(answer, said[answer]) for answer in answers]
@@ -108,7 +106,7 @@ def judge(
 def _judged(
     ingredient: Ingredient[VerifierEntry], known: Mapping[str, Problem], candidates: Sequence[Completion]
 ) -> list[Row]:
-    oracle: Oracle = ingredient.entry.factory(ingredient.options)
+    oracle = make_oracle(ingredient)
     of_problem: dict[str, list[int]] = {}
     for place, candidate in enumerate(candidates):
         of_problem.setdefault(candidate.problem_id, []).append(place)
@@ -169,13 +167,13 @@ class _Scoring:
         ]
 
     async def _score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        scorer: Scorer = self.scorer.entry.factory(self.scorer.options)
+        scorer = make_scorer(self.scorer)
         if not self.scorer.entry.needs:
-            return self._checked(await scorer.score(trajectories, None), len(trajectories))
+            return await scorer.score(trajectories, None)
         ingredient = self.study.models[self.model]
         ingredient.require_installed()
         seed = seed63(self.study.config.seed, "verification", self.scorer.label, self.content) % 2**31
-        engine = ingredient.entry.factory(ingredient.options, seed=seed, model_directory=self.model_directory)
+        engine = make_engine(ingredient, seed=seed, model_directory=self.model_directory)
         try:
             lacking = sorted(self.scorer.entry.needs - engine.offers)
             if lacking:
@@ -183,17 +181,9 @@ class _Scoring:
                     f"verifiers.{self.scorer.label} needs {', '.join(lacking)} of the engine; "
                     f"models.{self.model} as configured offers {', '.join(sorted(engine.offers))}"
                 )
-            return self._checked(await scorer.score(trajectories, engine), len(trajectories))
+            return await scorer.score(trajectories, engine)
         finally:
             await engine.close()
-
-    def _checked(self, scores: Sequence[float], expected: int) -> list[float]:
-        if len(scores) != expected or not all(0 <= score <= 1 for score in scores):
-            raise DataError(
-                f"verifiers.{self.scorer.label}: gave {len(scores)} scores ({list(scores[:3])} ...) of "
-                f"{expected} completions, expected one in [0, 1] for each"
-            )
-        return list(scores)
 
 
 def _recorded(candidate: Completion) -> float | None:

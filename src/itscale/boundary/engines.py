@@ -1,0 +1,120 @@
+"""What an engine gives: as many generations as seeds, each a text with counts that can be true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from itscale.boundary.place import Place, Shown, is_count, is_number, shown
+from itscale.types import Capability, Engine, Generation, GenerationRequest, Trajectory
+
+if TYPE_CHECKING:
+    from itscale.entries import EngineEntry
+    from itscale.study import Ingredient
+
+__all__ = ["CheckedEngine", "make_engine"]
+
+REASONS = ("eos", "stop", "length")
+SCOPES = ("completion", "block")
+ROUNDING = 1e-6
+"""Nats per token by which rounding may lift a log-probability above 0."""
+
+
+def make_engine(
+    ingredient: Ingredient[EngineEntry], *, seed: int, model_directory: Path | None
+) -> CheckedEngine:
+    """Start a model's engine; what it returns is checked."""
+    place = Place.of(ingredient)
+    methods = ("generate", "score", "close")
+    return CheckedEngine(place.make(ingredient, methods, seed=seed, model_directory=model_directory), place)
+
+
+class CheckedEngine:
+    """An engine whose generations and rewards are checked; otherwise the engine it wraps.
+
+    Raises
+    ------
+    ContractError
+        From any call, on what cannot be: usage that is negative, or zero for a text; a log-probability that
+        is not finite or above 0; fewer generations than seeds.
+    """
+
+    def __init__(self, engine: Engine, place: Place) -> None:
+        self._engine = engine
+        self._place = place
+        offers, known = getattr(engine, "offers", None), set(get_args(Capability))
+        if not isinstance(offers, frozenset) or not offers <= known:
+            raise place.broken("offers", offers, f"a frozenset of {', '.join(sorted(known))}")
+        scope, simulated = getattr(engine, "seed_scope", None), getattr(engine, "simulated", None)
+        if scope not in SCOPES:
+            raise place.broken("seed_scope", scope, " or ".join(SCOPES))
+        if not isinstance(simulated, bool):
+            raise place.broken("simulated", simulated, "True or False")
+        self.offers: frozenset[Capability] = offers
+        self.seed_scope: Literal["completion", "block"] = scope
+        self.simulated: bool = simulated
+
+    async def generate(self, request: GenerationRequest) -> list[Generation]:
+        """Return one generation per seed, each checked."""
+        problem = request.problem.problem_id
+        given = await self._engine.generate(request)
+        seeds = (len(request.seeds), "seeds")
+        made = self._place.as_many("generate()", "generations", given, seeds, problem)
+        for one in made:
+            self._check(one, problem)
+        if made and sum(one.prompt_tokens for one in made) == 0:
+            expected = "the prompt charged once, to the first generation of a request"
+            raise self._place.broken("generate(): prompt_tokens", 0, expected, problem)
+        return [replace(one, logprob=_at_most_0(one.logprob)) for one in made]
+
+    def _check(self, one: Any, problem: str) -> None:
+        if not isinstance(one, Generation):
+            raise self._place.broken("generate()", one, "a Generation per seed", problem)
+        told: list[tuple[str, Any, bool, str]] = [("text", one.text, isinstance(one.text, str), "a text")]
+        for name in ("tokens", "prompt_tokens", "cached_prompt_tokens"):
+            value = getattr(one, name)
+            told.append((name, value, is_count(value), f"a whole number from 0 to {2**31 - 1}"))
+        context = one.context_tokens
+        told.append(("context_tokens", context, is_count(context, 1), "a whole number, at least 1"))
+        told.append(("token_ids", one.token_ids, _are_ids(one.token_ids), "a tuple of whole numbers"))
+        told.append(("finish_reason", one.finish_reason, one.finish_reason in REASONS, " or ".join(REASONS)))
+        lapse = is_number(one.seconds) and one.seconds >= 0
+        told.append(("seconds", one.seconds, lapse, "a number, at least 0"))
+        for name, found, right, expected in told:
+            if not right:
+                raise self._place.broken(f"generate(): {name}", found, expected, problem)
+        if one.text and one.tokens == 0:
+            found = Shown(f"0 for the text {shown(one.text)}")
+            raise self._place.broken("generate(): tokens", found, "the tokens that were generated", problem)
+        if one.cached_prompt_tokens > one.prompt_tokens:
+            cached, expected = one.cached_prompt_tokens, f"at most the {one.prompt_tokens} of the prompt"
+            raise self._place.broken("generate(): cached_prompt_tokens", cached, expected, problem)
+        if one.logprob is not None and not (
+            is_number(one.logprob) and one.logprob <= ROUNDING * max(one.tokens, 1)
+        ):
+            expected = "a finite number, at most 0, or None"
+            raise self._place.broken("generate(): logprob", one.logprob, expected, problem)
+
+    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
+        """Return a reward for each trajectory, in [0, 1]."""
+        given = await self._engine.score(trajectories)
+        rewards = self._place.as_many("score()", "rewards", given, (len(trajectories), "trajectories"))
+        for trajectory, reward in zip(trajectories, rewards, strict=True):
+            if not is_number(reward) or not 0 <= reward <= 1:
+                problem = trajectory.problem.problem_id
+                raise self._place.broken("score()", reward, "a reward in (0, 1)", problem)
+        return [float(reward) for reward in rewards]
+
+    async def close(self) -> None:
+        """Close the wrapped engine."""
+        await self._engine.close()
+
+
+def _are_ids(found: Any) -> bool:
+    return isinstance(found, Sequence) and not isinstance(found, str) and all(map(is_count, found))
+
+
+def _at_most_0(logprob: float | None) -> float | None:
+    return None if logprob is None else min(0.0, float(logprob))

@@ -1,0 +1,159 @@
+"""What a law gives: as many finite parameters as it names, and predictions that could be true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from itscale.boundary.place import Place, Shown, shown
+from itscale.errors import ContractError
+from itscale.laws import FitFailure, Law, LawData, TableData, TableLaw
+from itscale.selection import FloatArray
+
+if TYPE_CHECKING:
+    from itscale.entries import LawEntry
+    from itscale.study import Ingredient
+
+__all__ = ["make_law", "make_table_law"]
+
+ROUNDING = 1e-9
+MOST = float(np.finfo(np.float64).max)
+
+
+class BrokenFitError(ContractError, FitFailure):
+    """A law broke its word while it was fitted: of a refit, that is one refit that failed."""
+
+
+def make_law(ingredient: Ingredient[LawEntry]) -> Law:
+    """Make a law of a curve or of counts; its fits and predictions are checked.
+
+    Raises
+    ------
+    ContractError
+        From `fit` (a FitFailure, too), on another number of parameters than it names, or one that is not
+        finite; from `predict`, on what has another shape than the budgets or, at parameters that `fit`
+        returned, is no number or lies outside [0, 1].
+    """
+    place = Place.of(ingredient)
+    return cast(Law, _CheckedLaw(place.make(ingredient, ("fit", "predict")), place))
+
+
+def make_table_law(ingredient: Ingredient[LawEntry]) -> TableLaw:
+    """Make a law of a table, checked as `make_law` does, but for the range of what it predicts."""
+    place = Place.of(ingredient)
+    return cast(TableLaw, _CheckedTableLaw(place.make(ingredient, ("fit", "predict", "scale")), place))
+
+
+class _Checked:
+    """A law with its parameters checked; what it can do beside `fit` and `predict` is at hand as it is."""
+
+    def __init__(self, law: Any, place: Place) -> None:
+        # Which optional protocols a law keeps is seen by its attributes (`isinstance`): it has the law's own.
+        vars(self).update(
+            {
+                name: getattr(law, name)
+                for name in dir(law)
+                if not name.startswith("_") and not hasattr(type(self), name)
+            }
+        )
+        self._law = law
+        self._place = place
+        self._names = self._named("parameters")
+        estimand = getattr(law, "estimand", None)
+        if not isinstance(estimand, str) or not estimand.strip():
+            raise place.broken("estimand", estimand, "what its exponent means, in words")
+
+    def _named(self, attribute: str) -> tuple[str, ...]:
+        given = getattr(self._law, attribute, None)
+        names = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
+        if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+            raise self._place.broken(attribute, given, "different names, at least one")
+        return names
+
+    def fit(self, data: Any, start: FloatArray | None = None) -> FloatArray:
+        """Return the parameters, as many as the law names, all finite."""
+        given = self._law.fit(data) if start is None else self._law.fit(data, start)
+        try:
+            return self._parameters(given)
+        except ContractError as error:
+            raise BrokenFitError(str(error)) from None
+
+    def _parameters(self, given: Any) -> FloatArray:
+        fitted = self._numbers("fit()", given)
+        size = len(self._names)
+        if fitted.shape != (size,):
+            expected = f"{size} parameters: {', '.join(self._names)}"
+            raise self._place.broken("fit()", Shown(f"{shown(given)}, of shape {fitted.shape}"), expected)
+        if not np.all(np.isfinite(fitted)):
+            raise self._place.broken("fit()", fitted.tolist(), "finite parameters, or FitFailure")
+        return fitted
+
+    def _numbers(self, what: str, given: Any) -> FloatArray:
+        try:
+            return np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise self._place.broken(what, given, "an array of numbers") from None
+
+    def _predicted(self, given: Any, shape: tuple[int, ...]) -> FloatArray:
+        predicted = self._numbers("predict()", given)
+        if predicted.shape != shape:
+            expected = f"a number for each of its inputs, of shape {shape}"
+            raise self._place.broken("predict()", Shown(f"shape {predicted.shape}"), expected)
+        return predicted
+
+
+class _CheckedLaw(_Checked):
+    """A law of a curve or of counts."""
+
+    def __init__(self, law: Any, place: Place) -> None:
+        super().__init__(law, place)
+        self._fitted: set[bytes] = set()
+        shares = not getattr(law, "unbounded", False)
+        self._least, self._most = (-ROUNDING, 1 + ROUNDING) if shares else (-MOST, MOST)
+
+    def fit(self, data: LawData, start: FloatArray | None = None) -> FloatArray:
+        """Return the parameters."""
+        fitted = super().fit(data, start)
+        self._fitted.add(fitted.tobytes())
+        return fitted
+
+    def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
+        """Return coverage at each k, in [0, 1].
+
+        At parameters that no fit returned, as diagnostics ask for, a law may say what it likes.
+        """
+        given = self._law.predict(parameters, budgets)
+        predicted = self._predicted(given, np.shape(budgets))
+        if np.asarray(parameters, dtype=np.float64).tobytes() not in self._fitted:
+            return predicted
+        wrong = ~((predicted >= self._least) & (predicted <= self._most))
+        if np.any(wrong):
+            worst = int(np.argmax(wrong))
+            told = zip(self._names, np.asarray(parameters).tolist(), strict=False)
+            at = ", ".join(f"{name} = {shown(value)}" for name, value in told)
+            k = shown(float(np.ravel(budgets)[worst]))
+            found = Shown(f"{shown(float(np.ravel(predicted)[worst]))} at k = {k} with {at}")
+            raise self._place.broken("predict()", found, "coverage, in [0, 1]")
+        return predicted
+
+
+class _CheckedTableLaw(_Checked):
+    """A law of a table."""
+
+    def __init__(self, law: Any, place: Place) -> None:
+        super().__init__(law, place)
+        self._named("inputs")
+
+    def fit(self, data: TableData, start: FloatArray | None = None) -> FloatArray:
+        """Return the parameters."""
+        return super().fit(data, start)
+
+    def predict(self, parameters: FloatArray, inputs: Mapping[str, FloatArray]) -> FloatArray:
+        """Return the response at each row; NaN where an input or a parameter is missing, never infinite."""
+        rows = np.shape(next(iter(inputs.values()))) if inputs else ()
+        predicted = self._predicted(self._law.predict(parameters, inputs), rows)
+        if np.any(np.isinf(predicted)):
+            raise self._place.broken("predict()", Shown("an infinite response"), "finite ones")
+        return predicted

@@ -1,0 +1,153 @@
+"""Who is held to account for what was found, and the checks that all kinds share."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Iterable, Sized
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+from itscale.errors import ContractError
+
+if TYPE_CHECKING:
+    from itscale.study import Ingredient
+
+__all__ = ["LARGEST", "Place", "is_count", "is_number", "shown", "textual"]
+
+LARGEST = 2**31 - 1
+"""Largest number of tokens that tables hold."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A plugin, as messages name it.
+
+    Attributes
+    ----------
+    kind, name
+        Of the plugin.
+    label
+        What the study calls it; shown where it is another than the name.
+    """
+
+    kind: str
+    name: str
+    label: str = ""
+
+    @classmethod
+    def of(cls, ingredient: Ingredient[Any]) -> Place:
+        """Return the place of an ingredient of a study."""
+        return cls(ingredient.entry.kind, ingredient.entry.name, ingredient.label)
+
+    def __str__(self) -> str:
+        own = f"{self.kind}/{self.name}"
+        return own if self.label in ("", self.name) else f"{own} (label {self.label!r})"
+
+    def broken(self, what: str, found: Any, expected: str, problem: str | None = None) -> ContractError:
+        """Return the error that says what a plugin gave.
+
+        Parameters
+        ----------
+        what
+            Which of its words it broke: the method, the field.
+        found
+            The value it gave; a `str` that `shown` returned is shown as it is.
+        expected
+            In words.
+        problem
+            Id of the problem it was about.
+        """
+        about = "" if problem is None else f"problem {shown(problem)}: "
+        return ContractError(f"{self}: {about}{what}: found {shown(found)}, expected {expected}")
+
+    def make(self, ingredient: Ingredient[Any], methods: Iterable[str], **arguments: Any) -> Any:
+        """Return what a factory makes of its options; refuse what lacks a method of its kind."""
+        made = ingredient.entry.factory(ingredient.options, **arguments)
+        lacking = [name for name in methods if not callable(getattr(made, name, None))]
+        if lacking:
+            names = ", ".join(f"{name}()" for name in lacking)
+            raise self.broken("factory", made, f"an object with {names}")
+        return made
+
+    def as_many(
+        self, what: str, things: str, found: Any, of: tuple[int, str], problem: str | None = None
+    ) -> list[Any]:
+        """Return what was given as a list; refuse what is none, or of another length.
+
+        Parameters
+        ----------
+        what
+            The method that gave it.
+        things
+            What it should be a list of.
+        found
+            What was given.
+        of
+            How many there should be, and one of what for each: `(2, "answers")`.
+        problem
+            Id of the problem it was about.
+        """
+        number, each = of
+        if isinstance(found, str | bytes | dict) or not (
+            isinstance(found, Iterable) and isinstance(found, Sized)
+        ):
+            raise self.broken(what, found, f"a list of {things}, one for each of {number} {each}", problem)
+        values = list(found)
+        if len(values) != number:
+            counted = Shown(f"{len(values)} {things} for {number} {each} ({shown(values)})")
+            raise self.broken(what, counted, "one for each", problem)
+        return values
+
+
+class Shown(str):
+    """A text that stands in a message as it is."""
+
+    __slots__ = ()
+
+
+class _Short(reprlib.Repr):
+    """Representations short enough for a line, of arrays too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 60
+        self.maxlist = self.maxtuple = 4
+
+
+_SHORT = _Short()
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: short, in one line."""
+    if isinstance(value, Shown):
+        return str(value)
+    if isinstance(value, Real) and not isinstance(value, bool):  # of numpy's, without their type
+        return repr(int(value)) if isinstance(value, Integral) else f"{float(value) + 0.0:.6g}"
+    try:
+        return " ".join(_SHORT.repr(value).split())
+    except Exception:  # a plugin's own class may not even be able to show itself
+        return f"an object of {type(value).__name__}"
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_count(value: Any, least: int = 0) -> bool:
+    """Return whether a value is a whole number that tables can hold, at least so large."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return whole and least <= int(value) <= LARGEST
+
+
+def textual(value: Any) -> bool:
+    """Return whether a value is text that can be stored: no half of a character (surrogate) in it."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,33 @@
+"""What a price table gives: USD per token, by call class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+from itscale.boundary.place import Place, is_number
+from itscale.errors import nearest
+from itscale.ledger import Call
+
+if TYPE_CHECKING:
+    from itscale.entries import PriceEntry
+    from itscale.study import Ingredient
+
+__all__ = ["check_prices", "make_prices"]
+
+
+def make_prices(ingredient: Ingredient[PriceEntry]) -> Mapping[Call, float]:
+    """Return a price table's USD per token by call class, checked."""
+    return check_prices(Place.of(ingredient), ingredient.entry.factory(ingredient.options))
+
+
+def check_prices(place: Place, given: Any) -> Mapping[Call, float]:
+    """Return prices; ContractError if they are no numbers from 0 by call class."""
+    if not isinstance(given, Mapping) or not given:
+        raise place.broken("factory", given, "a price per token by call class")
+    for call, price in given.items():
+        if call not in get_args(Call):
+            raise place.broken("call class", call, nearest(str(call), get_args(Call)))
+        if not is_number(price) or price < 0:
+            raise place.broken(f"price of {call}", price, "USD per token, at least 0")
+    return {call: float(price) for call, price in given.items()}

@@ -1,0 +1,103 @@
+"""What a strategy hands in: completions of its own unit, made of what the engine generated."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sized
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, get_args
+
+from itscale.boundary.place import Place, Shown, is_number, shown
+from itscale.types import Completion, FinishReason, Problem, Trajectory
+
+if TYPE_CHECKING:
+    from itscale.entries import StrategyEntry
+    from itscale.session import Session
+    from itscale.study import Ingredient
+
+__all__ = ["check_completions", "run_strategy"]
+
+REASONS: tuple[str, ...] = get_args(FinishReason)
+ITS_OWN = ("index", "finish_reason", "weight")
+"""Fields of a completion that are the strategy's to choose; all others are the session's."""
+
+
+async def run_strategy(
+    ingredient: Ingredient[StrategyEntry], problem: Problem, session: Session
+) -> list[Completion]:
+    """Run a strategy on one unit and return its completions, checked.
+
+    Raises
+    ------
+    ContractError
+        On anything that is not made of this session's own trajectories.
+    """
+    place = Place.of(ingredient)
+    running = ingredient.entry.factory(problem, session, ingredient.options)
+    if not inspect.isawaitable(running):
+        raise place.broken("factory", running, "something to await: `async def`", problem.problem_id)
+    return check_completions(place, session, await running)
+
+
+def check_completions(place: Place, session: Session, given: Any) -> list[Completion]:
+    """Return what a strategy handed in, if it is its session's.
+
+    Every text, count, log-probability and score must be what the engine and the scorer gave for the nodes
+    that a completion names: a strategy may choose and order, never make up.
+    """
+    problem = session.problem.problem_id
+    expected = "the completions that session.complete returns"
+    if isinstance(given, str | dict) or not (isinstance(given, Iterable) and isinstance(given, Sized)):
+        raise place.broken("completions", given, expected, problem)
+    completions = list(given)
+    for one in completions:
+        if isinstance(one, Trajectory):
+            raise place.broken("completions", Shown("a Trajectory"), expected, problem)
+        if not isinstance(one, Completion):
+            raise place.broken("completions", one, expected, problem)
+        _check_own(place, one, problem)
+        _check_made(place, session, one)
+    _check_unit(place, session, completions)
+    return completions
+
+
+def _check_own(place: Place, one: Completion, problem: str) -> None:
+    if one.finish_reason not in REASONS:
+        raise place.broken("finish_reason", one.finish_reason, " or ".join(REASONS), problem)
+    if one.weight is not None and not is_number(one.weight):
+        raise place.broken("weight", one.weight, "a finite number or None", problem)
+
+
+def _check_made(place: Place, session: Session, one: Completion) -> None:
+    """Refuse a completion that is not what was generated for its nodes."""
+    problem, unit = session.problem.problem_id, session.unit
+    mine = (unit.problem_id, unit.budget, unit.replicate)
+    theirs = (one.problem_id, one.budget, one.replicate)
+    if theirs != mine:
+        expected = f"those of its unit, {mine}"
+        raise place.broken("problem, budget and replicate of a completion", theirs, expected, problem)
+    made = session.rebuild(one)
+    if made is None:
+        expected = "a path of trajectories that this session extended"
+        raise place.broken("nodes of a completion", one.nodes, expected, problem)
+    for name in (field.name for field in fields(Completion)):
+        found, right = getattr(one, name), getattr(made, name)
+        if name not in ITS_OWN and found != right:
+            expected = f"{shown(right)}, as the engine generated it"
+            raise place.broken(f"{name} of a completion", found, expected, problem)
+
+
+def _check_unit(place: Place, session: Session, completions: list[Completion]) -> None:
+    """Refuse completions that are not at the unit's own places, each once."""
+    unit = session.unit
+    places = [one.index for one in completions]
+    allowed = range(unit.start, unit.stop)
+    exact = not unit.budget  # a pool must be whole; a run may end with fewer
+    wrong = [index for index in places if isinstance(index, bool) or index not in allowed]
+    if wrong or len(set(places)) < len(places) or (exact and len(places) != len(allowed)):
+        expected = (
+            f"{'exactly' if exact else 'at most'} its {len(allowed)} indices, {unit.start} to "
+            f"{unit.stop - 1}, each once"
+        )
+        found = Shown(f"{len(places)} at {shown(places)}")
+        raise place.broken("completions", found, expected, unit.problem_id)

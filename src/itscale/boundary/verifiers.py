@@ -1,0 +1,116 @@
+"""What verifiers give: an oracle answers, classes and verdicts; a scorer numbers in [0, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from itscale.boundary.place import Place, is_number, textual
+from itscale.types import Engine, Oracle, Problem, Scorer, Trajectory, Verdict
+
+if TYPE_CHECKING:
+    from itscale.entries import VerifierEntry
+    from itscale.study import Ingredient
+
+__all__ = ["CheckedOracle", "CheckedScorer", "make_oracle", "make_scorer"]
+
+STATUSES: tuple[str, ...] = get_args(get_type_hints(Verdict)["status"])
+
+
+def make_oracle(ingredient: Ingredient[VerifierEntry]) -> CheckedOracle:
+    """Make an oracle; what it says is checked."""
+    place = Place.of(ingredient)
+    return CheckedOracle(place.make(ingredient, ("answer", "classes", "judge")), place)
+
+
+def make_scorer(ingredient: Ingredient[VerifierEntry]) -> CheckedScorer:
+    """Make a scorer; what it says is checked."""
+    place = Place.of(ingredient)
+    return CheckedScorer(place.make(ingredient, ("score",)), place)
+
+
+class CheckedOracle:
+    """An oracle whose every word is checked; otherwise the oracle it wraps.
+
+    Raises
+    ------
+    ContractError
+        From any call, on an answer that is no text, a class that is none of the answers, or anything but a
+        verdict, right or wrong, for each answer.
+    """
+
+    def __init__(self, oracle: Oracle, place: Place) -> None:
+        self._oracle = oracle
+        self._place = place
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._oracle, name)
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """Return the answer in a text, None if there is none."""
+        found = self._oracle.answer(problem, text)
+        if found is not None and not textual(found):
+            raise self._place.broken("answer()", found, "a text or None", problem.problem_id)
+        return found
+
+    def classes(self, answers: Sequence[str], problem: str | None = None) -> list[str]:
+        """Return the representative of each answer's class; `problem` is named if it is none."""
+        given = self._oracle.classes(answers)
+        named = self._place.as_many("classes()", "representatives", given, (len(answers), "answers"), problem)
+        by_answer = dict(zip(answers, named, strict=True))
+        for name in named:
+            if not isinstance(name, str) or name not in by_answer:
+                raise self._place.broken("classes()", name, "one of the answers as representative", problem)
+            if by_answer[name] != name:
+                expected = f"{name!r}, since it represents others, as its own representative"
+                raise self._place.broken("classes()", by_answer[name], expected, problem)
+        return named
+
+    def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
+        """Return a verdict on each answer."""
+        about = problem.problem_id
+        given = self._oracle.judge(problem, answers)
+        verdicts = self._place.as_many("judge()", "verdicts", given, (len(answers), "answers"), about)
+        for verdict in verdicts:
+            if not isinstance(verdict, Verdict):
+                raise self._place.broken("judge()", verdict, "a Verdict on each answer", about)
+            if verdict.status not in STATUSES:
+                raise self._place.broken("judge(): status", verdict.status, " or ".join(STATUSES), about)
+            if not isinstance(verdict.correct, bool) and (
+                verdict.correct is not None or verdict.status == "judged"
+            ):
+                raise self._place.broken("judge(): correct", verdict.correct, "True or False", about)
+            if verdict.score is not None:
+                raise self._place.broken("judge(): score", verdict.score, "None of an oracle", about)
+            if not textual(verdict.detail):
+                raise self._place.broken("judge(): detail", verdict.detail, "a text", about)
+        return verdicts
+
+
+class CheckedScorer:
+    """A scorer whose scores are checked; otherwise the scorer it wraps.
+
+    Raises
+    ------
+    ContractError
+        From `score`, on anything but a number in [0, 1] for each trajectory.
+    """
+
+    def __init__(self, scorer: Scorer, place: Place) -> None:
+        self._scorer = scorer
+        self._place = place
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scorer, name)
+
+    async def score(self, trajectories: Sequence[Trajectory], engine: Engine | None) -> list[float]:
+        """Return a score of each trajectory, in [0, 1]."""
+        given = await self._scorer.score(trajectories, engine)
+        first = trajectories[0].problem.problem_id if trajectories else None
+        wanted = (len(trajectories), "trajectories")
+        scores = self._place.as_many("score()", "scores", given, wanted, first)
+        for trajectory, score in zip(trajectories, scores, strict=True):
+            if not is_number(score) or not 0 <= score <= 1:
+                problem = trajectory.problem.problem_id
+                raise self._place.broken("score()", score, "a number in [0, 1]", problem)
+        return [float(score) for score in scores]
