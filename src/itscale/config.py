@@ -7,13 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
+from itscale.mistakes import Mistake
 from itscale.sandbox.settings import Rung
 from itscale.selection import Design
 
 __all__ = [
     "ENSEMBLE",
+    "INGREDIENTS",
     "ArmSection",
     "BlockSize",
     "CurveSection",
@@ -24,10 +34,39 @@ __all__ = [
     "StrategySection",
     "StudyConfig",
     "TaskSection",
+    "as_sections",
 ]
 
-Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-"""A name a study gives to an ingredient; it becomes part of file names."""
+STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+"""Unknown keys are errors, numbers are finite, values never change."""
+
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+"""A name a study gives to an ingredient; it becomes part of file names, and paths have several."""
+
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+"""How many of something there are to sample: more than anybody has, less than what no disk holds."""
+
+Resamples = Annotated[int, Field(le=100_000)]
+"""How often something is resampled: a hundred times what percentiles need, all of it in memory."""
+
+
+def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"found {value} twice, expected every value once")
+    return values
+
+
+Budgets = Annotated[tuple[Count, ...], Field(min_length=1, max_length=200), AfterValidator(_each_once)]
+"""A grid of budgets."""
+
+Origins = Annotated[
+    tuple[Annotated[int, Field(ge=2, le=1_000_000)], ...], Field(max_length=20), AfterValidator(_each_once)
+]
+"""Parts of what was sampled."""
+
+INGREDIENTS = ("tasks", "models", "strategies", "verifiers", "selectors", "laws", "figures")
+"""Keys whose values are ingredients by label, or a list of names."""
 
 Scalar = str | int | float | bool
 """A value of a column, as YAML has it."""
@@ -53,7 +92,7 @@ class Section(BaseModel):
 class TaskSection(Section):
     """A task: where problems come from."""
 
-    problems: int | None = Field(default=None, ge=1)
+    problems: Count | None = None
     """How many problems, from the first; all of them if left out."""
     oracle: str | None = None
     """Label of the verifier that judges correctness; the task's own if left out."""
@@ -62,18 +101,18 @@ class TaskSection(Section):
 class StrategySection(Section):
     """A strategy, and how much of it is run."""
 
-    completions: int | None = Field(default=None, ge=1)
+    completions: Count | None = None
     """Exchangeable strategies: completions per problem."""
-    budgets: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    budgets: Budgets | None = None
     """Run-based strategies: the budgets (completions per run) of the grid."""
-    replicates: int = Field(default=1, ge=1)
+    replicates: Count = 1
     """Run-based strategies: independent runs per problem and budget."""
 
 
 class OutcomesSection(BaseModel):
     """Outcomes from elsewhere: somebody's results, or what `itscale import` made of them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = STRICT
 
     path: Path | Annotated[tuple[Path, ...], Field(min_length=1)]
     """The file or files, relative to the working directory: CSV, JSON (lines), also as .gz or .zst, or
@@ -104,26 +143,26 @@ class OutcomesSection(BaseModel):
 class BlockSize(BaseModel):
     """The unit of sampling work, and the most a killed job loses. Blocks that are done stay as they are."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = STRICT
 
-    minutes: float = Field(default=30.0, gt=0)
+    minutes: float = Field(default=30.0, gt=0, le=10_080)
     """How long a sampling job should take, at the tokens per second of blocks already done: sizes follow."""
-    problems: int | None = Field(default=None, ge=1)
+    problems: Count | None = None
     """Problems per block; follows from `minutes` if left out."""
-    completions: int | None = Field(default=None, ge=1)
+    completions: Count | None = None
     """Completion indices (or runs) per problem and block; follows from `minutes` if left out."""
 
 
 class CurveSection(BaseModel):
     """How curves are estimated."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = STRICT
 
-    budgets: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    budgets: Budgets | None = None
     """The grid of k (completions); 40 log-spaced values up to the number sampled if left out."""
     confidence: float = Field(default=0.95, gt=0, lt=1)
     """Level of every interval."""
-    resamples: int = Field(default=2000, ge=100)
+    resamples: Resamples = Field(default=2000, ge=100)
     """Bootstrap resamples of problems."""
     interval: Literal["studentised", "percentile", "bca"] = "studentised"
     """Kind of bootstrap interval; `studentised` alone keeps its level where few problems are solved."""
@@ -163,22 +202,22 @@ class CurveSection(BaseModel):
 class FitSection(BaseModel):
     """How laws are fitted and how far they are drawn."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = STRICT
 
-    refits: int = Field(default=500, ge=20)
+    refits: Resamples = Field(default=500, ge=20)
     """Bootstrap resamples of problems; each law is fitted again to every one."""
-    origins: tuple[Annotated[int, Field(ge=2)], ...] = (8, 4, 2)
+    origins: Origins = (8, 4, 2)
     """Hold-out: each law is also fitted to the first n/8, n/4, n/2 of n completions and tried at larger k."""
-    holdout_refits: int = Field(default=200, ge=20)
+    holdout_refits: Resamples = Field(default=200, ge=20)
     """Bootstrap resamples for the band of each fit that is held to account."""
-    reach: float = Field(default=100.0, ge=1)
+    reach: float = Field(default=100.0, ge=1, le=1_000_000)
     """Forecasts go to this many times the largest budget seen."""
 
 
 class ArmSection(BaseModel):
     """One side of a difference; a label left out on both sides takes every value, the same on both."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = STRICT
 
     model: str | None = None
     """Label of a model."""
@@ -191,7 +230,7 @@ class ArmSection(BaseModel):
 class DifferenceSection(BaseModel):
     """A paired difference of two curves over the same problems, at equal k and at equal tokens."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = STRICT
 
     of: ArmSection
     """What is compared."""
@@ -212,18 +251,18 @@ class DifferenceSection(BaseModel):
 class StudyConfig(BaseModel):
     """A study as written: models x tasks x strategies, verified, selected, fitted and drawn."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = STRICT
 
     study: Label
     """Name of the study: results go to `results/{study}`, figures and tables to `reports/{study}`."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
     """Root of every random stream."""
-    tasks: dict[Label, TaskSection] = Field(default={}, min_length=1)
+    tasks: dict[Label, TaskSection] = {}
     """Tasks by label; tasks, models and strategies may be left out where there are outcomes, or where every
     law is fitted to a table."""
-    models: dict[Label, Section] = Field(default={}, min_length=1)
+    models: dict[Label, Section] = {}
     """Models by label: each is an engine plugin with its options."""
-    strategies: dict[Label, StrategySection] = Field(default={}, min_length=1)
+    strategies: dict[Label, StrategySection] = {}
     """Strategies by label."""
     outcomes: dict[Label, OutcomesSection] = {}
     """Outcomes from elsewhere, by label: they are selected from, fitted and drawn like sampled ones."""
@@ -247,15 +286,6 @@ class StudyConfig(BaseModel):
     """The weakest sandbox in which what a model wrote may be evaluated (docs/sandbox.md): the strongest that
     the machine offers is used; `process` has to be asked for, it shows the user's files."""
 
-    @model_validator(mode="after")
-    def _something_to_select_from(self) -> StudyConfig:
-        sampled = {"tasks": self.tasks, "models": self.models, "strategies": self.strategies}
-        if any(sampled.values()) or not (self.outcomes or self.laws):
-            for key, sections in sampled.items():
-                if not sections:
-                    raise ValueError(f"{key}: missing, expected {key} by label (or outcomes from elsewhere)")
-        return self
-
     @field_validator("laws")
     @classmethod
     def _ensemble_is_taken(cls, value: Any) -> Any:
@@ -267,16 +297,28 @@ class StudyConfig(BaseModel):
     @classmethod
     def _names_to_sections(cls, data: Any) -> Any:
         """Let a list of names stand for ingredients without options."""
-        if not isinstance(data, Mapping):
-            return data
-        data = dict(data)
-        for key in ("tasks", "models", "strategies", "verifiers", "selectors", "laws", "figures"):
-            value = data.get(key)
-            if isinstance(value, list) and all(isinstance(name, str) for name in value):
-                labels = [name.rpartition("/")[2] for name in value]
-                if twice := [label for label in labels if labels.count(label) > 1]:
-                    raise ValueError(f"{key}: {twice[0]!r} is listed twice; give each a label of its own")
-                data[key] = {label: {"plugin": name} for label, name in zip(labels, value, strict=True)}
-            elif isinstance(value, Mapping):
-                data[key] = {label: {} if section is None else section for label, section in value.items()}
-        return data
+        return as_sections(data)[0] if isinstance(data, Mapping) else data
+
+
+def as_sections(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
+    """Return a study in which every ingredient is a section by its label, and what could not be made one.
+
+    A list of names stands for ingredients without options, and nothing for an ingredient without any.
+    """
+    found, mistakes = dict(data), []
+    for key in INGREDIENTS:
+        value = data.get(key)
+        if key in data and (value is None or (isinstance(value, list | Mapping) and not value)):
+            mistakes.append(Mistake((key,), f"empty, expected {key} by label; or leave the key out"))
+            del found[key]
+        elif isinstance(value, list) and all(isinstance(name, str) for name in value):
+            labels = [name.rpartition("/")[2] for name in value]
+            mistakes += [
+                Mistake((key,), f"{label!r} is listed twice; give each a label of its own")
+                for label in dict.fromkeys(labels)
+                if labels.count(label) > 1
+            ]
+            found[key] = {label: {"plugin": name} for label, name in zip(labels, value, strict=True)}
+        elif isinstance(value, Mapping):
+            found[key] = {label: {} if section is None else section for label, section in value.items()}
+    return found, mistakes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from itscale.declarations import check_declaration
 from itscale.errors import PluginError
-from itscale.selection import Design, Estimand
+from itscale.selection import DESIGNS, Design, Estimand
 from itscale.types import Capability
 
 __all__ = [
@@ -38,9 +38,9 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Options(BaseModel):
-    """Base of every plugin's options: unknown keys are errors, values never change."""
+    """Base of every plugin's options: unknown keys are errors, numbers are finite, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +67,15 @@ class Entry:
         What to install when they are not, as pip understands it.
     reference
         The paper (section, equation) the method comes from.
+    check
+        `check(options)` yields what is wrong with options that are right one by one: a data set that does not
+        exist, two options that exclude each other. Each is a line without the place, as "config.digits: found
+        0, expected at least 1". It is called by `itscale check` and before a run, in the working directory,
+        and must start nothing; what it raises is shown, too.
     """
 
     kind: ClassVar[Kind]
-    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {"factory": ("options",)}
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {"factory": ("options",), "check": ("options",)}
     """How each callable is called: names of its arguments, those that are passed by name with a `=`."""
 
     name: str
@@ -82,6 +87,7 @@ class Entry:
     requires: tuple[str, ...] = ()
     extra: str = ""
     reference: str = ""
+    check: Callable[[Any], Iterable[str]] = field(default=lambda options: ())
 
     def __post_init__(self) -> None:
         """Refuse a record that could not be looked up; the rest is checked when it is registered."""
@@ -132,6 +138,7 @@ class TaskEntry(Entry):
 
     kind: ClassVar[Kind] = "tasks"
     calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **Entry.calls,
         "factory": ("options",),
         "files": ("options",),
         "size": ("options",),
@@ -148,7 +155,9 @@ class EngineEntry(Entry):
     Attributes
     ----------
     offers
-        What every engine of this plugin can do; known without starting one.
+        What engines of this plugin can do; known without starting one.
+    configured
+        `configured(options)` is what one with these options can do, where options decide; else `offers`.
     prepare
         `prepare(options, directory)` fetches and converts the model into a directory, which the factory
         then receives as `model_directory`. Runs once, as a rule of its own.
@@ -160,11 +169,14 @@ class EngineEntry(Entry):
 
     kind: ClassVar[Kind] = "engines"
     calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **Entry.calls,
         "factory": ("options", "seed=", "model_directory="),
         "prepare": ("options", "directory"),
         "wants_preparing": ("options",),
+        "configured": ("options",),
     }
     offers: frozenset[Capability]
+    configured: Callable[[Any], frozenset[Capability]] | None = None
     prepare: Callable[[Any, Path], None] | None = None
     wants_preparing: Callable[[Any], bool] = field(default=lambda options: False)
     local_compute: bool = False
@@ -190,6 +202,7 @@ class StrategyEntry(Entry):
 
     kind: ClassVar[Kind] = "strategies"
     calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **Entry.calls,
         "factory": ("problem", "session", "options"),
         "admits": ("options", "budget"),
     }
@@ -208,7 +221,9 @@ class VerifierEntry(Entry):
     role
         An `oracle` knows what is correct, a `scorer` gives a number.
     needs
-        What the engine must offer.
+        What the engine must offer, which is started for it.
+    recorded
+        What the engine must have offered while it generated, as log-probabilities: it is not started for it.
     evaluates
         `evaluates(options, task)` says whether anything that a model wrote is executed or evaluated, given
         the verifier's options and those of the task: that takes `itscale.sandbox`, and a study is refused
@@ -217,11 +232,12 @@ class VerifierEntry(Entry):
 
     kind: ClassVar[Kind] = "verifiers"
     calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "factory": ("options",),
+        **Entry.calls,
         "evaluates": ("options", "task"),
     }
     role: Literal["oracle", "scorer"]
     needs: frozenset[Capability] = frozenset()
+    recorded: frozenset[Capability] = frozenset()
     evaluates: Callable[[Any, Any], bool] = field(default=lambda options, task: False)
 
 
@@ -238,12 +254,15 @@ class SelectorEntry(Entry):
         Whether it reads scores; its options then name the scorer as `scorer`.
     takes_answers
         Whether it looks at answers: it is refused where outcomes from elsewhere have none.
+    designs
+        How the number of completions may have come about: its estimate would be biased for any other.
     """
 
     kind: ClassVar[Kind] = "selectors"
     estimand: Estimand = "selected"
     takes_scores: bool = False
     takes_answers: bool = False
+    designs: tuple[Design, ...] = DESIGNS
 
     def validate(self) -> None:
         """Refuse one whose scores the study could not check, too."""
@@ -270,7 +289,7 @@ class LawEntry(Entry):
     """
 
     kind: ClassVar[Kind] = "laws"
-    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {"factory": ("options",), "files": ("options",)}
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {**Entry.calls, "files": ("options",)}
     takes: Literal["curve", "counts", "table"]
     files: Callable[[Any], Mapping[str, Path]] = field(default=lambda options: {})
 

@@ -22,6 +22,10 @@ __all__ = [
 class UserError(Exception):
     """A mistake of the user's: the message names the place, what was found and what would be right."""
 
+    def lines(self) -> list[str]:
+        """Return the message as it is shown: one line."""
+        return [" ".join(str(self).split())]
+
 
 class StudyError(UserError):
     """The study file is wrong."""
@@ -61,7 +65,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(known)}" if known else "none is installed"
+    return f"known: {', '.join(known)}" if known else "there is none"
 
 
 _HINTS = {

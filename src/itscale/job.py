@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import json
 import os
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
@@ -18,14 +19,18 @@ from typing import Any, NoReturn
 from itscale.blocks import Block
 from itscale.errors import UserError, describe_os_error
 from itscale.messages import PrintableStream, one_line
+from itscale.mistakes import Mistake
 from itscale.plugins import Kind
 from itscale.secrets import MASK, remembered_words
 from itscale.store import write_text
-from itscale.study import Study, resolve
+from itscale.strict_yaml import Document
+from itscale.study import Study, examine, read_document, resolve
 
 __all__ = [
+    "CHECKED",
     "ERROR_MARK",
     "by_folder",
+    "digest",
     "job",
     "job_labels",
     "optional_path",
@@ -33,7 +38,14 @@ __all__ = [
     "progress_file",
     "progress_writer",
     "study_of",
+    "study_of_files",
 ]
+
+CHECKED = "ITSCALE_CHECKED"
+"""Environment variable: the digest of the study that `itscale run` has looked at already."""
+
+TEMPLATED = "__use_yte__"
+"""Key by which Snakemake takes a file for a template."""
 
 ERROR_MARK = "error: "
 """What the line of a log begins with that says why a job failed."""
@@ -49,9 +61,57 @@ UNUSED_BY: Mapping[str, tuple[Kind, ...]] = dict.fromkeys(
 
 def study_of(config: Mapping[str, Any], where: str = "study", without: Collection[Kind] = ()) -> Study:
     """Resolve the study in a Snakemake configuration, which may carry `pathvars` beside it."""
-    return resolve(
-        {key: value for key, value in config.items() if key != "pathvars"}, where=where, without=without
-    )
+    return resolve(_study_in(config), where=where, without=without)
+
+
+def study_of_files(config: Mapping[str, Any], files: Sequence[str], *, here: bool, elsewhere: bool) -> Study:
+    """Resolve the study in a Snakemake configuration as strictly as `itscale run` does.
+
+    Snakemake reads files by rules of its own, under which a key may stand twice and 010 is 8: they are read
+    again. What `--config` has changed is taken from the configuration.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    files
+        The files that Snakemake has read it from, the last of which overrides the others. One that has no key
+        in common with it belongs to a workflow that has this one as a module.
+    here
+        Whether to look at everything around the study, too: not in a job of a run that has done so.
+    elsewhere
+        Whether models run on other machines, or in environments made for them.
+
+    Raises
+    ------
+    UserError
+        With all that is wrong.
+    """
+    data = _study_in(config)
+    found: list[tuple[str, Document]] = [(file, read_document(Path(file))) for file in files]
+    own = [(file, document) for file, document in found if not data.keys().isdisjoint(document.data)]
+    templated = [
+        Mistake((TEMPLATED,), "found a template, expected a plain study: it would run code while it is read")
+        for _, document in own
+        if TEMPLATED in document.data
+    ]
+    earlier = [mistake for _, document in own for mistake in document.mistakes]
+    where, lines = (own[-1][0], own[-1][1].lines) if own else ("study", {})
+    examined = examine(data, where=where, earlier=[*templated, *earlier], lines=lines)
+    if here and os.environ.get(CHECKED) != digest(data):
+        from itscale.readiness import ready
+
+        ready(examined, elsewhere=elsewhere)
+    return examined.whole()
+
+
+def _study_in(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key != "pathvars"}
+
+
+def digest(data: Mapping[str, Any]) -> str:
+    """Return a digest of a study as it is written."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @contextmanager

@@ -233,25 +233,30 @@ def _fingerprints(ingredients: Mapping[str, Ingredient[Any]]) -> dict[str, Any]:
     return {label: ingredient.fingerprint() for label, ingredient in ingredients.items()}
 
 
-def make_plan(study: Study, results: Path) -> Plan:
+def make_plan(study: Study, results: Path, problems: Mapping[str, int] | None = None) -> Plan:
     """Count problems and cut blocks, keeping the blocks that `results` already holds.
+
+    Parameters
+    ----------
+    study
+        The study.
+    results
+        Its folder of results.
+    problems
+        Number of problems of each task, where they are counted already.
 
     Raises
     ------
     UserError
-        If a task cannot be read, or a table that a law is fitted to.
+        If a task cannot be read.
     """
     from itscale.stages.problems import count_problems
 
-    if study.table_laws:
-        from itscale.stages.table_fits import check_table
-
-        for label in study.table_laws:
-            check_table(study.laws[label])
-
-    problems = {
-        label: count_problems(task, study.config.tasks[label].problems) for label, task in study.tasks.items()
-    }
+    if problems is None:
+        problems = {
+            label: count_problems(task, study.config.tasks[label].problems)
+            for label, task in study.tasks.items()
+        }
     throughput = _throughput(study, results / "completions")
     cut = {
         combination: tuple(

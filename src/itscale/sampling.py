@@ -13,15 +13,15 @@ __all__ = ["SamplingOptions", "StepwiseOptions"]
 class SamplingOptions(Options):
     """How completions are sampled."""
 
-    temperature: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=1.0, ge=0, le=100)
     """Softmax temperature; 0 is greedy."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Nucleus mass; 1 keeps the whole distribution."""
-    top_k: int = Field(default=0, ge=0)
+    top_k: int = Field(default=0, ge=0, le=10_000_000)
     """Sample among the k most probable tokens; 0 keeps all."""
     min_p: float = Field(default=0.0, ge=0, le=1)
     """Drop tokens less probable than this share of the most probable one."""
-    max_tokens: int = Field(default=512, ge=1)
+    max_tokens: int = Field(default=512, ge=1, le=100_000_000)
     """Most generated tokens of one completion, all its steps together."""
 
     def completion(self) -> SamplingParams:
@@ -42,9 +42,9 @@ class StepwiseOptions(SamplingOptions):
     """Label of the scorer among the study's verifiers."""
     delimiter: str = Field(default="\n\n", min_length=1)
     """Text that ends a step (and belongs to it)."""
-    step_tokens: int = Field(default=1024, ge=1)
+    step_tokens: int = Field(default=1024, ge=1, le=100_000_000)
     """Most tokens of one step."""
-    max_steps: int = Field(default=40, ge=1)
+    max_steps: int = Field(default=40, ge=1, le=1_000_000)
     """Most steps of a completion; what is unfinished then stays unfinished."""
 
     def step(self) -> SamplingParams:

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
-from itscale.comparisons import check_differences
-from itscale.config import Section, StudyConfig
-from itscale.errors import PluginError, StudyError, nearest
-from itscale.importing.resolve import (
-    Combination,
-    check_selectors,
-    find_sources,
-    with_selectors_that_work,
-)
+from itscale.checks import check_study
+from itscale.config import Section, StudyConfig, as_sections
+from itscale.errors import StudyError, nearest
+from itscale.importing.resolve import Combination, find_sources, fit_selectors
 from itscale.importing.source import Source
+from itscale.ingredients import Ingredient, Resolver
+from itscale.mistakes import Lines, Mistake, MistakesError, independent
 from itscale.plugins import (
     EngineEntry,
-    Entry,
     FigureEntry,
     Kind,
     LawEntry,
-    Options,
     Registry,
     SelectorEntry,
     StrategyEntry,
@@ -35,63 +26,32 @@ from itscale.plugins import (
     VerifierEntry,
 )
 from itscale.plugins import registry as installed_plugins
-from itscale.sampling import SamplingOptions
 from itscale.secrets import find_secrets, remember_environment
-from itscale.store import payload_hash
-from itscale.validation import first_error, parse_yaml
+from itscale.strict_yaml import Document, NotYaml, read_yaml
+from itscale.validation import validate
 
-__all__ = ["Ingredient", "Study", "load_study", "resolve"]
+__all__ = [
+    "Examined",
+    "Ingredient",
+    "Study",
+    "examine",
+    "load_study",
+    "read_document",
+    "read_study",
+    "resolve",
+]
 
-E = TypeVar("E", bound=Entry)
-
-
-@dataclass(frozen=True)
-class Ingredient(Generic[E]):
-    """A plugin with validated options, under the label the study gives it."""
-
-    label: str
-    entry: E
-    options: Options
-    distribution: str
-    version: str
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return what its outputs depend on: name, revision, options and files read, as JSON values.
-
-        Raises
-        ------
-        DataError
-            If a file that a task or a law reads is missing.
-        """
-        files = {name: payload_hash(path) for name, path in sorted(self.files.items())}
-        return {
-            "name": f"{self.distribution}/{self.entry.name}",
-            "revision": self.entry.revision,
-            "options": json.loads(self.options.model_dump_json()),
-            **({"files": files} if files else {}),
-        }
-
-    @property
-    def files(self) -> Mapping[str, Path]:
-        """Local files that it reads, by option."""
-        return self.entry.files(self.options) if isinstance(self.entry, TaskEntry | LawEntry) else {}
-
-    def require_installed(self) -> None:
-        """Raise PluginError, saying what to install, if a module it needs is missing."""
-        missing = self.entry.missing_modules()
-        if missing:
-            hint = f": pip install {self.entry.extra!r}" if self.entry.extra else ""
-            raise PluginError(
-                f"{self.entry.kind}/{self.entry.name} needs {', '.join(missing)}, not installed here{hint}"
-            )
+UNNAMED = "unnamed"
+"""Stands in for the name of a study that has none, while it is looked at."""
 
 
 @dataclass(frozen=True)
 class Study:
     """A study whose every name is resolved and every option validated.
 
-    `oracles` maps each task's label to the verifier that judges it; `scorers` are the other verifiers;
-    `outcomes` are those from elsewhere, by the task, model and strategy they are shown as.
+    `oracles` maps each task's label to the verifier that judges it; `scorers` are the verifiers that give
+    scores, `named_oracles` the others that stand among the study's verifiers; `outcomes` are those from
+    elsewhere, by the task, model and strategy they are shown as.
     """
 
     config: StudyConfig
@@ -104,6 +64,7 @@ class Study:
     laws: Mapping[str, Ingredient[LawEntry]]
     figures: Mapping[str, Ingredient[FigureEntry]]
     outcomes: Mapping[Combination, Source] = field(default_factory=dict)
+    named_oracles: Mapping[str, Ingredient[VerifierEntry]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -170,28 +131,74 @@ class Study:
         return None if label is None else self.scorers[label]
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A study that was looked at.
+
+    Attributes
+    ----------
+    study
+        What is right of it: the whole study, if there are no mistakes. None if nothing can be made of it.
+    mistakes
+        All that is wrong with it.
+    where
+        How messages call it.
+    lines
+        The line of each of its values, where it was read from a file.
+    """
+
+    study: Study | None
+    mistakes: tuple[Mistake, ...]
+    where: str = "study"
+    lines: Lines = field(default_factory=dict)
+
+    def whole(self) -> Study:
+        """Return the study; MistakesError if anything is wrong with it."""
+        if self.mistakes or self.study is None:
+            raise MistakesError(self.where, self.mistakes, self.lines)
+        return self.study
+
+
 def load_study(path: Path, registry: Registry | None = None) -> Study:
     """Read, validate and resolve a study file.
 
     Raises
     ------
-    StudyError, PluginError
-        With the file, the key, what was found and what would be right.
+    StudyError
+        With the file and, of everything that is wrong, the line, the key, what was found and what would be
+        right.
     """
+    return read_study(path, registry).whole()
+
+
+def read_study(path: Path, registry: Registry | None = None) -> Examined:
+    """Read a study file and find all that is wrong with it.
+
+    Raises
+    ------
+    StudyError
+        If there is no such file, or it holds no keys and values.
+    """
+    document = read_document(path)
+    return examine(document.data, registry, str(path), earlier=document.mistakes, lines=document.lines)
+
+
+def read_document(path: Path) -> Document:
+    """Read a file of keys and values; StudyError if it is none."""
     try:
-        data = parse_yaml(path.read_text(encoding="utf-8"))
+        document = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         siblings = [str(found) for found in path.parent.glob("*.y*ml")]
         raise StudyError(f"{path}: no such study; {nearest(str(path), siblings)}") from None
     except OSError as error:
         raise StudyError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise StudyError(f"{path}: nested too deeply, expected keys and values a few levels deep") from None
-    if not isinstance(data, Mapping):
-        raise StudyError(f"{path}: found {type(data).__name__}, expected keys and values")
-    return resolve(data, registry, where=str(path))
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: not YAML: {error}") from None
+    except NotYaml as error:
+        raise StudyError(f"{path}: not YAML: {error}") from None
+    if not isinstance(document.data, Mapping):
+        raise StudyError(f"{path}: found {type(document.data).__name__}, expected keys and values")
+    return document
 
 
 def resolve(
@@ -200,7 +207,26 @@ def resolve(
     where: str = "study",
     without: Collection[Kind] = (),
 ) -> Study:
-    """Validate a study given as plain values and resolve its plugins.
+    """Validate a study given as plain values and resolve its plugins; arguments as `examine`.
+
+    Raises
+    ------
+    MistakesError
+        With all that is wrong.
+    """
+    return examine(data, registry, where, without).whole()
+
+
+def examine(
+    data: Mapping[str, Any],
+    registry: Registry | None = None,
+    where: str = "study",
+    without: Collection[Kind] = (),
+    *,
+    earlier: Collection[Mistake] = (),
+    lines: Lines | None = None,
+) -> Examined:
+    """Find all that is wrong with a study given as plain values, and resolve what is right.
 
     Parameters
     ----------
@@ -213,180 +239,53 @@ def resolve(
     without
         Kinds to leave out, their plugins unloaded: by a job that has no use for them, of a study that was
         resolved as a whole before.
+    earlier
+        What the text says wrongly.
+    lines
+        The line of every value.
     """
-    registry = registry or installed_plugins()
+    sections, unnamed = as_sections(data)
+    config, wrong = validate(StudyConfig, sections, instead={"study": UNNAMED})
+    mistakes = [*earlier, *_secrets(data)]
+    mistakes += independent(mistakes, [*unnamed, *wrong])
+    if config is None:
+        return Examined(None, tuple(mistakes), where, lines or {})
+    study, wrong = _resolve(config, Resolver(registry or installed_plugins(), without))
+    mistakes += independent(mistakes, wrong)
+    if not without:
+        mistakes += independent(mistakes, check_study(study))
+    return Examined(study, tuple(mistakes), where, lines or {})
+
+
+def _secrets(data: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Yield every value that looks like a credential."""
     for line in find_secrets(data):
-        raise StudyError(f"{where}: {line}")
-    try:
-        config = StudyConfig.model_validate(data)
-    except ValidationError as error:
-        raise StudyError(f"{where}: {first_error(error, StudyConfig)}") from None
-    sources = find_sources(config, where)
-    config = with_selectors_that_work(config, sources)
-    resolver = _Resolver(registry, where, without)
+        place, _, message = line.partition(": ")
+        yield Mistake(tuple(place.replace("[", ".").replace("]", "").split(".")), message)
+
+
+def _resolve(config: StudyConfig, resolver: Resolver) -> tuple[Study, list[Mistake]]:
+    sources, mistakes = find_sources(config)
+    strategies = resolver.section("strategies", config.strategies)
+    selectors = resolver.section("selectors", config.selectors)
+    if "selectors" not in config.model_fields_set:
+        selectors = fit_selectors(selectors, sources.values(), strategies.values())
+        kept: dict[str, Section] = {label: config.selectors[label] for label in selectors}
+        config = config.model_copy(update={"selectors": kept})
+    verifiers = resolver.section("verifiers", config.verifiers)
     study = Study(
         config=config,
         tasks=resolver.section("tasks", config.tasks),
         models=resolver.section("engines", config.models, key="models"),
-        strategies=resolver.section("strategies", config.strategies),
+        strategies=strategies,
         oracles=resolver.oracles(config),
-        scorers={
-            label: verifier
-            for label, verifier in resolver.section("verifiers", config.verifiers).items()
-            if verifier.entry.role == "scorer"
-        },
-        selectors=resolver.section("selectors", config.selectors),
+        scorers={label: one for label, one in verifiers.items() if one.entry.role == "scorer"},
+        selectors=selectors,
         laws=resolver.laws(config),
         figures=resolver.section("figures", config.figures),
         outcomes=sources,
+        named_oracles={label: one for label, one in verifiers.items() if one.entry.role == "oracle"},
     )
     for ingredient in study.ingredients():
         remember_environment(ingredient.options.model_dump(mode="json"))
-    check_selectors(sources, study.selectors, where)
-    _check_something_to_fit(study, where)
-    _check_extents(study, where)
-    _check_needs(study, where)
-    check_differences(
-        config.differences,
-        models=[*study.models, *(place[1] for place in study.outcomes)],
-        strategies=[*study.strategies, *(place[2] for place in study.outcomes)],
-        selectors=study.selectors,
-        where=where,
-    )
-    return study
-
-
-class _Resolver:
-    """Turns sections into ingredients, naming the place of whatever is wrong."""
-
-    def __init__(self, registry: Registry, where: str, without: Collection[Kind]) -> None:
-        self.registry = registry
-        self.where = where
-        self.without = without
-
-    def section(self, kind: Kind, sections: Mapping[str, Section], key: str | None = None) -> dict[str, Any]:
-        key = key or kind
-        if kind in self.without:
-            return {}
-        return {
-            label: self.ingredient(kind, label, section, section.plugin or label, f"{key}.{label}")
-            for label, section in sections.items()
-        }
-
-    def ingredient(self, kind: Kind, label: str, section: Section, name: str, place: str) -> Ingredient[Any]:
-        try:
-            plugin = self.registry.get(kind, name)
-        except PluginError as error:
-            raise PluginError(f"{self.where}: {place}: {error}") from None
-        model = plugin.entry.options
-        try:
-            validated = model.model_validate(section.options)
-        except ValidationError as error:
-            own = list(type(section).model_fields)
-            raise StudyError(f"{self.where}: {place}: {first_error(error, model, own)}") from None
-        return Ingredient(label, plugin.entry, validated, plugin.distribution, plugin.version)
-
-    def laws(self, config: StudyConfig) -> dict[str, Ingredient[LawEntry]]:
-        if "laws" in self.without:
-            return {}
-        if config.laws == "all":
-            sections = {
-                plugin.entry.name: Section(plugin=f"{plugin.distribution}/{plugin.entry.name}")
-                for plugin in self.registry.plugins("laws")
-                if isinstance(plugin.entry, LawEntry) and plugin.entry.takes != "table"
-            }
-            return self.section("laws", sections)
-        return self.section("laws", config.laws)
-
-    def oracles(self, config: StudyConfig) -> dict[str, Ingredient[VerifierEntry]]:
-        oracles = {}
-        for label, section in config.tasks.items():
-            place = f"tasks.{label}"
-            task = cast(TaskEntry, self.registry.get("tasks", section.plugin or label).entry)
-            name = section.oracle or task.oracle
-            verifier = config.verifiers.get(name, Section())
-            found = self.ingredient("verifiers", name, verifier, verifier.plugin or name, f"{place}.oracle")
-            if found.entry.role != "oracle":
-                raise StudyError(
-                    f"{self.where}: {place}.oracle: {name!r} is a scorer, expected a verifier that knows "
-                    "what is correct"
-                )
-            oracles[label] = found
-        return oracles
-
-
-def _check_something_to_fit(study: Study, where: str) -> None:
-    """Refuse laws of completions in a study that has none."""
-    if not (study.config.tasks or study.config.outcomes):
-        for label in study.curve_laws:
-            raise StudyError(
-                f"{where}: tasks: missing, expected tasks by label (or outcomes from elsewhere): "
-                f"laws.{label} is fitted to completions"
-            )
-
-
-def _check_extents(study: Study, where: str) -> None:
-    """Every strategy says how much of it is run, in its own terms; every k of the grid was sampled."""
-    for label, strategy in study.strategies.items():
-        section = study.config.strategies[label]
-        place = f"{where}: strategies.{label}"
-        if not isinstance(strategy.options, SamplingOptions):
-            raise PluginError(
-                f"{place}: options of {strategy.entry.name!r}: found {type(strategy.options).__name__}, "
-                "expected a subclass of itscale.sampling.SamplingOptions: a session is bounded by max_tokens"
-            )
-        if strategy.entry.draws == "exchangeable":
-            if section.completions is None:
-                raise StudyError(f"{place}.completions: missing, expected completions per problem (>= 1)")
-            if section.budgets is not None or section.replicates != 1:
-                raise StudyError(
-                    f"{place}: found budgets or replicates, expected only completions: {label!r} is "
-                    "exchangeable, one pool serves every budget"
-                )
-            grid = study.config.curves.budgets or ()
-            if grid and max(grid) > section.completions:
-                raise StudyError(
-                    f"{where}: curves.budgets: found {max(grid)}, expected at most the "
-                    f"{section.completions} completions of strategies.{label}"
-                )
-        elif section.completions is not None or not section.budgets:
-            raise StudyError(
-                f"{place}.budgets: expected a list of budgets (and no completions): {label!r} is run anew "
-                "at each budget"
-            )
-        else:
-            _check_budgets(strategy, section.budgets, f"{place}.budgets")
-
-
-def _check_budgets(strategy: Ingredient[StrategyEntry], budgets: tuple[int, ...], place: str) -> None:
-    for budget in budgets:
-        try:
-            strategy.entry.admits(strategy.options, budget)
-        except StudyError as error:
-            raise StudyError(f"{place}: {error}") from None
-
-
-def _check_needs(study: Study, where: str) -> None:
-    """Every scorer that is asked for exists, and every engine offers what is asked of it."""
-    selecting = study.selectors if study.config.models else {}  # others select from what is imported
-    named = [("selectors", selecting), ("strategies", study.strategies)]
-    for key, ingredients in named:
-        for label, ingredient in cast(Mapping[str, Ingredient[Any]], ingredients).items():
-            scorer = getattr(ingredient.options, "scorer", None)
-            if scorer is not None and scorer not in study.scorers:
-                raise StudyError(
-                    f"{where}: {key}.{label}.scorer: no scorer {scorer!r} among the verifiers; "
-                    f"{nearest(scorer, study.scorers)}"
-                )
-    asking: list[tuple[str, frozenset[Any]]] = [
-        (f"strategies.{label}", strategy.entry.needs) for label, strategy in study.strategies.items()
-    ]
-    asking += [(f"verifiers.{label}", verifier.entry.needs) for label, verifier in study.scorers.items()]
-    for model, engine in study.models.items():
-        for place, needs in asking:
-            lacking = sorted(needs - engine.entry.offers)
-            if lacking:
-                raise StudyError(
-                    f"{where}: {place} needs {', '.join(lacking)} of the engine; models.{model} "
-                    f"({engine.entry.name}) offers {', '.join(sorted(engine.entry.offers))}"
-                )
+    return study, [*mistakes, *resolver.mistakes]

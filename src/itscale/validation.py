@@ -1,64 +1,253 @@
-"""What pydantic finds wrong with a study or with options, in one line a user can act on."""
+"""What pydantic finds wrong with a study or with options, as mistakes that a user can act on."""
 
 from __future__ import annotations
 
+import math
 import reprlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from itscale.errors import nearest
+from itscale.mistakes import Mistake, Place, independent
 
-__all__ = ["first_error", "parse_yaml"]
+__all__ = ["mistakes_of", "validate"]
+
+M = TypeVar("M", bound=BaseModel)
+
+LARGEST = 2**63 - 1
+"""Largest whole number that tables hold."""
+
+_EXPECTED: Mapping[str, str] = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "keys and values",
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
+    "int_type": "a whole number",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "mapping_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "model_type": "keys and values",
+    "none_required": "nothing",
+    "path_type": "a path",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} characters",
+    "string_type": "a text",
+    "string_unicode": "whole characters",
+    "too_long": "at most {max_length}",
+    "too_short": "at least {min_length}",
+    "tuple_type": "a list",
+}
+"""By pydantic's type of error, what was expected instead."""
+
+_PATTERNS: Mapping[str, str] = {
+    r"^[a-z][a-z0-9_]*$": "a name of lower-case letters, digits and '_', with a letter first",
+}
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one place: the first would be lost without a word."""
+def validate(
+    model: type[M],
+    data: Mapping[str, Any],
+    *,
+    place: Place = (),
+    beside: Sequence[str] = (),
+    instead: Mapping[str, Any] | None = None,
+) -> tuple[M | None, list[Mistake]]:
+    """Validate values, and go on without those that are wrong, so that all mistakes are found.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key, _ in node.value:
-            if keys.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark
-                )
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
+    Parameters
+    ----------
+    model
+        What they should be.
+    data
+        The values.
+    place
+        Where they stand in a study.
+    beside
+        Keys that are also right in that place: a section's own, beside its plugin's options.
+    instead
+        What stands in for keys that are missing, so that the rest can be looked at; they are mistakes still.
 
-
-def parse_yaml(text: str) -> Any:
-    """Return the values of a YAML text; yaml.YAMLError if it is none, or has a key twice in one place."""
-    return yaml.load(text, Loader=_Loader)
-
-
-def first_error(error: ValidationError, model: type[BaseModel], beside: Sequence[str] = ()) -> str:
-    """Say the first thing wrong in one line: the key, what was found, what was expected.
-
-    `beside` are keys that are also right in that place: a section's own, beside its plugin's options.
+    Returns
+    -------
+    validated
+        The model without what is wrong, or None where something is missing that has no default.
+    mistakes
+        What is wrong.
     """
-    detail = error.errors()[0]
-    place = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        above = detail["loc"][:-1]
-        known = [*_fields_at(model, above), *(() if above else beside)]
-        return f"{place}: unknown key; {nearest(str(detail['loc'][-1]), known)}"
-    if detail["type"] == "missing":
-        return f"{place}: missing, expected {_description(model, detail['loc'])}"
-    if detail["type"] == "value_error":
-        return f"{place}: {detail['ctx']['error']}".removeprefix(": ")
-    return f"{place}: found {reprlib.repr(detail['input'])}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+    left: Any = _copy(data)
+    found: list[Mistake] = []
+    while True:
+        try:
+            validated = model.model_validate(left)
+        except ValidationError as error:
+            mistakes = mistakes_of(error, model, left, beside)
+            found += independent(found, mistakes)
+            lacking = {key: value for key, value in (instead or {}).items() if key not in left}
+            removed = [_remove(left, mistake.place) for mistake in mistakes]
+            if not (any(removed) or lacking):
+                validated = None
+                break
+            left |= lacking
+        else:
+            found += independent(found, _improper(left, validated, ()))
+            break
+    return validated, [Mistake((*place, *mistake.place), mistake.message) for mistake in found]
 
 
-def _fields_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    here: Any = model
+def mistakes_of(
+    error: ValidationError, model: type[BaseModel], data: Any, beside: Sequence[str] = ()
+) -> list[Mistake]:
+    """Return what pydantic found, one mistake for each place of the data.
+
+    Where a value may be one of several things, pydantic says of each why it is not: these are one mistake.
+    """
+    by_place: dict[Place, list[str]] = {}
+    for detail in error.errors(include_url=False):
+        place = _place(detail, data)
+        messages = by_place.setdefault(place, [])
+        if (message := _message(detail, model, place, beside)) not in messages:
+            messages.append(message)
+    return [Mistake(place, _joined(messages)) for place, messages in by_place.items()]
+
+
+def _place(detail: Any, data: Any) -> Place:
+    """Return where in the data an error is: without the names of alternatives that pydantic puts between."""
+    here, place = data, []
+    location = detail["loc"]
+    for number, part in enumerate(location):
+        inside = (isinstance(here, Mapping) and part in here) or (
+            isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
+        )
+        if inside:
+            here = here[part]
+            place.append(part)
+        elif number == len(location) - 1 and detail["type"] == "missing":
+            place.append(part)
+    return tuple(place)
+
+
+def _message(detail: Any, model: type[BaseModel], place: Place, beside: Sequence[str]) -> str:
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        known = [*_fields_at(model, place[:-1]), *(() if place[:-1] else beside)]
+        return f"unknown key; {nearest(str(place[-1]), known)}"
+    if kind == "missing":
+        return f"missing, expected {_description(model, place)}"
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    found = f"found {_shown(detail['input'])}"
+    if kind == "string_pattern_mismatch":
+        pattern = detail["ctx"]["pattern"]
+        return f"{found}, expected {_PATTERNS.get(pattern, f'a text that matches {pattern}')}"
+    if kind == "literal_error" and isinstance(detail["input"], str):
+        known = [name.strip("'") for name in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        return f"{found}, expected {detail['ctx']['expected']}; {nearest(detail['input'], known)}"
+    if kind in _EXPECTED:
+        return f"{found}, expected {_EXPECTED[kind].format(**detail.get('ctx', {}))}"
+    return f"{found}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _joined(messages: Sequence[str]) -> str:
+    """Put what was expected of one value into one sentence."""
+    first, *others = messages
+    head = first.partition(", expected ")[0] + ", expected "
+    if others and all(message.startswith(head) for message in messages):
+        return first + "".join(f", or {message.removeprefix(head)}" for message in others)
+    return "; ".join(messages)
+
+
+def _shown(value: Any) -> str:
+    """Return a value as YAML writes it, shortened."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "nothing"}[value]
+    return reprlib.repr(value)
+
+
+def _improper(raw: Any, value: Any, place: Place) -> Iterator[Mistake]:
+    """Yield values that pydantic takes and no study means: truth for a number, what is not finite, 10^400."""
+    if isinstance(raw, Mapping):
+        for key, part in raw.items():
+            inner = value.get(key) if isinstance(value, Mapping) else getattr(value, str(key), part)
+            yield from _improper(part, inner, (*place, key))
+    elif isinstance(raw, list | tuple):
+        same = isinstance(value, list | tuple) and len(value) == len(raw)
+        for number, part in enumerate(raw):
+            yield from _improper(part, value[number] if same else part, (*place, number))
+    elif isinstance(raw, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield Mistake(place, f"found {_shown(raw)}, expected a number")
+    else:
+        yield from (Mistake(place, f"found {_shown(raw)}, expected {it}") for it in _bounds((raw, value)))
+
+
+def _bounds(values: Iterable[Any]) -> list[str]:
+    numbers = [one for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
+    if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+        return ["a finite number"]
+    if any(isinstance(number, int) and abs(number) > LARGEST for number in numbers):
+        return [f"at most {LARGEST}"]
+    return []
+
+
+def _copy(value: Any) -> Any:
+    """Return plain values that can be taken apart."""
+    if isinstance(value, Mapping):
+        return {key: _copy(part) for key, part in value.items()}
+    return [_copy(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _remove(data: Any, place: Place) -> bool:
+    """Take a value out of the data, or what it is missing from; return whether there was something."""
+    above = [data]
     for part in place:
-        fields = getattr(here, "model_fields", {})
-        here = fields[part].annotation if part in fields else None
-    return list(getattr(here, "model_fields", {}))
+        try:
+            above.append(above[-1][part])
+        except (KeyError, IndexError, TypeError):
+            break
+    if len(above) < 2:
+        return False
+    key = place[len(above) - 2]
+    # an element of a list is not taken out: those behind it would move
+    if isinstance(above[-2], list):
+        return _remove(data, place[: len(above) - 2])
+    del above[-2][key]
+    return True
 
 
-def _description(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
-    field = model.model_fields.get(str(place[0])) if len(place) == 1 else None
-    return (field.description or "a value").rstrip(".").lower() if field else "a value"
+def _models_at(model: type[BaseModel], place: Place) -> list[type[BaseModel]]:
+    """Return the models that the values at a place may be."""
+    models = [model]
+    for part in place:
+        types = [one.model_fields[part].annotation for one in models if part in one.model_fields]
+        if types:  # else it is a label: the models of the values of a mapping are those of the mapping
+            models = [found for one in types for found in _models_in(one)]
+    return models
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _models_in(part)]
+
+
+def _fields_at(model: type[BaseModel], place: Place) -> list[str]:
+    return [name for one in _models_at(model, place) for name in one.model_fields]
+
+
+def _description(model: type[BaseModel], place: Place) -> str:
+    for one in _models_at(model, place[:-1]):
+        if (field := one.model_fields.get(str(place[-1]))) and field.description:
+            return f"{field.description[0].lower()}{field.description[1:]}".rstrip(".").partition(": ")[0]
+    return "a value"

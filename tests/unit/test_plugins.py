@@ -54,7 +54,7 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         found.get("laws", "powerlaw")
     with pytest.raises(PluginError, match="known: line, power_law"):
         found.get("laws", "zzz")
-    with pytest.raises(PluginError, match="none is installed"):
+    with pytest.raises(PluginError, match="there is none"):
         found.get("prices", "zzz")
 
 

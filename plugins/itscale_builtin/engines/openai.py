@@ -31,13 +31,13 @@ class OpenAIOptions(Options):
     """Where the server is, `/v1` included."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the key; `EMPTY` is sent where it is not set, as local servers want."""
-    concurrency: int = Field(default=64, ge=1)
+    concurrency: int = Field(default=64, ge=1, le=10_000)
     """Most requests under way at once."""
-    timeout: float = Field(default=600.0, gt=0)
+    timeout: float = Field(default=600.0, gt=0, le=86_400)
     """Seconds to wait for one reply."""
-    max_retries: int = Field(default=6, ge=0)
+    max_retries: int = Field(default=6, ge=0, le=1_000)
     """How often a request is repeated after 408, 409, 429, 5xx, a lost connection or an empty reply."""
-    pause: float = Field(default=0.5, gt=0)
+    pause: float = Field(default=0.5, gt=0, le=3_600)
     """Seconds before an empty reply's first repetition; doubled for each further one."""
     logprobs: bool = False
     """Ask for log-probabilities of the generated tokens (for the logprob scorer)."""
@@ -47,6 +47,12 @@ class OpenAIOptions(Options):
     """Send a seed with every completion, each then a request of its own; as reproducible as the server."""
     require_usage: bool = True
     """Refuse replies without token counts; else words are counted instead of tokens."""
+
+
+def offered(options: OpenAIOptions) -> frozenset[Capability]:
+    """Return what the server can do, as the options say."""
+    told: dict[Capability, bool] = {"logprobs": options.logprobs, "continue": options.continues}
+    return frozenset({"generate", *(capability for capability, there in told.items() if there)})
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,7 @@ class OpenAIEngine:
         from openai import AsyncOpenAI
 
         self.options = options
-        offers: set[Capability] = {"generate"}
-        if options.logprobs:
-            offers.add("logprobs")
-        if options.continues:
-            offers.add("continue")
-        self.offers: frozenset[Capability] = frozenset(offers)
+        self.offers = offered(options)
         self.seed_scope: Literal["completion", "block"] = "completion" if options.seed else "block"
         self._where = f"models: openai: {options.model} at {options.base_url}"
         self._under_way = asyncio.Semaphore(options.concurrency)
@@ -291,6 +292,7 @@ entry = EngineEntry(
     factory=make,
     options=OpenAIOptions,
     offers=OFFERS,
+    configured=offered,
     requires=("openai",),
     extra="openai",
     summary="Any OpenAI-compatible server, by the official client.",

@@ -23,9 +23,9 @@ RIGHT, WRONG = "holds", "fails"
 class Beta(Options):
     """How success probabilities are spread over problems: Beta(a, b), with a share of problems at 0."""
 
-    a: float = Field(default=0.5, gt=0)
+    a: float = Field(default=0.5, ge=1e-6, le=1e6)
     """First shape parameter: the exponent of the coverage law."""
-    b: float = Field(default=2.0, gt=0)
+    b: float = Field(default=2.0, ge=1e-6, le=1e6)
     """Second shape parameter."""
     unsolvable: float = Field(default=0.0, ge=0, le=1)
     """Share of problems that are never solved."""
@@ -38,26 +38,26 @@ class ProcessReward(Options):
     """Reward of a prefix whose every step holds."""
     wrong: float = Field(default=0.3, gt=0, lt=1)
     """Reward of a prefix with a step that fails."""
-    noise: float = Field(default=0.0, ge=0)
+    noise: float = Field(default=0.0, ge=0, le=100)
     """Standard deviation of what is added to the logit of the reward."""
 
 
 class SimulatedOptions(Options):
     """Options of the simulated engine. What it writes depends on them and on seeds alone."""
 
-    truth_seed: int = Field(default=0, ge=0)
+    truth_seed: int = Field(default=0, ge=0, le=2**63 - 1)
     """Root of what is true of the problems and of the reward model."""
     success: Annotated[float, Field(ge=0, le=1)] | Beta = Beta()
     """Probability that a completion is correct: one for all problems, or their distribution."""
-    steps: int = Field(default=4, ge=1)
+    steps: int = Field(default=4, ge=1, le=10_000)
     """Steps of a completion; each holds with probability success ** (1 / steps), a failing one spoils all."""
-    step_tokens: float = Field(default=12.0, ge=1)
+    step_tokens: float = Field(default=12.0, ge=1, le=1_000_000)
     """Mean number of tokens of a step (geometric)."""
-    wrong_answers: int = Field(default=8, ge=1)
+    wrong_answers: int = Field(default=8, ge=1, le=1_000_000)
     """Number of distinct wrong answers; the j-th is chosen in proportion to 1 / j."""
     process_reward: ProcessReward = ProcessReward()
     """What `score` says of a prefix."""
-    seconds_per_token: float = Field(default=0.0, ge=0)
+    seconds_per_token: float = Field(default=0.0, ge=0, le=3_600)
     """How long a token takes (real time), to try out what happens while a model works."""
 
 

@@ -34,7 +34,7 @@ class BrokenPowerLawOptions(Options):
     """How often the slope changes; the law has 3 n_breaks + 3 parameters."""
     response: Response = "negative_log_coverage"
     """What y is: `negative_log_coverage` or `failure`, which only fall, or `value`, any positive series."""
-    starts: int = Field(default=200, ge=2)
+    starts: int = Field(default=200, ge=2, le=10_000)
     """Random starts of a fit, each polished; refits to resampled problems use a few."""
     points_per_parameter: float = Field(default=2.0, ge=1)
     """Fewer points give no fit."""

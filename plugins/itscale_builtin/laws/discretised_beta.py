@@ -25,7 +25,7 @@ STEP = 1e-5
 class DiscretisedBetaOptions(Options):
     """Options of the discretised Beta law."""
 
-    per_decade: int = Field(default=10, ge=1)
+    per_decade: int = Field(default=10, ge=1, le=1_000)
     """Bins of c/n per factor of ten."""
 
 

@@ -26,6 +26,7 @@ entry = SelectorEntry(
     name="all_correct",
     factory=AllCorrect,
     estimand="reliability",
+    designs=("fixed",),
     summary="Reliability (pass^k): right if all of k completions are.",
     aliases=("pass_hat_k",),
     reference="Yao et al. 2024, arXiv:2406.12045, section 3",

@@ -34,6 +34,7 @@ entry = SelectorEntry(
     name="best_of_n",
     factory=BestOfN,
     options=BestOfNOptions,
+    designs=("fixed",),
     summary="The completion with the highest score of a scorer.",
     takes_scores=True,
     reference="Cobbe et al. 2021, arXiv:2110.14168, section 4; exact curve over subsets, tie blocks averaged",

@@ -30,5 +30,6 @@ entry = SelectorEntry(
     name="first",
     factory=First,
     estimand="single",
+    designs=("fixed",),
     summary="One completion, unselected: pass@1 at every budget.",
 )

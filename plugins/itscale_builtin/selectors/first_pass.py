@@ -43,6 +43,7 @@ entry = SelectorEntry(
     name="first_pass",
     factory=FirstPass,
     options=FirstPassOptions,
+    designs=("fixed",),
     summary="Resampling: the first completion that a verifier passes.",
     takes_scores=True,
     aliases=("resample_until_pass",),

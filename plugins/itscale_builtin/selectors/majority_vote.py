@@ -13,7 +13,7 @@ __all__ = ["MajorityVote", "MajorityVoteOptions", "entry"]
 class MajorityVoteOptions(Options):
     """Options of the majority vote."""
 
-    draws: int = Field(default=500, ge=2)
+    draws: int = Field(default=500, ge=2, le=1_000_000)
     """Draws per problem and k, should the exact vote take too long: rarely below a million completions."""
 
 
@@ -34,6 +34,7 @@ entry = SelectorEntry(
     name="majority_vote",
     factory=MajorityVote,
     options=MajorityVoteOptions,
+    designs=("fixed",),
     summary="Self-consistency: the most frequent answer, ties at random.",
     revision=2,
     aliases=("self_consistency",),

@@ -25,6 +25,7 @@ entry = SelectorEntry(
     name="oracle",
     factory=Oracle,
     estimand="coverage",
+    designs=("fixed", "until_success"),
     summary="Coverage (pass@k): right if any of k completions is.",
     aliases=("coverage",),
     reference="Chen et al. 2021, arXiv:2107.03374, section 2.1, equation 1",

@@ -48,9 +48,9 @@ class ReasoningGymOptions(Options):
 
     dataset: str
     """Name of the data set, for example `gcd`."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
     """Seed of the data set: another seed, other problems."""
-    size: int = Field(default=500, ge=1)
+    size: int = Field(default=500, ge=1, le=10_000_000)
     """How many problems there are; a study takes the first `problems` of them."""
     config: dict[str, JsonValue] = Field(default={})
     """Further parameters of the data set (its difficulty), as reasoning-gym names them."""
@@ -98,16 +98,30 @@ def make(options: ReasoningGymOptions) -> Iterator[Problem]:
         "config": options.config,
     }
     for index in range(options.size):
-        reply = _maker().call(options.dataset, options.seed, options.size, options.config, index)
-        if reply.status != "done":
-            raise DataError(reply.detail.removeprefix(f"{DataError.__name__}: "))
-        question, answer = reply.value
+        question, answer = _made(options, index)
         yield Problem(
             problem_id=f"{options.dataset}-{options.seed}-{index}",
             messages=chat(options.prompt.replace("{question}", question)),
             reference=answer,
             metadata={**source, "index": index, "question": question},
         )
+
+
+def check(options: ReasoningGymOptions) -> Iterator[str]:
+    """Yield what the library says against the data set or its configuration, by making the first problem."""
+    try:
+        _made(options, 0)
+    except DataError as error:
+        yield str(error).removeprefix("tasks/reasoning_gym: ")
+
+
+def _made(options: ReasoningGymOptions, index: int) -> tuple[str, str]:
+    """Return question and answer of a problem."""
+    reply = _maker().call(options.dataset, options.seed, options.size, options.config, index)
+    if reply.status != "done":
+        raise DataError(reply.detail.removeprefix(f"{DataError.__name__}: "))
+    question, answer = reply.value
+    return question, answer
 
 
 @cache
@@ -190,6 +204,7 @@ entry = TaskEntry(
     options=ReasoningGymOptions,
     oracle="reasoning_gym",
     size=lambda options: options.size,
+    check=check,
     requires=("reasoning_gym",),
     extra="reasoning-gym",
     summary="Procedurally generated problems with answers that a program checks.",

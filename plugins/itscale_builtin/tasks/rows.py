@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class Row:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             found = "null" if value is None else type(value).__name__
             raise DataError(f"{self.where}: {column}: found {found}, expected a text or a number")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise DataError(f"{self.where}: {column}: found {value}, expected a text or a finite number")
         if not str(value).strip():
             raise DataError(f"{self.where}: {column}: found nothing, expected a text or a number")
         return str(value)

@@ -52,7 +52,7 @@ entry = VerifierEntry(
     name="logprob",
     factory=Logprob,
     role="scorer",
-    # Log-probabilities were recorded while generating: an engine need not be started for them.
+    recorded=frozenset({"logprobs"}),
     summary="The generator's own mean log-probability per token, as a probability.",
     reference="Brown et al. 2024, Large Language Monkeys, section 4",
 )

@@ -14,7 +14,10 @@ __all__ = ["app"]
 
 
 class _Commands(TyperGroup):
-    """Shows a user's error as one line and ends with status 1; anything else is a bug and shows itself."""
+    """Shows a user's error and ends with status 1; anything else is a bug and shows itself.
+
+    An error is one line, except that the mistakes of a study are a line each, and counted.
+    """
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         # What we start (Snakemake, its jobs, workers) imports nothing from the directory it works in.
@@ -22,7 +25,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            complain(error)
+            complain(*error.lines())
         except BrokenPipeError:
             raise  # whoever read what we print has seen enough
         except OSError as error:  # a disk that is full, a directory that cannot be written ...

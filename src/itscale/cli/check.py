@@ -14,12 +14,15 @@ __all__ = ["check", "checked_plan"]
 
 
 def check(study: Annotated[Path, typer.Argument(help="the study, a YAML file")]) -> None:
-    """Validate a study, load its problems, and count jobs, completions and tokens. Starts nothing."""
+    """Validate a study, load its problems, and count jobs, completions and tokens. Starts nothing.
+
+    Ends with status 1 after a line for every mistake, with 0 if there is none.
+    """
     from rich.table import Table
 
     from itscale.cli.console import LiteralConsole
 
-    plan = checked_plan(study)
+    plan, notes = checked_plan(study)
     table = Table(box=None, pad_edge=False)
     for column in ("task", "model", "strategy"):
         table.add_column(column)
@@ -38,23 +41,40 @@ def check(study: Annotated[Path, typer.Argument(help="the study, a YAML file")])
     console.print(
         f"\n{sum(jobs.values()):,} jobs: {', '.join(f'{count} {rule}' for rule, count in jobs.items())}"
     )
-    console.print(f"{study}: in order")
+    for note in notes:
+        console.print(f"{study}: note: {note}", markup=False)
+    console.print(f"{study}: in order", markup=False)
 
 
-def checked_plan(path: Path) -> Plan:
-    """Validate a study, see that its plugins can run here, and load its problems.
+def checked_plan(path: Path, *, elsewhere: bool = False) -> tuple[Plan, list[str]]:
+    """Validate a study, see that it can run here, and load its problems.
+
+    Parameters
+    ----------
+    path
+        The study.
+    elsewhere
+        Whether models run on other machines.
+
+    Returns
+    -------
+    plan
+        What would run.
+    notes
+        What a reader of the results should know.
 
     Raises
     ------
     UserError
-        At the first thing that is wrong.
+        With everything that is wrong, a line each.
     """
     from itscale.evaluation import require_sandbox
     from itscale.plan import make_plan
-    from itscale.study import load_study
+    from itscale.readiness import ready
+    from itscale.study import read_study
 
-    study = load_study(path)
-    for ingredient in study.ingredients():
-        ingredient.require_installed()
+    examined = read_study(path)
+    found = ready(examined, elsewhere=elsewhere)
+    study = examined.whole()
     require_sandbox(study)
-    return make_plan(study, Path("results", study.name))
+    return make_plan(study, Path("results", study.name), problems=found.problems), found.notes

@@ -91,11 +91,10 @@ def _mapping(columns: str) -> dict[str, str]:
 
 def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> dict[str, Ingredient[Any]]:
     """Return the laws that are meant, their options checked; a law of a table gets `data` as its file."""
-    from pydantic import ValidationError
-
+    from itscale.mistakes import MistakesError
     from itscale.plugins import LawEntry, registry
     from itscale.study import Ingredient
-    from itscale.validation import first_error
+    from itscale.validation import validate
 
     try:
         given = json.loads(options)
@@ -117,10 +116,9 @@ def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> di
     for plugin in chosen:
         entry: Any = plugin.entry
         where = {"file": data, "columns": columns} if entry.takes == "table" else {}
-        try:
-            checked = entry.options.model_validate({**where, **given})
-        except ValidationError as error:
-            raise StudyError(f"--options: {entry.name}: {first_error(error, entry.options)}") from None
+        checked, mistakes = validate(entry.options, {**where, **given})
+        if mistakes or checked is None:
+            raise MistakesError(f"--options: {entry.name}", mistakes)
         label = entry.name if name == "all" else name
         found[label] = Ingredient(label, entry, checked, plugin.distribution, plugin.version)
     return found

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import yaml
 
-__all__ = ["runs_elsewhere", "with_own_profiles"]
+__all__ = ["jobs_bring_their_own", "runs_elsewhere", "with_own_profiles"]
+
+DEPLOYMENT = ("--sdm", "--software-deployment-method", "--deployment-method", "--deployment", "--use-conda")
+"""Options of Snakemake that give jobs environments of their own."""
 
 
 def with_own_profiles(arguments: Sequence[str], folder: Path) -> list[str]:
@@ -33,6 +36,12 @@ def runs_elsewhere(arguments: Sequence[str]) -> bool:
     for name in [*(name for _, _, name in _named(arguments)), os.environ.get("SNAKEMAKE_PROFILE", "")]:
         executors += [_executor(file) for path in _candidates(name) if name for file in _files(path)]
     return any(executor not in ("", "local") for executor in executors)
+
+
+def jobs_bring_their_own(arguments: Sequence[str]) -> bool:
+    """Return whether jobs find what they need elsewhere than in this environment."""
+    deployed = any(argument.partition("=")[0] in DEPLOYMENT for argument in arguments)
+    return deployed or runs_elsewhere(arguments)
 
 
 def _named(arguments: Sequence[str]) -> Iterator[tuple[int, str, str]]:

@@ -38,9 +38,15 @@ def run(
     """Run a study and build its report. What is already there and still right is not done again."""
     from itscale.cli.check import checked_plan
     from itscale.cli.console import LiteralConsole
+    from itscale.cli.profiles import jobs_bring_their_own
+    from itscale.job import CHECKED, digest
+    from itscale.study import read_document
 
     console = LiteralConsole()
-    plan = checked_plan(study)
+    plan, notes = checked_plan(study, elsewhere=jobs_bring_their_own(context.args))
+    for note in notes:
+        console.print(f"note: {note}", markup=False)
+    os.environ[CHECKED] = digest(read_document(study).data)
     _Run(console, plan, study, cores, tuple(context.args)).go(dry_run)
 
 

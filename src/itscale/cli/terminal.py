@@ -14,6 +14,9 @@ def say(text: str) -> None:
     typer.echo(printable(text))
 
 
-def complain(message: object) -> None:
-    """Print what is wrong, as one line, to standard error."""
-    typer.echo(f"itscale: {one_line(message)}", err=True)
+def complain(*messages: object) -> None:
+    """Print what is wrong, a line each and their number, to standard error."""
+    for message in messages:
+        typer.echo(f"itscale: {one_line(message)}", err=True)
+    if len(messages) > 1:
+        typer.echo(f"itscale: {len(messages)} mistakes, nothing was started", err=True)

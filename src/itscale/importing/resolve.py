@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from itscale.config import OutcomesSection, StudyConfig
-from itscale.errors import DataError, StudyError, nearest
+from itscale.errors import UserError
 from itscale.importing.columns import check_columns
 from itscale.importing.files import check_file
 from itscale.importing.judging import oracle_named
 from itscale.importing.source import Source
+from itscale.mistakes import Mistake, Place
+from itscale.selection import Design
 
-__all__ = ["Combination", "check_selectors", "find_sources", "with_selectors_that_work"]
+__all__ = ["Combination", "find_sources", "fit_selectors"]
 
 Combination = tuple[str, str, str]
 """Labels of a task, a model and a strategy."""
 
 
-def find_sources(config: StudyConfig, where: str) -> dict[Combination, Source]:
+def find_sources(config: StudyConfig) -> tuple[dict[Combination, Source], list[Mistake]]:
     """Find the outcomes a study names, by the task, model and strategy they are shown as.
 
-    Raises
-    ------
-    StudyError
-        If a file is missing, columns have to be named, or two things go by the same three labels.
+    Those whose files are missing or whose columns have to be named are mistakes, and left out, as are two
+    that go by the same three labels.
     """
     found: dict[Combination, Source] = {}
+    mistakes: list[Mistake] = []
     for label, section in config.outcomes.items():
-        place = f"{where}: outcomes.{label}"
+        place: Place = ("outcomes", label)
         combination = (section.task, section.model or label, section.strategy)
         if combination in found or _is_sampled(config, combination):
-            raise StudyError(
-                f"{place}: {'/'.join(combination)} is there twice; give it another model or strategy"
+            mistakes.append(
+                Mistake(place, f"{'/'.join(combination)} is there twice; give it another model or strategy")
             )
-        budgets = getattr(config.strategies.get(section.strategy), "budgets", None)
-        if budgets:
-            raise StudyError(
-                f"{place}.strategy: {section.strategy!r} is run anew at each budget in this study, "
-                "expected the label of one whose completions are independent"
+            continue
+        if getattr(config.strategies.get(section.strategy), "budgets", None):
+            mistakes.append(
+                Mistake(
+                    (*place, "strategy"),
+                    f"{section.strategy!r} is run anew at each budget in this study, expected the label of "
+                    "one whose completions are independent",
+                )
             )
-        found[combination] = _source(section, config, place)
-    return found
+            continue
+        source, wrong = _source(section, config, place)
+        mistakes += wrong
+        if source is not None:
+            found[combination] = source
+    return found, mistakes
 
 
 def _is_sampled(config: StudyConfig, combination: Combination) -> bool:
@@ -49,23 +57,37 @@ def _is_sampled(config: StudyConfig, combination: Combination) -> bool:
     return task in config.tasks and model in config.models and strategy in config.strategies
 
 
-def _source(section: OutcomesSection, config: StudyConfig, place: str) -> Source:
-    columns = None if section.columns is None else check_columns(section.columns, f"{place}.columns")
-    oracle = None if section.oracle is None else _oracle(section.oracle, config, place)
-    try:
-        for path in section.paths:
+def _source(
+    section: OutcomesSection, config: StudyConfig, place: Place
+) -> tuple[Source | None, list[Mistake]]:
+    mistakes = []
+    for path in section.paths:
+        try:
             check_file(path)
-        return Source.find(section.paths, columns, section.design, _where(section), oracle)
-    except DataError as error:
-        raise StudyError(f"{place}.path: {error}") from None
+        except UserError as error:
+            mistakes.append(Mistake((*place, "path"), str(error)))
+    oracle, wrong = _oracle(section.oracle, config, place)
+    mistakes += wrong
+    if mistakes:
+        return None, mistakes
+    try:
+        columns = None if section.columns is None else check_columns(section.columns, "columns")
+        return Source.find(section.paths, columns, section.design, _where(section), oracle), []
+    except UserError as error:
+        return None, [Mistake(place, str(error))]
 
 
-def _oracle(name: str, config: StudyConfig, place: str) -> Any:
+def _oracle(name: str | None, config: StudyConfig, place: Place) -> tuple[Any, list[Mistake]]:
     """Return the oracle that a label of the study, or else a plugin's name, stands for."""
+    if name is None:
+        return None, []
     section = config.verifiers.get(name)
-    if section is None:
-        return oracle_named(name, f"{place}.oracle")
-    return oracle_named(section.plugin or name, f"verifiers.{name}", section.options)
+    try:
+        if section is None:
+            return oracle_named(name, "oracle"), []
+        return oracle_named(section.plugin or name, f"verifiers.{name}", section.options), []
+    except UserError as error:
+        return None, [Mistake((*place, "oracle"), str(error))]
 
 
 def _where(section: OutcomesSection) -> dict[str, tuple[str, ...]]:
@@ -80,40 +102,20 @@ def _value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def with_selectors_that_work(config: StudyConfig, sources: Mapping[Combination, Source]) -> StudyConfig:
-    """Leave out of a study's selectors, if it names none, those that some outcomes are not fit for.
+def fit_selectors(
+    selectors: Mapping[str, Any], sources: Iterable[Source], strategies: Iterable[Any]
+) -> dict[str, Any]:
+    """Return those of a study's default selectors that all its outcomes, and all it samples, are fit for.
 
-    Those without answers have no vote, and only coverage is known of those whose number was not fixed.
+    Outcomes without answers have no vote, and most estimates are biased where the number of completions was
+    not fixed beforehand.
     """
-    if "selectors" in config.model_fields_set:
-        return config
-    unfit = set()
-    for source in sources.values():
-        unfit |= set() if source.answers else {"majority_vote"}
-        unfit |= set() if source.design in (None, "fixed") else {"majority_vote", "first"}
-    kept = {label: section for label, section in config.selectors.items() if label not in unfit}
-    return config.model_copy(update={"selectors": kept})
-
-
-def check_selectors(sources: Mapping[Combination, Source], selectors: Mapping[str, Any], where: str) -> None:
-    """Refuse a selector that needs answers or scores which some outcomes don't have.
-
-    Raises
-    ------
-    StudyError
-        With the selector and the outcomes.
-    """
-    for label, selector in selectors.items():
-        scorer = getattr(selector.options, "scorer", None)
-        for combination, source in sources.items():
-            whose = f"the outcomes {'/'.join(combination)} ({source.paths[0].name})"
-            if selector.entry.takes_answers and not source.answers:
-                raise StudyError(
-                    f"{where}: selectors.{label}: needs answers, {whose} have none; map columns.answer, or "
-                    "leave it out"
-                )
-            if scorer is not None and scorer not in source.scorers:
-                raise StudyError(
-                    f"{where}: selectors.{label}.scorer: no scores of {scorer!r} in {whose}; "
-                    f"{nearest(scorer, source.scorers) if source.scorers else 'map columns.score'}"
-                )
+    sources = list(sources)
+    designs: Collection[Design] = {source.design or "fixed" for source in sources}
+    designs = {*designs, *(strategy.entry.design for strategy in strategies)}
+    answered = all(source.answers for source in sources)
+    return {
+        label: selector
+        for label, selector in selectors.items()
+        if designs <= set(selector.entry.designs) and (answered or not selector.entry.takes_answers)
+    }

@@ -1,0 +1,99 @@
+"""How much of everything is run: every strategy says it in its own terms, and every k can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from itscale.errors import StudyError
+from itscale.mistakes import Mistake, Place
+
+if TYPE_CHECKING:
+    from itscale.config import StrategySection
+    from itscale.study import Study
+
+__all__ = ["check_budgets", "check_extents", "check_something_to_do"]
+
+
+def check_something_to_do(study: Study) -> Iterator[Mistake]:
+    """Tasks, models and strategies come together, or there are outcomes, or laws of tables alone."""
+    config = study.config
+    sampled = {"tasks": config.tasks, "models": config.models, "strategies": config.strategies}
+    if any(sampled.values()) or not (config.outcomes or config.laws):
+        for key, sections in sampled.items():
+            if not sections:
+                yield Mistake((key,), f"missing, expected {key} by label (or outcomes from elsewhere)")
+    elif not config.outcomes:
+        for label in study.curve_laws:
+            yield Mistake(
+                ("laws", label),
+                "is fitted to completions, and there are none: expected tasks, models and strategies, or "
+                "outcomes from elsewhere",
+            )
+
+
+def check_extents(study: Study) -> Iterator[Mistake]:
+    """Exchangeable strategies have completions, run-based ones budgets that they admit."""
+    for label, strategy in study.strategies.items():
+        section = study.config.strategies[label]
+        place: Place = ("strategies", label)
+        if strategy.entry.draws == "exchangeable":
+            yield from _pool(section, place)
+            continue
+        if section.completions is not None:
+            yield Mistake(
+                (*place, "completions"),
+                f"found {section.completions}, expected budgets: {label!r} is run anew at each of them",
+            )
+        if section.budgets is None:
+            yield Mistake(
+                (*place, "budgets"),
+                f"missing, expected a list of budgets: {label!r} is run anew at each of them",
+            )
+        for number, budget in enumerate(section.budgets or ()):
+            try:
+                strategy.entry.admits(strategy.options, budget)
+            except StudyError as error:
+                yield Mistake((*place, "budgets", number), str(error))
+
+
+def _pool(section: StrategySection, place: Place) -> Iterator[Mistake]:
+    label = place[-1]
+    if section.completions is None:
+        yield Mistake((*place, "completions"), "missing, expected completions per problem (>= 1)")
+    for key, there in (("budgets", section.budgets is not None), ("replicates", section.replicates != 1)):
+        if there:
+            yield Mistake(
+                (*place, key),
+                f"found {getattr(section, key)}, expected only completions: {label!r} is exchangeable, one "
+                "pool serves every budget",
+            )
+
+
+def check_budgets(study: Study) -> Iterator[Mistake]:
+    """Every k of the grid can be had of some pool, and every pool has some k of the grid.
+
+    Imported pools are counted later: their files have to be read.
+    """
+    grid = study.config.curves.budgets
+    if grid is None:
+        return
+    pools = {
+        label: study.config.strategies[label].completions
+        for label, strategy in study.strategies.items()
+        if strategy.entry.draws == "exchangeable"
+    }
+    sizes = {label: size for label, size in pools.items() if size is not None}
+    largest = max(sizes.values(), default=0)
+    if sizes and not study.config.outcomes and max(grid) > largest:
+        yield Mistake(
+            ("curves", "budgets"), f"found {max(grid)}, expected at most the {largest} completions sampled"
+        )
+        return
+    for label, size in sizes.items():
+        if min(grid) > size:
+            yield Mistake(
+                ("curves", "budgets"),
+                f"found {min(grid)} or more, expected some budget of at most the {size} completions of "
+                f"strategies.{label}",
+            )

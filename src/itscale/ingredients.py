@@ -1,0 +1,155 @@
+"""Ingredients of a study: plugins with validated options, each under the label that the study gives it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from itscale.config import Section, StudyConfig
+from itscale.errors import PluginError, UserError
+from itscale.mistakes import Mistake, Place
+from itscale.plugins import (
+    EngineEntry,
+    Entry,
+    Kind,
+    LawEntry,
+    Options,
+    Registry,
+    TaskEntry,
+    VerifierEntry,
+)
+from itscale.store import payload_hash
+from itscale.types import Capability
+from itscale.validation import validate
+
+__all__ = ["Ingredient", "Resolver"]
+
+E = TypeVar("E", bound=Entry)
+
+
+@dataclass(frozen=True)
+class Ingredient(Generic[E]):
+    """A plugin with validated options, under the label the study gives it."""
+
+    label: str
+    entry: E
+    options: Options
+    distribution: str
+    version: str
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what its outputs depend on: name, revision, options and files read, as JSON values.
+
+        Raises
+        ------
+        DataError
+            If a file that a task or a law reads is missing.
+        """
+        files = {name: payload_hash(path) for name, path in sorted(self.files.items())}
+        return {
+            "name": f"{self.distribution}/{self.entry.name}",
+            "revision": self.entry.revision,
+            "options": json.loads(self.options.model_dump_json()),
+            **({"files": files} if files else {}),
+        }
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Local files that it reads, by option."""
+        return self.entry.files(self.options) if isinstance(self.entry, TaskEntry | LawEntry) else {}
+
+    def require_installed(self) -> None:
+        """Raise PluginError, saying what to install, if a module it needs is missing."""
+        missing = self.entry.missing_modules()
+        if missing:
+            hint = f": pip install {self.entry.extra!r}" if self.entry.extra else ""
+            raise PluginError(
+                f"{self.entry.kind}/{self.entry.name} needs {', '.join(missing)}, not installed here{hint}"
+            )
+
+    @property
+    def offers(self) -> frozenset[Capability]:
+        """What an engine with these options can do."""
+        entry = cast(EngineEntry, self.entry)
+        return entry.offers if entry.configured is None else entry.configured(self.options)
+
+
+class Resolver:
+    """Turns the sections of a study into ingredients; what cannot be one is a mistake, and left out.
+
+    Attributes
+    ----------
+    mistakes
+        What was wrong so far.
+    """
+
+    def __init__(self, registry: Registry, without: Collection[Kind] = ()) -> None:
+        self.registry = registry
+        self.without = without
+        self.mistakes: list[Mistake] = []
+
+    def section(self, kind: Kind, sections: Mapping[str, Section], key: str | None = None) -> dict[str, Any]:
+        """Return the ingredients of a section of the study, by label."""
+        if kind in self.without:
+            return {}
+        found = {
+            label: self.ingredient(kind, label, section, section.plugin or label, (key or kind, label))
+            for label, section in sections.items()
+        }
+        return {label: ingredient for label, ingredient in found.items() if ingredient}
+
+    def ingredient(
+        self, kind: Kind, label: str, section: Section, name: str, place: Place
+    ) -> Ingredient[Any] | None:
+        """Return the plugin of a name with a section's options, None if it is a mistake."""
+        try:
+            plugin = self.registry.get(kind, name)
+        except PluginError as error:
+            self.mistakes.append(Mistake(place, str(error)))
+            return None
+        beside = list(type(section).model_fields)
+        options, mistakes = validate(plugin.entry.options, section.options, place=place, beside=beside)
+        self.mistakes += mistakes
+        if options is None:
+            return None
+        return Ingredient(label, plugin.entry, options, plugin.distribution, plugin.version)
+
+    def laws(self, config: StudyConfig) -> dict[str, Ingredient[LawEntry]]:
+        """Return the laws: those named, or all that are fitted to completions."""
+        if "laws" in self.without:
+            return {}
+        if config.laws != "all":
+            return self.section("laws", config.laws)
+        sections = {
+            plugin.entry.name: Section(plugin=f"{plugin.distribution}/{plugin.entry.name}")
+            for plugin in self.registry.plugins("laws")
+            if isinstance(plugin.entry, LawEntry) and plugin.entry.takes != "table"
+        }
+        return self.section("laws", sections)
+
+    def oracles(self, config: StudyConfig) -> dict[str, Ingredient[VerifierEntry]]:
+        """Return the verifier that judges each task, by the task's label."""
+        oracles = {}
+        for label, section in config.tasks.items():
+            try:
+                task = cast(TaskEntry, self.registry.get("tasks", section.plugin or label).entry)
+            except UserError:
+                continue  # said where the task is resolved
+            name = section.oracle or task.oracle
+            place: Place = ("tasks", label, "oracle")
+            verifier = config.verifiers.get(name)
+            if verifier is None:
+                found = self.ingredient("verifiers", name, Section(), name, place)
+            else:  # what is wrong with it is said where it stands
+                own = Resolver(self.registry)
+                found = own.ingredient("verifiers", name, verifier, verifier.plugin or name, place)
+            if found is not None and found.entry.role != "oracle":
+                self.mistakes.append(
+                    Mistake(place, f"{name!r} is a scorer, expected a verifier that knows what is correct")
+                )
+            elif found is not None:
+                oracles[label] = found
+        return oracles

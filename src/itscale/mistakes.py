@@ -1,0 +1,88 @@
+"""Mistakes in a study: each has a place, says what would be right, and all of them are shown at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from itscale.errors import StudyError
+from itscale.messages import one_line
+
+__all__ = ["Lines", "Mistake", "MistakesError", "Place", "dotted", "in_order", "independent"]
+
+Place = tuple[str | int, ...]
+"""Keys, and positions in lists, from the top of a study down."""
+
+Lines = Mapping[Place, int]
+"""The line of the file, from 1, on which the value of a place begins."""
+
+LONGEST_KEY = 80
+"""Characters of a key that are shown."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong: where, and in words what was found and what was expected."""
+
+    place: Place
+    message: str
+
+    def __str__(self) -> str:
+        """Return the mistake in one line."""
+        said = f"{dotted(self.place)}: {self.message}" if self.place else self.message
+        return " ".join(said.split())
+
+
+class MistakesError(StudyError):
+    """All that is wrong with a study, a line each, in the order of the file.
+
+    Attributes
+    ----------
+    mistakes
+        What is wrong.
+    """
+
+    def __init__(self, where: str, mistakes: Iterable[Mistake], lines: Lines | None = None) -> None:
+        self.mistakes = in_order(mistakes, lines or {})
+        super().__init__("\n".join(one_line(_said(where, one, lines or {})) for one in self.mistakes))
+
+    def lines(self) -> list[str]:
+        """Return a line for every mistake."""
+        return str(self).splitlines()
+
+
+def dotted(place: Place) -> str:
+    """Return a place as it is written in messages: `strategies.search.budgets.1`."""
+    keys = (str(key) for key in place)
+    return ".".join(key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}..." for key in keys)
+
+
+def in_order(mistakes: Iterable[Mistake], lines: Lines) -> list[Mistake]:
+    """Return mistakes by their line where it is known, then by their place; equal ones once."""
+    return sorted(
+        set(mistakes), key=lambda found: (_line(found.place, lines) or 0, [str(key) for key in found.place])
+    )
+
+
+def independent(earlier: Sequence[Mistake], later: Iterable[Mistake]) -> list[Mistake]:
+    """Return the mistakes that may not follow from earlier ones: none at, above or below their places."""
+    known = [found.place for found in earlier]
+    return [found for found in later if not any(_are_one_branch(found.place, place) for place in known)]
+
+
+def _are_one_branch(one: Place, other: Place) -> bool:
+    """Return whether one place is the other, or lies below it; the study as a whole is no branch."""
+    return bool(one and other) and all(mine == theirs for mine, theirs in zip(one, other, strict=False))
+
+
+def _said(where: str, mistake: Mistake, lines: Lines) -> str:
+    line = _line(mistake.place, lines)
+    return f"{where}:{line}: {mistake}" if line else f"{where}: {mistake}"
+
+
+def _line(place: Place, lines: Lines) -> int | None:
+    """Return the line of a place, or of the nearest one above that stands in the file."""
+    for length in range(len(place), 0, -1):
+        if place[:length] in lines:
+            return lines[place[:length]]
+    return None

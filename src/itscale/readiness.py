@@ -1,0 +1,245 @@
+"""Whether a study can run here: what lies outside of it is looked at, and nothing of it is started.
+
+Installed packages, the plugins' own checks, problems, tables, outcomes from elsewhere, the size of it all,
+and the folders that are written.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from itscale.checks.selection import refused_design
+from itscale.errors import UserError
+from itscale.ingredients import Ingredient
+from itscale.mistakes import Mistake, MistakesError, Place, dotted, independent
+from itscale.stages.imports import Imported, import_outcomes
+from itscale.stages.problems import count_problems
+from itscale.stages.table_fits import check_table
+from itscale.study import Examined, Study
+
+__all__ = ["Readiness", "look_around", "ready"]
+
+MOST_JOBS = 100_000
+"""Sampling jobs that Snakemake plans in minutes and in little memory."""
+
+WRITTEN = ("results", "reports", "logs", ".snakemake")
+"""Folders that a run writes, in the working directory."""
+
+
+@dataclass
+class Readiness:
+    """What was found around a study.
+
+    Attributes
+    ----------
+    mistakes
+        What would end a run.
+    notes
+        What a reader of the results should know.
+    problems
+        Number of problems of each task that has some.
+    """
+
+    mistakes: list[Mistake] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: dict[str, int] = field(default_factory=dict)
+
+
+def ready(examined: Examined, *, elsewhere: bool = False) -> Readiness:
+    """Return what was found around a study without mistakes.
+
+    Parameters
+    ----------
+    examined
+        The study, as it was read.
+    elsewhere
+        Whether models run on other machines, or in environments that are made for them: what they need does
+        not have to be installed here.
+
+    Raises
+    ------
+    MistakesError
+        With all that is wrong with the study and around it.
+    """
+    found = Readiness() if examined.study is None else look_around(examined.study, elsewhere=elsewhere)
+    mistakes = [*examined.mistakes, *independent(examined.mistakes, found.mistakes)]
+    if mistakes or examined.study is None:
+        raise MistakesError(examined.where, mistakes, examined.lines)
+    return found
+
+
+def look_around(study: Study, *, elsewhere: bool = False) -> Readiness:
+    """Look at everything outside of a study that a run depends on; arguments as in `ready`."""
+    found = Readiness()
+    usable = set()
+    for place, ingredient in _placed(study):
+        missing = ingredient.entry.missing_modules()
+        if missing and elsewhere and place[0] in ("models", "verifiers"):
+            found.notes.append(f"{dotted(place)}: {', '.join(missing)} is not installed here")
+            continue
+        said = _said(ingredient, missing)
+        found.mistakes += [Mistake(place, message) for message in said]
+        if not said:
+            usable.add(place)
+    _count(study, usable, found)
+    _import(study, found)
+    found.mistakes += [*_too_many_jobs(study, found.problems), *_unwritable(study.name)]
+    return found
+
+
+def _placed(study: Study) -> Iterator[tuple[Place, Ingredient[Any]]]:
+    """Yield every ingredient with its place in the study."""
+    for key in ("tasks", "models", "strategies", "selectors", "laws", "figures"):
+        for label, ingredient in getattr(study, key).items():
+            yield (key, label), ingredient
+    for label, ingredient in {**study.scorers, **study.named_oracles}.items():
+        yield ("verifiers", label), ingredient
+    for label, ingredient in study.oracles.items():
+        if ingredient.label not in study.named_oracles:
+            yield ("tasks", label, "oracle"), ingredient
+
+
+def _said(ingredient: Ingredient[Any], missing: list[str]) -> list[str]:
+    """Return what is wrong with an ingredient: what is not installed, or what its own check says."""
+    if missing:
+        try:
+            ingredient.require_installed()
+        except UserError as error:
+            return [str(error)]
+    return list(_own_check(ingredient))
+
+
+def _own_check(ingredient: Ingredient[Any]) -> Iterator[str]:
+    plugin = f"{ingredient.distribution}/{ingredient.entry.name}"
+    try:
+        for message in ingredient.entry.check(ingredient.options):
+            if isinstance(message, str):
+                yield message
+            else:
+                yield f"the check of plugin {plugin} said {message!r}, expected texts"
+    except UserError as error:
+        yield str(error)
+    except Exception as error:  # a plugin's own fault must not hide what else is wrong
+        yield f"the check of plugin {plugin} failed: {type(error).__name__}: {error}"
+
+
+def _count(study: Study, usable: set[Place], found: Readiness) -> None:
+    """Count the problems of every task, and read the tables that laws are fitted to."""
+    for label, task in study.tasks.items():
+        place: Place = ("tasks", label)
+        if place in usable:
+            wanted = study.config.tasks[label].problems
+            try:
+                found.problems[label] = count_problems(task, wanted)
+            except Exception as error:  # whatever a plugin raises
+                found.mistakes.append(_mistake(place, error, task))
+    for label in study.table_laws:
+        place = ("laws", label)
+        if place in usable:
+            try:
+                check_table(study.laws[label])
+            except Exception as error:
+                found.mistakes.append(_mistake(place, error, study.laws[label]))
+
+
+def _mistake(place: Place, error: Exception, ingredient: Ingredient[Any]) -> Mistake:
+    """Return an error as a mistake, at the key that its message begins with."""
+    if not isinstance(error, UserError):
+        plugin = f"{ingredient.distribution}/{ingredient.entry.name}"
+        return Mistake(place, f"plugin {plugin} failed: {type(error).__name__}: {error}")
+    head, colon, rest = str(error).partition(": ")
+    if colon and head == dotted(place):
+        return Mistake(place, rest)
+    if colon and head.startswith(f"{dotted(place)}."):
+        return Mistake((*place, *head.removeprefix(f"{dotted(place)}.").split(".")), rest)
+    return Mistake(place, str(error))
+
+
+def _import(study: Study, found: Readiness) -> None:
+    """Import outcomes from elsewhere once, as a run will, and compare them with what is wanted of them."""
+    pools: dict[str, int] = {}
+    for label, section in study.config.outcomes.items():
+        combination = (section.task, section.model or label, section.strategy)
+        source = study.outcomes.get(combination)
+        if source is None:
+            continue
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                imported = import_outcomes(source, Path(folder) / "outcomes.parquet")
+        except UserError as error:
+            found.mistakes.append(Mistake(("outcomes", label), str(error)))
+            continue
+        pools[f"the outcomes {'/'.join(combination)}"] = imported.most
+        found.mistakes += _biased(study, imported, "/".join(combination), source.design or "fixed")
+    for label, strategy in study.strategies.items():
+        completions = study.config.strategies[label].completions
+        if strategy.entry.draws == "exchangeable" and completions:
+            pools[f"strategies.{label}"] = completions
+    if study.config.outcomes:
+        _compare_with_grid(study, pools, found)
+
+
+def _biased(study: Study, imported: Imported, name: str, known: str) -> Iterator[Mistake]:
+    """Yield selectors that a design does not suit which only the file itself tells."""
+    if imported.design == known:
+        return
+    for label, selector in study.selectors.items():
+        if imported.design not in selector.entry.designs:
+            yield Mistake(
+                ("selectors", label), refused_design(imported.design, f"the outcomes {name}", study)
+            )
+
+
+def _compare_with_grid(study: Study, pools: Mapping[str, int], found: Readiness) -> None:
+    grid, place = study.config.curves.budgets, ("curves", "budgets")
+    if grid is None or not pools:
+        return
+    if max(grid) > max(pools.values()):
+        largest = max(pools, key=lambda name: pools[name])
+        found.mistakes.append(
+            Mistake(place, f"found {max(grid)}, expected at most {pools[largest]}, the most of {largest}")
+        )
+    for name, size in pools.items():
+        if min(grid) > size:
+            found.mistakes.append(
+                Mistake(
+                    place, f"found {min(grid)} or more, expected some budget of at most {size} for {name}"
+                )
+            )
+        elif beyond := [k for k in grid if k > size]:
+            found.notes.append(
+                f"curves.budgets: {name} has at most {size} completions per problem: its curves end there, "
+                f"without k = {', '.join(map(str, beyond))}"
+            )
+
+
+def _too_many_jobs(study: Study, problems: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield a mistake if blocks of the given size are more than can be planned."""
+    size, jobs = study.config.block, 0
+    for there in problems.values():
+        for section in study.config.strategies.values():
+            units = section.completions or section.replicates
+            high = ceil(there / (size.problems or there))
+            wide = ceil(units / (size.completions or units))
+            jobs += high * wide * len(section.budgets or (0,)) * len(study.models)
+    if jobs > MOST_JOBS:
+        yield Mistake(
+            ("block",), f"found {jobs:,} blocks to sample, expected at most {MOST_JOBS:,}: larger ones"
+        )
+
+
+def _unwritable(name: str) -> Iterator[Mistake]:
+    """Yield folders of a run that cannot be made or written."""
+    for folder in WRITTEN:
+        path = Path(folder) if folder.startswith(".") else Path(folder, name)
+        there = next(one for one in (path, *path.parents) if one.exists())
+        if not there.is_dir():
+            yield Mistake((), f"{there}: found a file, expected a folder for what the study writes")
+        elif not os.access(there, os.W_OK | os.X_OK):
+            yield Mistake((), f"{path}: cannot be written: {there.resolve()} lets nobody write here")
