@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
@@ -38,7 +38,7 @@ __all__ = [
     "progress_file",
     "progress_writer",
     "study_of",
-    "study_of_files",
+    "study_of_workflow",
 ]
 
 CHECKED = "ITSCALE_CHECKED"
@@ -64,23 +64,19 @@ def study_of(config: Mapping[str, Any], where: str = "study", without: Collectio
     return resolve(_study_in(config), where=where, without=without)
 
 
-def study_of_files(config: Mapping[str, Any], files: Sequence[str], *, here: bool, elsewhere: bool) -> Study:
-    """Resolve the study in a Snakemake configuration as strictly as `itscale run` does.
+def study_of_workflow(workflow: Any, config: Mapping[str, Any]) -> Study:
+    """Resolve the study of a Snakemake workflow as strictly as `itscale run` does.
 
     Snakemake reads files by rules of its own, under which a key may stand twice and 010 is 8: they are read
-    again. What `--config` has changed is taken from the configuration.
+    again. What `--config` has changed is taken from the configuration. A file that has no key in common with
+    it belongs to a workflow that has this one as a module.
 
     Parameters
     ----------
+    workflow
+        The workflow of Snakemake: which files, whether it plans a run or does a job of one, and where.
     config
         The configuration.
-    files
-        The files that Snakemake has read it from, the last of which overrides the others. One that has no key
-        in common with it belongs to a workflow that has this one as a module.
-    here
-        Whether to look at everything around the study, too: not in a job of a run that has done so.
-    elsewhere
-        Whether models run on other machines, or in environments made for them.
 
     Raises
     ------
@@ -88,21 +84,23 @@ def study_of_files(config: Mapping[str, Any], files: Sequence[str], *, here: boo
         With all that is wrong.
     """
     data = _study_in(config)
-    found: list[tuple[str, Document]] = [(file, read_document(Path(file))) for file in files]
+    found = [(str(file), read_document(Path(file))) for file in workflow.configfiles]
     own = [(file, document) for file, document in found if not data.keys().isdisjoint(document.data)]
-    templated = [
-        Mistake((TEMPLATED,), "found a template, expected a plain study: it would run code while it is read")
-        for _, document in own
-        if TEMPLATED in document.data
-    ]
-    earlier = [mistake for _, document in own for mistake in document.mistakes]
+    earlier = [mistake for _, document in own for mistake in (*_template(document), *document.mistakes)]
     where, lines = (own[-1][0], own[-1][1].lines) if own else ("study", {})
-    examined = examine(data, where=where, earlier=[*templated, *earlier], lines=lines)
-    if here and os.environ.get(CHECKED) != digest(data):
+    examined = examine(data, where=where, earlier=earlier, lines=lines)
+    if workflow.is_main_process and os.environ.get(CHECKED) != digest(data):
         from itscale.readiness import ready
 
-        ready(examined, elsewhere=elsewhere)
+        deployed = bool(workflow.deployment_settings.deployment_method)
+        ready(examined, elsewhere=deployed or workflow.non_local_exec)
     return examined.whole()
+
+
+def _template(document: Document) -> Iterator[Mistake]:
+    if TEMPLATED in document.data:
+        message = "found a template, expected a plain study: it would run code while it is read"
+        yield Mistake((TEMPLATED,), message)
 
 
 def _study_in(config: Mapping[str, Any]) -> dict[str, Any]:

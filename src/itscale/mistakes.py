@@ -22,10 +22,21 @@ LONGEST_KEY = 80
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing that is wrong: where, and in words what was found and what was expected."""
+    """One thing that is wrong.
+
+    Attributes
+    ----------
+    place
+        Where.
+    message
+        In words, what was found and what was expected.
+    meant
+        The key beside it that was meant, of one that is unknown: what it lacks follows from this mistake.
+    """
 
     place: Place
     message: str
+    meant: str = ""
 
     def __str__(self) -> str:
         """Return the mistake in one line."""
@@ -65,14 +76,27 @@ def in_order(mistakes: Iterable[Mistake], lines: Lines) -> list[Mistake]:
 
 
 def independent(earlier: Sequence[Mistake], later: Iterable[Mistake]) -> list[Mistake]:
-    """Return the mistakes that may not follow from earlier ones: none at, above or below their places."""
-    known = [found.place for found in earlier]
-    return [found for found in later if not any(_are_one_branch(found.place, place) for place in known)]
+    """Return the mistakes that may not follow from earlier ones.
+
+    None of them is at the place of an earlier one or below it, nor says of a whole section what may be so
+    because something in it is wrong.
+    """
+    known = [place for found in earlier for place in _covered(found)]
+    sections = {place[:1] for place in known}
+    return [
+        found
+        for found in later
+        if not any(found.place[: len(place)] == place for place in known) and found.place not in sections
+    ]
 
 
-def _are_one_branch(one: Place, other: Place) -> bool:
-    """Return whether one place is the other, or lies below it; the study as a whole is no branch."""
-    return bool(one and other) and all(mine == theirs for mine, theirs in zip(one, other, strict=False))
+def _covered(mistake: Mistake) -> list[Place]:
+    """Return the places about which nothing is known: of a list with a wrong element, all of it."""
+    place = mistake.place
+    while place and isinstance(place[-1], int):
+        place = place[:-1]
+    beside = [(*place[:-1], mistake.meant)] if mistake.meant else []
+    return [place, *beside] if place else []
 
 
 def _said(where: str, mistake: Mistake, lines: Lines) -> str:

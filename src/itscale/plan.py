@@ -243,16 +243,19 @@ def make_plan(study: Study, results: Path, problems: Mapping[str, int] | None = 
     results
         Its folder of results.
     problems
-        Number of problems of each task, where they are counted already.
+        Number of problems of each task, where they are counted, and tables of laws read, already.
 
     Raises
     ------
     UserError
-        If a task cannot be read.
+        If a task cannot be read, or a table that a law is fitted to.
     """
     from itscale.stages.problems import count_problems
+    from itscale.stages.table_fits import check_table
 
     if problems is None:
+        for label in study.table_laws:
+            check_table(study.laws[label])
         problems = {
             label: count_problems(task, study.config.tasks[label].problems)
             for label, task in study.tasks.items()

@@ -101,7 +101,7 @@ def describe_type(value: Mapping[str, Any]) -> str:
         return str(value["$ref"].rpartition("/")[2])
     if value.get("type") == "array":
         return f"list of {describe_type(value.get('items', {}))}"
-    bounds = [f"{sign} {value[key]}" for key, sign in BOUNDS.items() if key in value]
+    bounds = [f"{sign} {value[key]:,}" for key, sign in BOUNDS.items() if key in value]
     return str(value.get("type", "any")) + (f" ({', '.join(bounds)})" if bounds else "")
 
 

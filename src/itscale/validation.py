@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -50,6 +52,8 @@ _EXPECTED: Mapping[str, str] = {
     "tuple_type": "a list",
 }
 """By pydantic's type of error, what was expected instead."""
+
+_DID_YOU_MEAN = re.compile(r"unknown key; did you mean '(.*)'\?")
 
 _PATTERNS: Mapping[str, str] = {
     r"^[a-z][a-z0-9_]*$": "a name of lower-case letters, digits and '_', with a letter first",
@@ -103,7 +107,7 @@ def validate(
         else:
             found += independent(found, _improper(left, validated, ()))
             break
-    return validated, [Mistake((*place, *mistake.place), mistake.message) for mistake in found]
+    return validated, [replace(mistake, place=(*place, *mistake.place)) for mistake in found]
 
 
 def mistakes_of(
@@ -119,7 +123,17 @@ def mistakes_of(
         messages = by_place.setdefault(place, [])
         if (message := _message(detail, model, place, beside)) not in messages:
             messages.append(message)
-    return [Mistake(place, _joined(messages)) for place, messages in by_place.items()]
+    return [
+        Mistake(place, _joined(messages), _meant(messages[0]))
+        for place, messages in by_place.items()
+        # without its wrong elements, a list may be too short, too
+        if not any(len(other) > len(place) and other[: len(place)] == place for other in by_place)
+    ]
+
+
+def _meant(message: str) -> str:
+    match = _DID_YOU_MEAN.fullmatch(message)
+    return match[1] if match else ""
 
 
 def _place(detail: Any, data: Any) -> Place:
@@ -155,8 +169,16 @@ def _message(detail: Any, model: type[BaseModel], place: Place, beside: Sequence
         known = [name.strip("'") for name in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         return f"{found}, expected {detail['ctx']['expected']}; {nearest(detail['input'], known)}"
     if kind in _EXPECTED:
-        return f"{found}, expected {_EXPECTED[kind].format(**detail.get('ctx', {}))}"
+        return f"{found}, expected {_EXPECTED[kind].format_map(_Numbers(detail.get('ctx', {})))}"
     return f"{found}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+class _Numbers(dict[str, Any]):
+    """Values of a message: numbers as people write them."""
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        return f"{value:,.15g}" if isinstance(value, int | float) else value
 
 
 def _joined(messages: Sequence[str]) -> str:
@@ -197,7 +219,7 @@ def _bounds(values: Iterable[Any]) -> list[str]:
     if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
         return ["a finite number"]
     if any(isinstance(number, int) and abs(number) > LARGEST for number in numbers):
-        return [f"at most {LARGEST}"]
+        return [f"at most {LARGEST:,}"]
     return []
 
 

@@ -144,7 +144,7 @@ def test_an_unknown_label_is_named_with_its_row(tmp_path, monkeypatch):
 
 
 def test_a_study_of_tables_has_no_laws_of_completions():
-    with pytest.raises(StudyError, match=r"laws\.power_law is fitted to completions"):
+    with pytest.raises(StudyError, match=r"laws\.power_law: is fitted to completions"):
         resolve({"study": "losses", "laws": ["power_law"]})
 
 

@@ -11,7 +11,7 @@ from itscale.cli import app
 WRONG = [
     ("models.toy.plugin", "simulatd", "did you mean 'simulated'?"),
     ("models.toy.sucess", 0.5, "did you mean 'success'?"),
-    ("strategies.repeated_sampling.completions", 0, "greater than or equal to 1"),
+    ("strategies.repeated_sampling.completions", 0, "expected at least 1"),
     ("strategies.repeated_sampling.temperature", "hot", "temperature"),
     ("tasks.sums.file", "absent.jsonl", "absent.jsonl"),
     ("tasks.sums.problems", 99, "expected at most the 12"),
@@ -90,7 +90,7 @@ def test_problems_that_cannot_be_used_are_refused_before_anything_runs(
 def test_an_engine_that_is_not_installed_says_what_to_install(workspace, monkeypatch):
     monkeypatch.chdir(workspace.folder)
     monkeypatch.setattr(
-        "itscale.plugins.find_spec", lambda module: None if module == "vllm" else find_spec(module)
+        "itscale.entries.find_spec", lambda module: None if module == "vllm" else find_spec(module)
     )
     name = workspace.write(changed("models.toy", {"plugin": "vllm", "model": "some/model"}))
     done = CliRunner().invoke(app, ["run", name])

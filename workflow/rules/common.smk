@@ -5,17 +5,17 @@ from functools import partial
 from snakemake.exceptions import WorkflowError
 
 from itscale.errors import UserError
-from itscale.job import study_of_files
+from itscale.job import study_of_workflow
 from itscale.leftovers import take_over
 from itscale.plan import make_plan
 from itscale.resources import disk_mb, gpus, mem_mb, runtime
 from itscale.stages.figures import figure_caption
 
 
-def or_workflow_error(function, *arguments, **named):
+def or_workflow_error(function, *arguments):
     """Call a function whose mistakes are the user's: they end the workflow, a line each."""
     try:
-        return function(*arguments, **named)
+        return function(*arguments)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

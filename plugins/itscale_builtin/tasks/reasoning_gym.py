@@ -168,10 +168,11 @@ def open_dataset(name: str, seed: int, size: int, config: Mapping[str, Any]) -> 
     import reasoning_gym
 
     parameters = {key: _hashable(value) for key, value in config.items()}
+    _refuse_unknown(name, config)
     try:
         return reasoning_gym.create_dataset(name, seed=seed, size=size, **parameters)
     except TypeError as error:
-        raise DataError(f"{place}: config: {error}; {_parameters(name, config)}") from None
+        raise DataError(f"{place}: config: {error}") from None
     except (AssertionError, ValueError) as error:
         raise DataError(f"{place}: config: {error or 'refused by the data set'}") from None
 
@@ -188,14 +189,16 @@ def _hashable(value: Any) -> Any:
     return tuple(_hashable(item) for item in value) if isinstance(value, list) else value
 
 
-def _parameters(name: str, config: Mapping[str, Any]) -> str:
+def _refuse_unknown(name: str, config: Mapping[str, Any]) -> None:
+    """Refuse parameters that a data set does not have, with the nearest that it has."""
     from dataclasses import fields
 
     from reasoning_gym.factory import DATASETS
 
     known = {field.name for field in fields(DATASETS[name][1])} - {"seed", "size"}
-    unknown = next((key for key in config if key not in known), "")
-    return nearest(unknown, known)
+    for key in config:
+        if key not in known:
+            raise DataError(f"tasks/reasoning_gym: {name}: config.{key}: unknown; {nearest(key, known)}")
 
 
 entry = TaskEntry(

@@ -45,7 +45,7 @@ def check_extents(study: Study) -> Iterator[Mistake]:
                 (*place, "completions"),
                 f"found {section.completions}, expected budgets: {label!r} is run anew at each of them",
             )
-        if section.budgets is None:
+        elif section.budgets is None:
             yield Mistake(
                 (*place, "budgets"),
                 f"missing, expected a list of budgets: {label!r} is run anew at each of them",
@@ -59,15 +59,16 @@ def check_extents(study: Study) -> Iterator[Mistake]:
 
 def _pool(section: StrategySection, place: Place) -> Iterator[Mistake]:
     label = place[-1]
-    if section.completions is None:
+    of_runs = {"budgets": list(section.budgets or ()), "replicates": section.replicates}
+    found = {key: value for key, value in of_runs.items() if value not in ([], 1)}
+    for key, value in found.items():
+        yield Mistake(
+            (*place, key),
+            f"found {value}, expected completions alone: {label!r} is exchangeable, one pool serves every "
+            "budget",
+        )
+    if section.completions is None and not found:
         yield Mistake((*place, "completions"), "missing, expected completions per problem (>= 1)")
-    for key, there in (("budgets", section.budgets is not None), ("replicates", section.replicates != 1)):
-        if there:
-            yield Mistake(
-                (*place, key),
-                f"found {getattr(section, key)}, expected only completions: {label!r} is exchangeable, one "
-                "pool serves every budget",
-            )
 
 
 def check_budgets(study: Study) -> Iterator[Mistake]:
