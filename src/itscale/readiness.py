@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 from itscale.checks.selection import refused_design
 from itscale.errors import UserError
+from itscale.evaluation import require_sandbox
 from itscale.ingredients import Ingredient
 from itscale.mistakes import Mistake, MistakesError, Place, dotted, independent
 from itscale.stages.imports import Imported, import_outcomes
@@ -87,6 +88,7 @@ def look_around(study: Study, *, elsewhere: bool = False) -> Readiness:
         found.mistakes += [Mistake(place, message) for message in said]
         if not said:
             usable.add(place)
+    found.mistakes += _uncontained(study)
     _count(study, usable, found)
     _import(study, found)
     found.mistakes += [*_too_many_jobs(study, found.problems), *_unwritable(study.name)]
@@ -127,6 +129,15 @@ def _own_check(ingredient: Ingredient[Any]) -> Iterator[str]:
         yield str(error)
     except Exception as error:  # a plugin's own fault must not hide what else is wrong
         yield f"the check of plugin {plugin} failed: {type(error).__name__}: {error}"
+
+
+def _uncontained(study: Study) -> Iterator[Mistake]:
+    """Yield tasks whose completions would be evaluated where nothing contains them."""
+    for task in study.oracles.keys() & study.tasks.keys():
+        try:
+            require_sandbox(study, [task])
+        except UserError as error:
+            yield Mistake(("sandbox",), str(error))
 
 
 def _count(study: Study, usable: set[Place], found: Readiness) -> None:
@@ -175,14 +186,15 @@ def _import(study: Study, found: Readiness) -> None:
         except UserError as error:
             found.mistakes.append(Mistake(("outcomes", label), str(error)))
             continue
-        pools[f"the outcomes {'/'.join(combination)}"] = imported.most
+        whole = imported.most if imported.design == "until_success" else imported.fewest
+        pools[f"the outcomes {'/'.join(combination)}"] = whole
         found.mistakes += _biased(study, imported, "/".join(combination), source.design or "fixed")
     for label, strategy in study.strategies.items():
         completions = study.config.strategies[label].completions
         if strategy.entry.draws == "exchangeable" and completions:
             pools[f"strategies.{label}"] = completions
-    if study.config.outcomes:
-        _compare_with_grid(study, pools, found)
+    found.mistakes += _beyond_every_pool(study, pools) if study.config.outcomes else []
+    found.notes += _beyond_some_pool(study.config.curves.budgets or (), pools)
 
 
 def _biased(study: Study, imported: Imported, name: str, known: str) -> Iterator[Mistake]:
@@ -196,25 +208,26 @@ def _biased(study: Study, imported: Imported, name: str, known: str) -> Iterator
             )
 
 
-def _compare_with_grid(study: Study, pools: Mapping[str, int], found: Readiness) -> None:
+def _beyond_every_pool(study: Study, pools: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield what of the grid no pool has, and pools that have nothing of the grid."""
     grid, place = study.config.curves.budgets, ("curves", "budgets")
     if grid is None or not pools:
         return
-    if max(grid) > max(pools.values()):
-        largest = max(pools, key=lambda name: pools[name])
-        found.mistakes.append(
-            Mistake(place, f"found {max(grid)}, expected at most {pools[largest]}, the most of {largest}")
-        )
+    largest = max(pools, key=lambda name: pools[name])
+    if max(grid) > pools[largest]:
+        most = f"at most the {pools[largest]} completions of {largest}"
+        yield Mistake(place, f"found {max(grid)}, expected {most}")
     for name, size in pools.items():
         if min(grid) > size:
-            found.mistakes.append(
-                Mistake(
-                    place, f"found {min(grid)} or more, expected some budget of at most {size} for {name}"
-                )
-            )
-        elif beyond := [k for k in grid if k > size]:
-            found.notes.append(
-                f"curves.budgets: {name} has at most {size} completions per problem: its curves end there, "
+            yield Mistake(place, f"found {min(grid)} or more, expected some of at most {size} for {name}")
+
+
+def _beyond_some_pool(grid: Sequence[int], pools: Mapping[str, int]) -> Iterator[str]:
+    """Yield in words which curves end before the others."""
+    for name, size in pools.items():
+        if beyond := [k for k in sorted(grid) if k > size]:
+            yield (
+                f"curves.budgets: {name} has {size} completions of each problem: its curves end there, "
                 f"without k = {', '.join(map(str, beyond))}"
             )
 

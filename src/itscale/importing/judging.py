@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from pydantic import ValidationError
 
 from itscale.errors import DataError, StudyError, UserError, nearest
+from itscale.mistakes import MistakesError
 from itscale.plugins import VerifierEntry, registry
 from itscale.types import Problem, Verdict
-from itscale.validation import first_error
+from itscale.validation import validate
 
 if TYPE_CHECKING:
-    from itscale.study import Ingredient
+    from itscale.ingredients import Ingredient
 
 __all__ = ["judged", "oracle_named"]
 
@@ -30,17 +30,16 @@ def oracle_named(name: str, where: str, options: dict[str, Any] | None = None) -
     StudyError, PluginError
         If there is none of that name, it is a scorer, or an option is wrong.
     """
-    from itscale.study import Ingredient
+    from itscale.ingredients import Ingredient
 
     entries = [plugin.entry for plugin in registry().plugins("verifiers")]
     oracles = [entry.name for entry in entries if isinstance(entry, VerifierEntry) and entry.role == "oracle"]
     if name.rpartition("/")[2] not in oracles:
         raise StudyError(f"{where}: no oracle {name!r}; {nearest(name, oracles)}")
     plugin = registry().get("verifiers", name)
-    try:
-        checked = plugin.entry.options.model_validate(options or {})
-    except ValidationError as error:
-        raise StudyError(f"{where}: {first_error(error, plugin.entry.options)}") from None
+    checked, mistakes = validate(plugin.entry.options, options or {})
+    if mistakes or checked is None:
+        raise MistakesError(where, mistakes)
     found: Any = plugin.entry
     return Ingredient(name, found, checked, plugin.distribution, plugin.version)
 

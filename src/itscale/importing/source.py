@@ -15,8 +15,8 @@ from itscale.selection import Design
 from itscale.store import read_metadata, scan_table
 
 if TYPE_CHECKING:
+    from itscale.ingredients import Ingredient
     from itscale.plugins import VerifierEntry
-    from itscale.study import Ingredient
 
 __all__ = ["Source", "table_metadata"]
 

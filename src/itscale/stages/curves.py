@@ -134,23 +134,20 @@ def _grid(study: Study, opened: Outcomes) -> IntArray:
     if study.config.curves.budgets is None:
         return k_grid(int(sizes.max() if until_success else sizes.min()))
     wanted = np.unique(np.asarray(study.config.curves.budgets, dtype=np.int64))
-    if wanted.max() > sizes.max():
+    limit = int(sizes.max() if until_success else sizes.min())
+    if wanted.min() > limit:
         raise DataError(
-            f"{opened.path}: curves.budgets: found {wanted.max()}, expected at most {sizes.max()}, "
-            "the completions of the largest pool"
+            f"{opened.path}: curves.budgets: found none up to {limit}, expected one: some problem has no more "
+            "completions"
         )
-    if not until_success and wanted.min() > sizes.min():
-        raise DataError(
-            f"{opened.path}: curves.budgets: found none up to {sizes.min()}, expected one: some problem has "
-            "no more completions"
-        )
-    if not until_success and wanted.max() > sizes.min():
+    if wanted.max() > limit:
         short = int((sizes < wanted.max()).sum())
         logger.warning(
             "%s: curves end at k = %d: %d of %d problems have fewer than %d completions",
-            *(opened.path, wanted[wanted <= sizes.min()].max(), short, len(sizes), wanted.max()),
+            *(opened.path, wanted[wanted <= limit].max(), short, len(sizes), wanted.max()),
         )
-    return wanted
+    kept: IntArray = wanted[wanted <= sizes.max()]  # pools of one study may differ in size
+    return kept
 
 
 def _scorers(study: Study) -> set[str]:
