@@ -178,7 +178,9 @@ class _Numbers(dict[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         value = super().__getitem__(key)
-        return f"{value:,.15g}" if isinstance(value, int | float) else value
+        if isinstance(value, float):
+            return f"{value:,.15g}"
+        return f"{value:,}" if isinstance(value, int) else value
 
 
 def _joined(messages: Sequence[str]) -> str:

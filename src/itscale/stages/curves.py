@@ -137,8 +137,8 @@ def _grid(study: Study, opened: Outcomes) -> IntArray:
     limit = int(sizes.max() if until_success else sizes.min())
     if wanted.min() > limit:
         raise DataError(
-            f"{opened.path}: curves.budgets: found none up to {limit}, expected one: some problem has no more "
-            "completions"
+            f"{opened.path}: curves.budgets: found none up to {limit}, expected one: some problem has no "
+            "more completions"
         )
     if wanted.max() > limit:
         short = int((sizes < wanted.max()).sum())
