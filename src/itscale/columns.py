@@ -11,10 +11,12 @@ __all__ = [
     "COMPLETIONS",
     "CURVES",
     "DIFFERENCES",
+    "FAILURES",
     "FITS",
     "FORECASTS",
     "LEADERBOARD",
     "LEDGER",
+    "MISSING",
     "OUTCOMES",
     "PROBLEMS",
     "REFITS",
@@ -85,11 +87,41 @@ OUTCOMES: Schema = {
     "index": pl.Int32,
     "answer": pl.String,  # representative of the answer's class, null if unparsable
     "correct": pl.Boolean,
-    "status": pl.String,
+    "status": pl.String,  # of the oracle's verdict; or unclassified
     "prompt_tokens": pl.Int32,
     "generated_tokens": pl.Int32,
     # one Float64 column `score_{scorer}` per scorer follows; in an imported table that holds counts, an Int64
     # column `count`: how many completions, of consecutive indices, the row stands for
+}
+
+FAILURES: Schema = {
+    "task": pl.String,
+    "model": pl.String,
+    "strategy": pl.String,
+    "stage": pl.String,  # sampling (the unit left no completions), verification, outcomes
+    "by": pl.String,  # label of the strategy, or of the verifier
+    "problem_id": pl.String,
+    "budget": pl.Int32,
+    "replicate": pl.Int32,
+    "start": pl.Int32,  # completion indices [start, stop) of the unit, or of the run, that are concerned
+    "stop": pl.Int32,
+    "completions": pl.Int64,  # how many of them are missing, not judged, or without a score
+    "status": pl.String,  # failed, or of the verdicts: error, timeout; unclassified of the outcomes
+    "reason": pl.String,
+}
+
+MISSING: Schema = {
+    "task": pl.String,
+    "model": pl.String,
+    "strategy": pl.String,
+    "units": pl.Int64,  # completions of a problem in a block, or runs
+    "failed_units": pl.Int64,
+    "failed_problems": pl.Int64,  # problems with a unit that failed
+    "completions": pl.Int64,  # that there are
+    "missing_completions": pl.Int64,  # most that the units that failed would have given
+    "not_judged": pl.Int64,  # by the oracle: counted as wrong
+    "not_scored": pl.Int64,  # by a scorer: ranked below every score
+    "not_classified": pl.Int64,  # answers of their own in every vote
 }
 
 ACCURACIES: Schema = {

@@ -278,6 +278,12 @@ class StudyConfig(BaseModel):
     """Paired differences by label; all of them are one family for Holm's adjustment."""
     block: BlockSize = BlockSize()
     """Size of a block."""
+    max_failures: (
+        Annotated[int, Field(strict=True, ge=0)] | Annotated[float, Field(strict=True, ge=0, le=1)]
+    ) = 0.05
+    """How many units (the completions of a problem in a block, or one run) of a task, model and strategy may
+    fail before the run ends: a number, or a share (0.05; at least one then). Problems that an oracle or a
+    scorer fails on are counted alike, by verifier."""
     curves: CurveSection = CurveSection()
     """How curves are estimated."""
     fits: FitSection = FitSection()
@@ -285,6 +291,14 @@ class StudyConfig(BaseModel):
     sandbox: Rung = "landlock"
     """The weakest sandbox in which what a model wrote may be evaluated (docs/sandbox.md): the strongest that
     the machine offers is used; `process` has to be asked for, it shows the user's files."""
+
+    @field_validator("max_failures", mode="before")
+    @classmethod
+    def _number_or_share(cls, value: Any) -> Any:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not (0 <= value <= 1 or (isinstance(value, int) and value >= 0)):
+            raise ValueError(f"found {value!r}, expected a number (0, 1, 2 ...) or a share (0.0 to 1.0)")
+        return value
 
     @field_validator("laws")
     @classmethod

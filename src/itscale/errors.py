@@ -10,9 +10,11 @@ __all__ = [
     "DataError",
     "DesignError",
     "EngineError",
+    "EngineLostError",
     "PluginError",
     "SandboxError",
     "StudyError",
+    "TooManyFailuresError",
     "UserError",
     "describe_os_error",
     "nearest",
@@ -53,6 +55,14 @@ class EngineError(UserError):
 
 class SandboxError(UserError):
     """What a model wrote cannot be evaluated here: there is no sandbox, or it does not start."""
+
+
+class EngineLostError(EngineError):
+    """An engine will answer nobody any more: it died, nothing is reached there, or the key is refused."""
+
+
+class TooManyFailuresError(UserError):
+    """More units failed than the study allows (`max_failures`)."""
 
 
 class BudgetExhausted(Exception):  # noqa: N818 - not a failure: a strategy that meets it returns what it has

@@ -54,7 +54,8 @@ PATIENCE = 1.0  # seconds between two looks
 
 
 UNUSED_BY: Mapping[str, tuple[Kind, ...]] = dict.fromkeys(
-    ("problems", "model", "sample", "verify", "outcomes"), ("selectors", "laws", "prices", "figures")
+    ("problems", "model", "sample", "verify", "outcomes", "failures"),
+    ("selectors", "laws", "prices", "figures"),
 )
 """Kinds of plugins that jobs of a rule have no use for: importing them takes longer than all the rest."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from itscale.columns import LEDGER
+from itscale.columns import LEDGER, MISSING
 from itscale.errors import DataError
 from itscale.seeds import digest
 from itscale.store import payload_hash, read_metadata, read_table, write_text
@@ -55,6 +55,8 @@ class Manifest(BaseModel):
     """Kind, label, name, revision, distribution and version of every plugin that took part."""
     totals: list[dict[str, Any]]
     """The ledger, summed: calls, sequences and tokens by kind of call and by who was called."""
+    missing: list[dict[str, Any]] = []
+    """What failed, and what is missing therefore, for each task, model and strategy that lacks something."""
     fingerprints: dict[str, Any]
     """What artifacts depend on, by digest."""
     artifacts: dict[str, Artifact]
@@ -105,6 +107,7 @@ def write_manifest(study: Study, *, artifacts: Sequence[Path], output: Path) -> 
         digest=study_digest(study),
         plugins=_plugins(study),
         totals=totals,
+        missing=_missing(artifacts),
         fingerprints=fingerprints,
         artifacts=entries | _drawn(study, entries),
         timing={"engine_seconds": seconds, "sampling": timing},
@@ -141,6 +144,13 @@ def _totals(ledgers: Iterator[Path]) -> tuple[list[dict[str, Any]], float]:
     summed = pl.concat(frames).group_by("call", "by").agg(pl.col(pl.Int64).sum(), pl.col("seconds").sum())
     summed = summed.sort("call", "by")
     return summed.drop("seconds").to_dicts(), float(summed["seconds"].sum())
+
+
+def _missing(artifacts: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the rows of the table of what is missing in which something is."""
+    tables = [read_table(path, MISSING) for path in artifacts if path.name == "missing.parquet"]
+    lacking = pl.any_horizontal(pl.col(name) > 0 for name in MISSING if name.startswith(("failed_", "not_")))
+    return [row for table in tables for row in table.filter(lacking).iter_rows(named=True)]
 
 
 def _drawn(study: Study, entries: Mapping[str, Artifact]) -> dict[str, Artifact]:

@@ -24,6 +24,7 @@ STAGE_REVISIONS: Mapping[str, int] = {
     "sampling": 1,
     "verification": 1,
     "outcomes": 3,
+    "failures": 1,
     "curves": 4,
     "fits": 2,
     "leaderboard": 1,
@@ -78,6 +79,10 @@ class Plan:
         """Return `task/model/strategy/block` for every block of the study."""
         return ["/".join((*place, block.name)) for place, blocks in self.cut.items() for block in blocks]
 
+    def sampled_paths(self) -> list[str]:
+        """Return `task/model/strategy` for every combination that is sampled."""
+        return ["/".join(place) for place, blocks in self.cut.items() if blocks]
+
     def verdict_paths(self) -> list[str]:
         """Return `task/model/strategy/verifier/block` for every block and verifier of the study."""
         return [
@@ -108,6 +113,7 @@ class Plan:
             "sample": len(self.block_paths()),
             "verify": len(self.verdict_paths()),
             "outcomes": len(self.cut),
+            "failures": int(bool(self.block_paths())),
             "curves": len(self.cut),
             "fit": len(self.cut) * len(study.curve_laws),
             "leaderboard": len(self.cut) * bool(study.curve_laws),
@@ -181,6 +187,9 @@ class Plan:
                 label: self.study.verifier(wildcards.task, label).fingerprint() for label in verifiers
             }
         }
+
+    def _failures(self, wildcards: Any) -> dict[str, Any]:
+        return {}
 
     def _curves(self, wildcards: Any) -> dict[str, Any]:
         return {"selectors": _fingerprints(self.study.selectors), **self._estimation()}

@@ -154,20 +154,23 @@ class Session:
         requests = self._requests(trajectories, active, params)
         self._on_active(len(active))
         try:
-            answers = await asyncio.gather(
-                *(
-                    self._generate(
-                        trajectories[places[0]],
-                        limited,
-                        [self._seed(round_number, place) for place in places],
+            async with asyncio.TaskGroup() as group:  # one that fails takes the others along
+                asked = [
+                    group.create_task(
+                        self._generate(
+                            trajectories[places[0]],
+                            limited,
+                            [self._seed(round_number, place) for place in places],
+                        )
                     )
                     for places, limited in requests
-                )
-            )
+                ]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         finally:
             self._on_active(-len(active))
         extended = list(trajectories)
-        for (places, limited), answer in zip(requests, answers, strict=True):
+        for (places, limited), answer in zip(requests, (task.result() for task in asked), strict=True):
             self._tokens_left += limited.max_tokens * len(places) - sum(made.tokens for made in answer)
             for place, made in zip(places, answer, strict=True):
                 extended[place] = self._append(trajectories[place], made)

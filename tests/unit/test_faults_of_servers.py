@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from itscale.blocks import Block
-from itscale.errors import EngineError
+from itscale.errors import TooManyFailuresError, UserError
 from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block
@@ -150,7 +150,7 @@ def test_a_fault_that_stays_ends_in_one_line_and_the_next_try_goes_on(tmp_path, 
         return state["broken"] and number >= 3
 
     with serving(FAULTS[kind], bad) as url:
-        with pytest.raises(EngineError) as caught:
+        with pytest.raises(UserError) as caught:
             sample(folder, url, 0, timeout)
         assert said in str(caught.value)
         assert "\n" not in str(caught.value)
@@ -200,6 +200,6 @@ def test_what_is_no_text_is_refused_in_one_line(tmp_path, content):
     folder.mkdir()
     with (
         serving(lambda body: whole("200 OK", reply(body, content=content)), bad=lambda number: True) as url,
-        pytest.raises(EngineError, match=r"malformed choices \(content is (int|list)\)"),
+        pytest.raises(TooManyFailuresError, match=r"malformed choices \(content is (int|list)\)"),
     ):
         sample(folder, url, 0)

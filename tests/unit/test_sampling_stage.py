@@ -1,5 +1,6 @@
 """A block of completions: identity, resumption after a kill, and what a failure leaves behind."""
 
+import asyncio
 from dataclasses import asdict, replace
 
 import polars as pl
@@ -8,11 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itscale.blocks import Block
-from itscale.errors import DataError, EngineError
+from itscale.errors import DataError, EngineError, EngineLostError, StudyError, TooManyFailuresError
+from itscale.failures import allowed, read_failures
 from itscale.journal import Journal
 from itscale.session import Unit
 from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block, units_of
+from itscale.stages.spending import read_ledgers
 from itscale.store import payload_hash, read_metadata
 from itscale.study import resolve
 from itscale.types import Completion
@@ -104,7 +107,7 @@ class Failing(SimulatedEngine):
     async def generate(self, request):
         self.answers -= 1
         if self.answers < 0:
-            raise EngineError("the server went away")
+            raise EngineLostError("the server went away")
         return await super().generate(request)
 
 
@@ -165,8 +168,104 @@ def test_a_strategy_that_loses_a_completion_is_refused(study, tmp_path):
     async def careless(problem, session, options):
         return (await strategy(problem, session, options))[1:]
 
-    with pytest.raises(DataError, match="expected exactly its 8 indices"):
+    with pytest.raises(TooManyFailuresError, match="expected exactly its 8 indices"):
         sample(with_factory(study, "strategies", "repeated", careless), tmp_path, "pool")
+
+
+def breaking(study, strategy, problems, error):
+    """Return the study with a strategy that spends its tokens and then raises an error on some problems."""
+    factory = study.strategies[strategy].entry.factory
+
+    async def broken(problem, session, options):
+        made = await factory(problem, session, options)
+        if problem.problem_id in problems:
+            raise error
+        return made
+
+    return with_factory(study, "strategies", strategy, broken)
+
+
+@pytest.mark.parametrize(("block", "strategy"), [(POOL, "repeated"), (RUNS, "particles")])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ValueError("first line\nand second"),
+            "ValueError: first line and second (test_sampling_stage.py, line",
+        ),
+        (EngineError("400, the request is refused"), "400, the request is refused"),
+        (SystemExit(0), "SystemExit: 0 (test_"),
+        (ExceptionGroup("several", [KeyError("x"), OSError("y")]), "KeyError: 'x'"),
+        (asyncio.CancelledError(), "CancelledError (test_"),
+        (RuntimeError("half \ud800 \x1b[31m of it"), "RuntimeError: half \\ud800 of it (test_"),
+    ],
+    ids=["two lines", "server", "exit", "group", "cancelled", "no text"],
+)
+def test_a_unit_that_fails_is_recorded_and_the_others_are_as_if_nothing_was(
+    study, tmp_path, block, strategy, error, said
+):
+    whole, spent = map(pl.read_parquet, sample(study, tmp_path, "whole", block, strategy))
+    study = replace(study, config=study.config.model_copy(update={"max_failures": 2}))
+    paths = sample(breaking(study, strategy, {"3"}, error), tmp_path, "part", block, strategy)
+    completions, ledger = map(pl.read_parquet, paths)
+    assert completions.equals(whole.filter(pl.col("problem_id") != "3"))
+    clocks = ["seconds"]
+    sort = ["problem_id", "replicate", "call"]
+    assert ledger.drop(clocks).sort(sort).equals(spent.drop(clocks).sort(sort))  # what it spent was spent
+    for path in paths:
+        failures = read_failures(path)
+        assert {failure.unit.problem_id for failure in failures} == {"3"}
+        assert len(failures) == (1 if strategy == "repeated" else 2)
+        assert all(failure.reason.startswith(said) for failure in failures)
+    assert not list(tmp_path.glob(".part*"))
+
+
+def test_what_failed_units_spent_is_no_cost_of_the_others(study, tmp_path):
+    broken = breaking(study, "repeated", {"3"}, ValueError("no"))
+    ledger = sample(broken, tmp_path, "part")[1]
+    assert set(read_ledgers([ledger])["problem_id"]) == {"0", "1", "2", "4"}
+    assert set(pl.read_parquet(ledger)["problem_id"]) == {"0", "1", "2", "3", "4"}
+
+
+def test_too_many_failures_end_the_job_in_words_and_the_next_try_does_them_again(study, tmp_path):
+    broken = breaking(study, "repeated", {"1", "3"}, ValueError("no"))
+    with pytest.raises(TooManyFailuresError) as caught:
+        sample(broken, tmp_path, "pool")
+    said = str(caught.value)
+    assert said.startswith(f"numbers/sim/repeated, block {POOL.name}: 2 of 6 units failed")
+    assert "max_failures (0.05) allows 1: problem '1': ValueError: no (" in said
+    assert "(and 1 more); mend the cause and run again" in said
+    told = []
+    mended = sample(study, tmp_path, "pool", progress=lambda done, *_: told.append(done))
+    assert 0 < told[0] < 40
+    assert payload_hash(mended[0]) == payload_hash(sample(study, tmp_path, "calm")[0])
+    assert read_failures(mended[0]) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OSError(28, "No space left on device"), EngineLostError("gone"), KeyboardInterrupt()],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_would_meet_every_unit_ends_the_job_at_once(study, tmp_path, error):
+    study = replace(study, config=study.config.model_copy(update={"max_failures": 1.0}))
+    with pytest.raises(type(error)):
+        sample(breaking(study, "repeated", {"2"}, error), tmp_path, "pool")
+    assert not (tmp_path / "pool.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("bound", "units", "may_fail"),
+    [(0, 100, 0), (0.0, 100, 0), (0.05, 6, 1), (0.05, 100, 5), (3, 2, 3), (1.0, 7, 7)],
+)
+def test_a_share_of_failures_allows_one_at_least(bound, units, may_fail):
+    assert allowed(bound, units) == may_fail
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "many", True, float("nan"), None])
+def test_what_is_no_bound_of_failures_is_refused(value):
+    with pytest.raises(StudyError, match=r"max_failures: found .*, expected a number .* or a share"):
+        resolve(STUDY | {"max_failures": value})
 
 
 UNITS = [Unit(problem_id=str(n), stop=1) for n in range(4)]

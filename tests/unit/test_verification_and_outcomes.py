@@ -8,8 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from itscale.blocks import Block
 from itscale.columns import COMPLETIONS, OUTCOMES, VERDICTS
-from itscale.errors import DataError
+from itscale.errors import DataError, TooManyFailuresError
+from itscale.failures import Failure
+from itscale.session import Unit
 from itscale.stages.outcomes import _batches, gather_outcomes
 from itscale.stages.problems import write_problems
 from itscale.stages.verification import judge, read_completions, verify_block
@@ -174,6 +177,113 @@ def test_only_what_the_strategy_left_unscored_is_scored(study: Study) -> None:
     recorded, fresh = read_table(verdicts(study, "reward", block, "particle_filter"), VERDICTS)["score"]
     assert recorded == 0.125
     assert fresh == pytest.approx(0.8)  # the simulated reward of a text without a flaw
+
+
+class Failing:
+    """An oracle and a scorer that fail on texts with a word in them; counts the texts it is asked about."""
+
+    def __init__(self, word: str, inner: Any = None) -> None:
+        self.word = word
+        self.inner = inner
+        self.asked: list[str] = []
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        return text or None
+
+    def classes(self, answers: Sequence[str]) -> list[str]:
+        return list(answers)
+
+    def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
+        if any(self.word in answer for answer in answers):
+            raise ValueError("cannot\njudge")
+        return [Verdict(correct=answer == problem.reference) for answer in answers]
+
+    async def score(self, trajectories: Sequence[Any], engine: Any) -> list[float]:
+        self.asked += [trajectory.text for trajectory in trajectories]
+        if any(self.word in trajectory.text for trajectory in trajectories):
+            raise ValueError("cannot\nscore")
+        return [0.25 for _ in trajectories]
+
+
+def with_verifier(study: Study, label: str, plugin: Any, **config: Any) -> Study:
+    def swapped(found: Any) -> Any:
+        entry = replace(found.entry, factory=lambda options: plugin, needs=frozenset())
+        return replace(found, entry=entry)
+
+    parts = {
+        "oracles": {task: swapped(one) if one.label == label else one for task, one in study.oracles.items()},
+        "scorers": {name: swapped(one) if name == label else one for name, one in study.scorers.items()},
+    }
+    return replace(study, config=study.config.model_copy(update=config), **parts)
+
+
+def test_an_oracle_that_fails_leaves_the_answers_it_fails_on_not_judged(study: Study) -> None:
+    broken = with_verifier(study, "math", Failing("is 0"))
+    block = store([*POOL, completion(1, 3, "1"), completion(1, 4, "")])
+    table = read_table(verdicts(broken, "math", block), VERDICTS)
+    assert table["status"].to_list() == ["error", *["judged"] * 6, "unparsable"]
+    assert table["correct"].to_list() == [False] * 6 + [True, False]
+    assert table["detail"][0].startswith("ValueError: cannot judge (test_verification")
+
+
+def test_a_scorer_that_fails_leaves_no_score_but_its_reason_and_is_not_paid_twice(study: Study) -> None:
+    scorer = Failing("is 7")
+    broken = with_verifier(study, "confidence", scorer)
+    block = store(POOL)
+    table = read_table(verdicts(broken, "confidence", block), VERDICTS)
+    assert table["score"].to_list() == [0.25, 0.25, 0.25, None, 0.25, 0.25]
+    assert table["status"].to_list() == ["judged"] * 3 + ["error"] + ["judged"] * 2
+    assert table["correct"].null_count() == 6
+    assert gather(study, [block], all_verdicts(broken, [block]))["score_confidence"].equals(table["score"])
+
+
+def test_scores_of_a_job_that_ended_are_not_asked_for_again(study: Study) -> None:
+    scorer, block = Failing("7"), store(POOL)
+    with pytest.raises(TooManyFailuresError, match="problem '1': ValueError: cannot score") as caught:
+        verdicts(with_verifier(study, "confidence", scorer, max_failures=0), "confidence", block)
+    assert str(caught.value).startswith(
+        "numbers/sim/repeated_sampling: verifiers.confidence: 1 of 2 problems failed"
+    )
+    assert sorted(set(scorer.asked[:3])) == sorted(TEXTS[0])
+    mended = Failing("nowhere")
+    table = read_table(verdicts(with_verifier(study, "confidence", mended), "confidence", block), VERDICTS)
+    assert table["score"].to_list() == [0.25] * 6
+    assert not set(mended.asked) & set(TEXTS[0])
+    assert not list(Path("verdicts/confidence").glob(".*.journal"))
+
+
+def test_answers_that_cannot_be_compared_stand_for_themselves(study: Study) -> None:
+    block = store(POOL)
+    judged = all_verdicts(study, [block])
+    math = study.oracles["numbers"].entry.factory(study.oracles["numbers"].options)
+
+    class Incomparable(Failing):
+        def classes(self, answers: Sequence[str]) -> list[str]:
+            if "7" in answers:
+                raise ArithmeticError("7 is too much")
+            return list(math.classes(answers))
+
+    table = gather(with_verifier(study, "math", Incomparable("nowhere")), [block], judged)
+    assert table["status"].to_list() == ["judged", "judged", "unparsable", *["unclassified"] * 3]
+    assert table["answer"].n_unique() == 1 + 1 + 3
+    assert table["correct"].to_list() == [True, True, False, False, False, True]
+
+
+def test_failures_over_all_blocks_are_counted_against_the_bound(study: Study) -> None:
+    paths = []
+    for start in range(2):
+        unit = Unit(problem_id="0", start=start, stop=start + 1)
+        name = Block(0, 0, 2, start, start + 1).name
+        frame = pl.DataFrame([asdict(completion(1, start, "1"))], schema=dict(COMPLETIONS))
+        write_table(frame, Path(f"{name}.parquet"), {"failures": [Failure(unit, "too long").record()]})
+        paths.append(Path(f"{name}.parquet"))
+    judged = all_verdicts(study, paths)
+    with pytest.raises(
+        TooManyFailuresError, match=r"2 of 4 units failed.*'0': too long \(and 1 more\).*--retry-failures"
+    ):
+        gather(study, paths, judged)
+    bold = replace(study, config=study.config.model_copy(update={"max_failures": 0.5}))
+    assert gather(bold, paths, judged)["problem_id"].to_list() == ["1", "1"]
 
 
 def test_outcomes_join_blocks_in_one_order(study: Study) -> None:

@@ -33,7 +33,8 @@ def test_every_file_is_there(resumed):
         ),
         *(f"reports/tiny/tables/{name}.{kind}" for name in STUDY["figures"] for kind in ("csv", "tex")),
         *(f"reports/tiny/{name}.{kind}" for name in ("summary", "leaderboard") for kind in ("csv", "tex")),
-        *(f"reports/tiny/{name}" for name in ("manifest.json", "report.html")),
+        *(f"results/tiny/{name}.parquet" for name in ("failures", "missing")),
+        *(f"reports/tiny/{name}" for name in ("failures.csv", "manifest.json", "report.html")),
     }
     found = resumed[0].files("results", "reports")
     assert set(found) == wanted  # and nothing half-written beside them
@@ -103,6 +104,7 @@ def test_jobs_are_those_the_check_counts(workspace, monkeypatch):
         "sample": 2,
         "verify": 2,
         "outcomes": 1,
+        "failures": 1,
         "curves": 1,
         "fit": 1,
         "leaderboard": 1,
@@ -116,7 +118,7 @@ def test_jobs_are_those_the_check_counts(workspace, monkeypatch):
 
 
 RANKED = {"leaderboard": 1, "leaderboard_table": 1}
-DOWNSTREAM = {"outcomes", "curves", "fit", *RANKED, "figure", "summary", "manifest"}
+DOWNSTREAM = {"outcomes", "failures", "curves", "fit", *RANKED, "figure", "summary", "manifest"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ def get_artifacts():
         block=plan.block_paths(),
     )
     tables += expand("<results>/verdicts/{block}.parquet", block=plan.verdict_paths())
+    if plan.block_paths():
+        tables += expand("<results>/{kind}.parquet", kind=["failures", "missing"])
     for stage in ("outcomes", "curves", "accuracies"):
         tables += get_combinations(
             f"<results>/{stage}/{{task}}/{{model}}/{{strategy}}.parquet"
@@ -42,6 +44,8 @@ def get_reports():
         "<reports>/tables/{figure}.{kind}", figure=study.figures, kind=csv_and_tex
     )
     files += expand("<reports>/summary.{kind}", kind=csv_and_tex)
+    if plan.block_paths():
+        files += expand("<reports>/failures.csv")
     if study.curve_laws:
         files += expand("<reports>/leaderboard.{kind}", kind=csv_and_tex)
     if study.config.differences:

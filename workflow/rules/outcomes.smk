@@ -1,6 +1,6 @@
 """Inputs: problems, completions and verdicts of all blocks; or results from elsewhere.
 
-Outputs: one row per completion, judged.
+Outputs: one row per completion, judged; and over all strategies, what failed and what is missing therefore.
 """
 
 
@@ -22,3 +22,38 @@ rule outcomes:
         depends=lambda wildcards: plan.depends("outcomes", wildcards),
     script:
         "../scripts/outcomes.py"
+
+
+# Seconds: not worth a cluster job.
+localrules:
+    failures,
+
+
+rule failures:
+    input:
+        completions=expand(
+            "<results>/completions/{block}.parquet", block=plan.block_paths()
+        ),
+        verdicts=expand(
+            "<results>/verdicts/{block}.parquet", block=plan.verdict_paths()
+        ),
+        outcomes=expand(
+            "<results>/outcomes/{place}.parquet", place=plan.sampled_paths()
+        ),
+    output:
+        failures="<results>/failures.parquet",
+        missing="<results>/missing.parquet",
+        csv=report(
+            local("<reports>/failures.csv"),
+            caption="../report/failures.rst",
+            category="Tables",
+            labels={"table": "failures"},
+        ),
+    log:
+        "<logs>/failures.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        depends=lambda wildcards: plan.depends("failures", wildcards),
+    script:
+        "../scripts/failures.py"

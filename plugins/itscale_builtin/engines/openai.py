@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from itscale.errors import EngineError
+from itscale.errors import EngineError, EngineLostError
 from itscale.plugins import EngineEntry, Options
 from itscale.types import Capability, Generation, GenerationRequest, Step, Trajectory
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "logprobs"})
 LONGEST_PAUSE = 8.0  # seconds; the client's own back-off ends there, too
+PROBE = 10.0  # seconds in which a server that is there says something
 
 
 class OpenAIOptions(Options):
@@ -174,10 +175,12 @@ class OpenAIEngine:
         try:
             reply: ChatCompletion = await self._client.chat.completions.create(**arguments)
         except openai.APIStatusError as error:
-            raise EngineError(f"{self._where}: {self._advice(error.status_code)}: {_said(error)}") from None
+            kind = EngineLostError if error.status_code in (401, 404) else EngineError
+            raise kind(f"{self._where}: {self._advice(error.status_code)}: {_said(error)}") from None
         except openai.APIConnectionError as error:
             reason = str(error.__cause__ or error) or type(error.__cause__).__name__
-            raise EngineError(
+            kind = EngineError if await self._is_there() else EngineLostError
+            raise kind(
                 f"{self._where}: no reply ({' '.join(reason.split())}) after {self.options.max_retries + 1} "
                 "attempts; is the server running, and base_url right?"
             ) from None
@@ -188,6 +191,18 @@ class OpenAIEngine:
         if not hasattr(reply, "choices"):
             raise EngineError(f"{self._where}: the reply is no chat completion; does base_url end in /v1?")
         return reply
+
+    async def _is_there(self) -> bool:
+        """Return whether the server still says something: a request may be one that it alone dies of."""
+        import openai
+
+        try:
+            await self._client.with_options(max_retries=0, timeout=PROBE).models.list()
+        except openai.APIConnectionError:
+            return False
+        except (openai.APIError, ValueError):
+            return True
+        return True
 
     def _advice(self, status: int) -> str:
         key = self.options.api_key_env

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from itscale.errors import EngineError
+from itscale.errors import EngineError, EngineLostError
 from itscale.plugins import EngineEntry, Options
 from itscale.types import Capability, Generation, GenerationRequest, Problem, SamplingParams, Trajectory
 from itscale_builtin.engines.guard import Guard, children, script_hidden
@@ -274,9 +274,12 @@ class VllmEngine:
         try:
             outputs: AsyncIterator[Any] = self._llm.generate(tokens_input(prompt), params, number)
             final = [output async for output in outputs][-1]
-        except (EngineDeadError, EngineGenerateError) as error:
+        except EngineDeadError as error:
             cause = error.__cause__ or error
-            raise EngineError(f"vllm: the engine died while generating: {_one_line(cause)}") from error
+            raise EngineLostError(f"vllm: the engine died while generating: {_one_line(cause)}") from error
+        except EngineGenerateError as error:  # of this request alone
+            cause = error.__cause__ or error
+            raise EngineError(f"vllm: a request failed: {_one_line(cause)}") from error
         except ValueError as error:
             raise EngineError(f"vllm: refused a request: {_one_line(error)}") from error
         if final.outputs[0].finish_reason not in ("stop", "length"):

@@ -34,6 +34,9 @@ def run(
     study: Annotated[Path, typer.Argument(help="the study, a YAML file; further arguments go to Snakemake")],
     cores: Annotated[int | None, typer.Option(min=1, help="cores to use; all if left out")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="say what would run, and stop")] = False,
+    retry_failures: Annotated[
+        bool, typer.Option(help="do what failed in an earlier run again, and what follows from it")
+    ] = False,
 ) -> None:
     """Run a study and build its report. What is already there and still right is not done again."""
     from itscale.cli.check import checked_plan
@@ -47,7 +50,7 @@ def run(
     for note in notes:
         console.print(f"note: {note}", markup=False)
     os.environ[CHECKED] = digest(read_document(study).data)
-    _Run(console, plan, study, cores, tuple(context.args)).go(dry_run)
+    _Run(console, plan, study, cores, tuple(context.args)).go(dry_run, retry_failures)
 
 
 class _Run:
@@ -66,16 +69,20 @@ class _Run:
         self.output = self.logs / "run.log"
         self.report = self.reports / "report.html"
 
-    def go(self, only_say: bool) -> None:
+    def go(self, only_say: bool, retry: bool) -> None:
         """Do what there is to do."""
         from itscale.cli.snakemake import dry_run
         from itscale.directory import hold
 
         if only_say:
+            if retry:
+                self.reopen(only_count=True)
             self.say(dry_run(self.command, self.logs / "dry-run.log"))
             return
         descriptor = hold(Path.cwd())
         self.clear()
+        if retry:
+            self.reopen(only_count=False)
         todo = dry_run(self.command, self.logs / "dry-run.log")
         self.say(todo)
         if todo.jobs:
@@ -83,6 +90,21 @@ class _Run:
         elif not self.report.is_file() or self.is_older_than_manifest():
             self.snakemake("--report", str(self.report))
         self.summary()
+
+    def reopen(self, *, only_count: bool) -> None:
+        """Open what failed again, and say how much that is."""
+        from itscale.errors import UserError
+        from itscale.reopening import reopen_failures
+
+        if "--cache" in self.command:
+            raise UserError(
+                "--retry-failures: found --cache beside it, expected none: the cache would give back the "
+                "blocks that failures are in"
+            )
+        results = Path("results", self.plan.study.name)
+        found = reopen_failures(results, self.reports / "manifest.json", only_count=only_count)
+        units = f"{found.units:,} unit{'s' * (found.units != 1)}"
+        self.console.print(f"trying again: {units}, {found.verdicts:,} verdict{'s' * (found.verdicts != 1)}")
 
     def say(self, todo: DryRun) -> None:
         """Say what there is to do."""
@@ -209,6 +231,7 @@ class _Run:
             self.console.print("")
             self.console.print(table, markup=False)
         self.differences()
+        self.incomplete()
         self.console.print(f"\nreport: {self.report}")
 
     def differences(self) -> None:
@@ -228,3 +251,23 @@ class _Run:
                 f"p {row['p']}, Holm {row['Holm']}, {row['problems']} problems",
                 markup=False,
             )
+
+    def incomplete(self) -> None:
+        """Say what is missing from the study, and how to get it."""
+        from itscale.columns import FAILURES, MISSING
+        from itscale.stages.failures import missing_lines
+        from itscale.store import read_table
+
+        results = Path("results", self.plan.study.name)
+        if not (results / "missing.parquet").is_file():  # a storage provider keeps it, or nothing was sampled
+            return
+        missing = read_table(results / "missing.parquet", MISSING)
+        lines = missing_lines(missing, read_table(results / "failures.parquet", FAILURES))
+        if not lines:
+            return
+        self.console.print("\nincomplete:")
+        for line in lines:
+            self.console.print(f"  {line}", markup=False)
+        self.console.print(
+            f"all of it: {self.reports / 'failures.csv'}; itscale run --retry-failures tries it again"
+        )

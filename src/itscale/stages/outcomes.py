@@ -9,15 +9,20 @@ from pathlib import Path
 
 import polars as pl
 
+from itscale.blocks import Block
 from itscale.boundary import CheckedOracle, make_oracle
 from itscale.columns import COMPLETIONS, OUTCOMES, PROBLEMS, VERDICTS, Schema
 from itscale.errors import DataError
+from itscale.failures import ProblemFailures, allowed, read_failures, too_many
 from itscale.provenance import provenance
 from itscale.sandbox import containment
 from itscale.store import read_metadata, read_table, write_batches
 from itscale.study import Study
 
-__all__ = ["gather_outcomes"]
+__all__ = ["UNCLASSIFIED", "gather_outcomes", "units_of_blocks"]
+
+UNCLASSIFIED = "unclassified"
+"""Status of an answer that was judged, but that its oracle failed to compare with the others."""
 
 IDENTITY = ["problem_id", "budget", "replicate", "index"]
 """The columns that name a completion within a task, model and strategy."""
@@ -54,7 +59,10 @@ def gather_outcomes(
     DataError
         If a completion is there twice, belongs to no problem, or lacks a verdict; or a verdict is there
         twice or belongs to no completion.
+    TooManyFailuresError
+        If more units failed, over all blocks, than the study allows.
     """
+    _check_failures(study, f"{task}/{model}/{strategy}", completions)
     oracle, *scorers = study.verifiers_of(task)
     missing = sorted({oracle, *scorers} - verdicts.keys())
     if missing:
@@ -65,8 +73,11 @@ def gather_outcomes(
     _check_problems(order, problems, blocks, judged)
     with containment(study.config.sandbox):
         judge = make_oracle(study.oracles[task])
+    lost = ProblemFailures(
+        f"{task}/{model}/{strategy}: verifiers.{oracle}: classes()", len(order), study.config.max_failures
+    )
     batches = (
-        _gathered(batch, blocks, judged, oracle, scorers, judge)
+        _gathered(batch, blocks, judged, oracle, scorers, judge, lost)
         for batch in _batches(order.to_list(), blocks.index)
     )
     inputs = _inputs(problems, completions, verdicts)
@@ -77,6 +88,23 @@ def gather_outcomes(
     metadata["design"] = study.strategies[strategy].entry.design
     schema = {**OUTCOMES, **{f"score_{scorer}": pl.Float64 for scorer in scorers}}
     write_batches(batches, schema, output, metadata)
+
+
+def units_of_blocks(paths: Sequence[Path]) -> int:
+    """Return how many units the blocks of a strategy have, by their files' names."""
+    blocks = [Block.parse(path.stem) for path in paths]
+    return sum(block.units if block.budget else block.problem_stop - block.problem_start for block in blocks)
+
+
+def _check_failures(study: Study, place: str, completions: Sequence[Path]) -> None:
+    """Refuse a strategy of which more units failed than the study allows: each block saw its own only."""
+    failures = [failure for path in completions for failure in read_failures(path)]
+    if not failures:
+        return
+    units, bound = units_of_blocks(completions), study.config.max_failures
+    if len(failures) > allowed(bound, units):
+        advice = "try what failed again: itscale run STUDY --retry-failures"
+        raise too_many(place, failures, units, bound, advice)
 
 
 def _inputs(
@@ -173,17 +201,18 @@ def _gathered(
     oracle: str,
     scorers: Sequence[str],
     judge: CheckedOracle,
+    lost: ProblemFailures,
 ) -> pl.DataFrame:
     """Return the outcomes of some problems, in their order."""
     frame = blocks.read(problems, ["prompt_tokens", "generated_tokens"])
-    wanted = {oracle: ["answer", "correct", "status"]} | {scorer: ["score"] for scorer in scorers}
+    wanted = {oracle: ["answer", "correct", "status"]} | {scorer: ["status", "score"] for scorer in scorers}
     for label, columns in wanted.items():
         said = _verdicts(judged[label], problems, columns, frame, label)
         if label != oracle:
-            said = said.rename({"score": f"score_{label}"})
+            said = said.drop("status").rename({"score": f"score_{label}"})
         frame = frame.join(said, on=IDENTITY, how="left")
     place = pl.DataFrame({"problem_id": problems}).with_row_index("place")
-    frame = _with_classes(frame, judge).join(place, on="problem_id", how="left")
+    frame = _with_classes(frame, judge, lost).join(place, on="problem_id", how="left")
     return frame.sort("place", *IDENTITY[1:]).drop("place")
 
 
@@ -197,7 +226,7 @@ def _verdicts(
         raise DataError(f"{blocks.folder}: completion {_name(lacking)} has no verdict of {verifier}")
     if len(frame) > len(completions):  # each completion has one, so what is left over belongs to none
         _refuse_beyond(frame.join(completions, on=IDENTITY, how="anti"), blocks, verifier)
-    empty = frame.filter(pl.col(columns[-1]).is_null())
+    empty = frame.filter(pl.col(columns[-1]).is_null(), pl.col("status").ne_missing("error"))
     if len(empty):
         raise DataError(f"{blocks.folder}: {columns[-1]} of {_name(empty)} is missing from {verifier}")
     return frame
@@ -212,16 +241,24 @@ def _name(frame: pl.DataFrame) -> str:
     return ", ".join(f"{key} {row[key]!r}" for key in IDENTITY)
 
 
-def _with_classes(frame: pl.DataFrame, oracle: CheckedOracle) -> pl.DataFrame:
+def _with_classes(frame: pl.DataFrame, oracle: CheckedOracle, lost: ProblemFailures) -> pl.DataFrame:
     """Replace each answer by the representative of its class, among all answers to the problem."""
     distinct = frame.select("problem_id", "answer").drop_nulls().unique().sort("problem_id", "answer")
-    named = [
-        group.with_columns(
-            pl.Series("class", oracle.classes(group["answer"].to_list(), group["problem_id"][0]))
-        )
-        for group in distinct.partition_by("problem_id", maintain_order=True)
-    ]
+    groups = distinct.partition_by("problem_id", maintain_order=True)
+    named = [_classified(group, oracle, lost) for group in groups]
     if not named:
         return frame
     joined = frame.join(pl.concat(named), on=["problem_id", "answer"], how="left")
-    return joined.drop("answer").rename({"class": "answer"})
+    status = pl.when(pl.col("alone")).then(pl.lit(UNCLASSIFIED)).otherwise("status").alias("status")
+    return joined.with_columns(status).drop("answer", "alone").rename({"class": "answer"})
+
+
+def _classified(answers: pl.DataFrame, oracle: CheckedOracle, lost: ProblemFailures) -> pl.DataFrame:
+    """Return the classes of a problem's answers; where the oracle fails, each is one of its own (`alone`)."""
+    there, problem = answers["answer"].to_list(), answers["problem_id"][0]
+    try:
+        classes, alone = pl.Series("class", oracle.classes(there, problem), dtype=pl.String), False
+    except (Exception, SystemExit) as error:  # an oracle is somebody's plugin: it may raise anything
+        lost.add(problem, error)
+        classes, alone = pl.Series("class", there, dtype=pl.String), True
+    return answers.with_columns(classes, alone=pl.lit(alone))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,9 +16,10 @@ import polars as pl
 from itscale.blocks import Block
 from itscale.boundary import Place, make_engine, make_scorer, run_strategy
 from itscale.columns import COMPLETIONS, LEDGER
-from itscale.errors import DataError, EngineError
+from itscale.errors import DataError, EngineError, UserError
 from itscale.evaluation import require_sandbox
-from itscale.journal import Journal
+from itscale.failures import Failure, allowed, ends_the_job, too_many
+from itscale.journal import Journal, journal_of
 from itscale.meter import MeteredEngine
 from itscale.provenance import provenance
 from itscale.seeds import digest, seed63
@@ -51,14 +53,18 @@ def sample_block(
 ) -> None:
     """Run a strategy on every unit of a block and write its completions and its ledger.
 
-    What is finished when the job is killed is in a journal beside `completions`, and is not redone.
+    What is finished when the job is killed is in a journal beside `completions`, and is not redone. A unit
+    that fails leaves no completions; what it spent is in the ledger, and why is in the footer of both files.
 
     Raises
     ------
     UserError
         If the problems are not those of the block, or the engine cannot start or go on.
+    TooManyFailuresError
+        If more units fail than the study allows.
     """
-    chosen = _problems_of(block, problems)
+    everyone = read_problems(problems)
+    chosen = _problems_of(block, everyone, problems)
     fingerprint = study.sampling_fingerprint(model, strategy)
     identity = {
         "seed": study.config.seed,
@@ -70,21 +76,25 @@ def sample_block(
     }
     study.models[model].require_installed()
     require_sandbox(study, [task])
-    journal_path = completions.with_name(f".{completions.stem}.journal")
-    with Journal(journal_path, identity) as journal:
+    with Journal(journal_of(completions), identity) as journal:
         wanted = units_of(block, list(chosen))
         left = [unit for unit in wanted if unit not in journal.finished]
         if len(left) < len(wanted):
             logger.info(
                 "%s: %d of %d units are in the journal", block.name, len(wanted) - len(left), len(wanted)
             )
-        run = _Run(study, task, model, strategy, journal, progress)
+        units = _units_of_combination(study, strategy, block, len(everyone))
+        run = _Run(study, task, model, strategy, block, units, journal, progress)
         facts = asyncio.run(run.sample(chosen, left, model_directory, seed63(identity, len(left))))
-        rows = [journal.finished[unit] for unit in wanted]
+        failed = [journal.failed[unit] for unit in wanted if unit in journal.failed]
+        if failed:
+            facts["failures"] = [failure.record() for failure, _ in failed]
+        rows = [journal.finished[unit] for unit in wanted if unit in journal.finished]
         # The digest of the block's own problems is recorded, not their file's: that may grow.
         took_part = (study.tasks[task], study.models[model], study.strategies[strategy])
         metadata = provenance("sampling", identity, {}, *took_part) | facts
-        write_table(_ledger_frame(rows), ledger, metadata)
+        spent = [spending for _, spending in (*rows, *failed)]
+        write_table(_ledger_frame(spent), ledger, metadata)
         write_table(_completion_frame(rows), completions, metadata)
         journal.delete()
 
@@ -100,14 +110,24 @@ def units_of(block: Block, problem_ids: Sequence[str]) -> list[Unit]:
     ]
 
 
+def _units_of_combination(study: Study, strategy: str, block: Block, problems: int) -> int:
+    """Return how many units a strategy has on one task and model, if all blocks are as wide as this one."""
+    section = study.config.strategies[strategy]
+    if block.budget:
+        return problems * section.replicates * len(section.budgets or ())
+    return problems * math.ceil((section.completions or 1) / (block.stop - block.start))
+
+
 @dataclass
 class _Run:
-    """One pass over the units of a block that are not finished."""
+    """One pass over the units of a block that are not finished; `units` are those of all its blocks."""
 
     study: Study
     task: str
     model: str
     strategy: str
+    block: Block
+    units: int
     journal: Journal
     progress: Progress | None
     tokens: int = 0
@@ -126,7 +146,7 @@ class _Run:
                 for unit in units:
                     group.create_task(self.run(problems[unit.problem_id], unit, engine))
         except ExceptionGroup as failures:
-            # One unit's failure cancels the others; what it says matters, not that they were a group.
+            # What ends the job cancels the other units; what it says matters, not that they were a group.
             raise failures.exceptions[0] from None
         finally:
             await engine.close()
@@ -143,7 +163,7 @@ class _Run:
         }
 
     async def run(self, problem: Problem, unit: Unit, engine: MeteredEngine) -> None:
-        """Run the strategy on one unit and put what it hands in into the journal."""
+        """Run the strategy on one unit and put what it hands in, or why it failed, into the journal."""
         strategy = self.study.strategies[self.strategy]
         scorer = self.study.scorer_of(self.strategy)
         session = Session(
@@ -164,10 +184,35 @@ class _Run:
             on_active=engine.expect,
             place=Place.of(strategy),
         )
-        completions = await run_strategy(strategy, problem, session)
-        identity = {"problem_id": unit.problem_id, "budget": unit.budget, "replicate": unit.replicate}
-        self.journal.add(unit, completions, session.ledger.rows(**identity, start=unit.start))
+        try:
+            completions = await run_strategy(strategy, problem, session)
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise  # another unit ended the job
+            self._fail(unit, session, error)
+        except (Exception, SystemExit) as error:  # a strategy is somebody's plugin: it may raise anything
+            if ends_the_job(error):
+                raise
+            self._fail(unit, session, error)
+        else:
+            self.journal.add(unit, completions, _spending(unit, session))
         self.report()
+
+    def _fail(self, unit: Unit, session: Session, error: BaseException) -> None:
+        """Record a unit's failure; end the job where there are too many."""
+        failure = Failure.of(unit, error)
+        told = isinstance(error, UserError)
+        logger.warning("%s failed: %s", unit, failure.reason, exc_info=None if told else error)
+        self.journal.add_failure(failure, _spending(unit, session))
+        bound = self.study.config.max_failures
+        if len(self.journal.failed) > allowed(bound, self.units):
+            raise too_many(
+                f"{self.task}/{self.model}/{self.strategy}, block {self.block.name}",
+                [failure for failure, _ in self.journal.failed.values()],
+                self.units,
+                bound,
+                "run again: what is finished is kept, what failed is tried again",
+            )
 
     def count(self, tokens: int) -> None:
         """Add tokens to what is reported."""
@@ -195,8 +240,12 @@ class _Run:
             )
 
 
-def _problems_of(block: Block, path: Path) -> dict[str, Problem]:
-    problems = read_problems(path)
+def _spending(unit: Unit, session: Session) -> list[dict[str, Any]]:
+    identity = {"problem_id": unit.problem_id, "budget": unit.budget, "replicate": unit.replicate}
+    return session.ledger.rows(**identity, start=unit.start)
+
+
+def _problems_of(block: Block, problems: Sequence[Problem], path: Path) -> dict[str, Problem]:
     if len(problems) < block.problem_stop:
         raise DataError(
             f"{path}: found {len(problems)} problems, block {block.name} wants more: run `problems` again"
@@ -211,5 +260,5 @@ def _completion_frame(rows: Sequence[tuple[list[Completion], Any]]) -> pl.DataFr
     )
 
 
-def _ledger_frame(rows: Sequence[tuple[Any, list[dict[str, Any]]]]) -> pl.DataFrame:
-    return pl.DataFrame([row for _, ledger in rows for row in ledger], schema=dict(LEDGER))
+def _ledger_frame(ledgers: Sequence[list[dict[str, Any]]]) -> pl.DataFrame:
+    return pl.DataFrame([row for ledger in ledgers for row in ledger], schema=dict(LEDGER))

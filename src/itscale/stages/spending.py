@@ -11,10 +11,14 @@ import numpy.typing as npt
 import polars as pl
 
 from itscale.columns import LEDGER
+from itscale.failures import read_failures
 from itscale.selection import FloatArray, IntArray
 from itscale.store import read_table
 
 __all__ = ["Tokens", "all_runs", "read_ledgers", "run_budgets", "tokens_of_pools", "tokens_of_runs"]
+
+UNIT = ("problem_id", "budget", "replicate", "start")
+"""Columns of a ledger that say whose row it is."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,11 @@ class Tokens:
 
 
 def read_ledgers(ledgers: Sequence[Path]) -> pl.DataFrame:
-    """Read ledgers, with the tokens of each row's scorer beside those of the generator."""
-    parts = [read_table(path, LEDGER).select(*LEDGER) for path in ledgers]
+    """Read ledgers, with the tokens of each row's scorer beside those of the generator.
+
+    What units spent that failed is left out: it is no cost of the completions there are.
+    """
+    parts = [_without_failures(path) for path in ledgers]
     table = pl.concat(parts) if parts else pl.DataFrame(schema=dict(LEDGER))
     generates = pl.col("call") == "generate"
     return table.select(
@@ -48,6 +55,14 @@ def read_ledgers(ledgers: Sequence[Path]) -> pl.DataFrame:
         prompt=pl.when(generates).then("prompt_tokens").otherwise(0),
         scorer=pl.when(generates).then(0).otherwise(pl.col("prompt_tokens") + pl.col("generated_tokens")),
     )
+
+
+def _without_failures(path: Path) -> pl.DataFrame:
+    table = read_table(path, LEDGER).select(*LEDGER)
+    units = [failure.unit for failure in read_failures(path)]
+    rows = [(unit.problem_id, unit.budget, unit.replicate, unit.start) for unit in units]
+    schema = {name: LEDGER[name] for name in UNIT}
+    return table.join(pl.DataFrame(rows, schema=schema, orient="row"), on=UNIT, how="anti")
 
 
 def tokens_of_pools(spans: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray, scorer: str) -> Tokens:

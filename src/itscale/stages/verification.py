@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from itscale.boundary import CheckedOracle, Place, make_engine, make_oracle, make_scorer
+from itscale.boundary import (
+    CheckedEngine,
+    CheckedOracle,
+    Place,
+    make_engine,
+    make_oracle,
+    make_scorer,
+)
 from itscale.columns import COMPLETIONS, VERDICTS
 from itscale.errors import DataError, EngineError
+from itscale.failures import Failure, ProblemFailures, ends_the_job, reason_of
+from itscale.journal import Name, ScoreJournal, journal_of
 from itscale.plugins import VerifierEntry
 from itscale.provenance import provenance
 from itscale.sandbox import containment
 from itscale.seeds import seed63
 from itscale.stages.problems import read_problems
-from itscale.store import payload_hash, read_table, write_table
+from itscale.store import read_table, write_table
 from itscale.study import Ingredient, Study
 from itscale.types import Completion, Oracle, Problem, Trajectory, Verdict
 
-__all__ = ["judge", "read_completions", "verify_block"]
+__all__ = ["judge", "read_completions", "scores_of", "verify_block"]
 
 Row = dict[str, Any]
+
+Ask = Callable[[Sequence[Trajectory]], Awaitable[list[float]]]
+"""A scorer on the engine it needs."""
+
+AT_ONCE = 256
+"""Problems (or runs) that are scored at once; an engine has its own bound on requests."""
+
+logger = logging.getLogger(__name__)
 
 
 def verify_block(
@@ -41,7 +61,9 @@ def verify_block(
     """Write the verdicts of one verifier on one block of completions.
 
     An oracle judges each distinct answer of a problem once. Scores that the strategy asked for while it
-    generated are taken from the completions; the engine starts only if others are needed from it.
+    generated are taken from the completions; the engine starts only if others are needed from it. Where a
+    verifier fails, the verdict's status is `error` and its detail says why; other scores are in a journal
+    beside `output` until all are there, and are not asked for again.
 
     Parameters
     ----------
@@ -53,28 +75,41 @@ def verify_block(
     Raises
     ------
     UserError
-        If completions and problems do not belong together, or the verifier cannot run or breaks its word.
+        If completions and problems do not belong together, or the verifier cannot run.
+    TooManyFailuresError
+        If the verifier fails on more problems than the study allows.
     """
     ingredient = study.verifier(task, verifier)
     ingredient.require_installed()
     candidates = read_completions(completions)
     known = {problem.problem_id: problem for problem in read_problems(problems)}
+    place = f"{task}/{model}/{strategy}: verifiers.{verifier}"
+    failures = ProblemFailures(place, len(known), study.config.max_failures)
     strangers = {candidate.problem_id for candidate in candidates} - known.keys()
     if strangers:
         raise DataError(f"{completions}: problem {min(strangers)!r} is not in {problems}")
-    with containment(study.config.sandbox) as contained:
-        if ingredient.entry.role == "oracle":
-            rows = _judged(ingredient, known, candidates)
-        else:
-            used = study.scorer_of(strategy)
-            recorded = used is not None and used.label == verifier
-            scorer = _Scoring(study, model, ingredient, model_directory, payload_hash(completions))
-            rows = scorer.rows(known, candidates, recorded=recorded)
     inputs = {"problems": problems, "completions": completions}
     fingerprint = {"verifier": ingredient.fingerprint()}
     metadata = provenance("verification", fingerprint, inputs, study.tasks[task], ingredient)
-    metadata["sandbox"] = contained.used
-    write_table(pl.DataFrame(rows, schema=dict(VERDICTS)), output, metadata)
+    with (
+        containment(study.config.sandbox) as contained,
+        ScoreJournal(journal_of(output), scores_of(metadata)) as journal,
+    ):
+        if ingredient.entry.role == "oracle":
+            rows = _judged(ingredient, known, candidates, failures)
+        else:
+            used = study.scorer_of(strategy)
+            recorded = used is not None and used.label == verifier
+            scorer = _Scoring(study, model, ingredient, model_directory, journal, failures)
+            rows = scorer.rows(known, candidates, recorded=recorded)
+        metadata["sandbox"] = contained.used
+        write_table(pl.DataFrame(rows, schema=dict(VERDICTS)), output, metadata)
+        journal.delete()
+
+
+def scores_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the scores of a table of verdicts belong to, from its footer: the journal's identity."""
+    return {**metadata["fingerprint"], "completions": metadata["inputs"]["completions"]}
 
 
 def read_completions(path: Path) -> list[Completion]:
@@ -104,7 +139,10 @@ def judge(
 
 
 def _judged(
-    ingredient: Ingredient[VerifierEntry], known: Mapping[str, Problem], candidates: Sequence[Completion]
+    ingredient: Ingredient[VerifierEntry],
+    known: Mapping[str, Problem],
+    candidates: Sequence[Completion],
+    failures: ProblemFailures,
 ) -> list[Row]:
     oracle = make_oracle(ingredient)
     of_problem: dict[str, list[int]] = {}
@@ -113,10 +151,34 @@ def _judged(
     rows: dict[int, Row] = {}
     for problem_id, places in of_problem.items():
         texts = [candidates[place].text for place in places]
-        judged = judge(oracle, known[problem_id], texts, ingredient.label)
+        judged = _judged_all_the_same(oracle, known[problem_id], texts, ingredient.label, failures)
         for place, (answer, verdict) in zip(places, judged, strict=True):
-            rows[place] = _row(candidates[place], answer, verdict)
+            # An oracle that could not judge says nothing for the answer: not judged counts as wrong.
+            rows[place] = _row(candidates[place], answer, verdict) | {"correct": bool(verdict.correct)}
     return [rows[place] for place in range(len(candidates))]
+
+
+def _judged_all_the_same(
+    oracle: Oracle, problem: Problem, texts: Sequence[str], label: str, failures: ProblemFailures
+) -> list[tuple[str | None, Verdict]]:
+    """Judge a problem's texts together; where that fails, each alone, so that only the culprit is lost."""
+    try:
+        return judge(oracle, problem, texts, label)
+    except (Exception, SystemExit) as error:  # an oracle is somebody's plugin: it may raise anything
+        if ends_the_job(error):
+            raise
+        logger.warning("verifiers.%s: problem %s: %s", label, problem.problem_id, reason_of(error))
+    said: dict[str, tuple[str | None, Verdict]] = {}
+    for text in dict.fromkeys(texts):
+        try:
+            (said[text],) = judge(oracle, problem, [text], label)
+        except (Exception, SystemExit) as error:
+            said[text] = None, _lost(failures.add(problem.problem_id, error))
+    return [said[text] for text in texts]
+
+
+def _lost(failure: Failure) -> Verdict:
+    return Verdict(status="error", detail=failure.reason)
 
 
 def _row(candidate: Completion, answer: str | None, verdict: Verdict) -> Row:
@@ -126,8 +188,7 @@ def _row(candidate: Completion, answer: str | None, verdict: Verdict) -> Row:
         "replicate": candidate.replicate,
         "index": candidate.index,
         "answer": answer,
-        # An oracle that could not judge says nothing for the answer: not judged counts as wrong.
-        "correct": None if verdict.score is not None else bool(verdict.correct),
+        "correct": verdict.correct,
         "score": verdict.score,
         "status": verdict.status,
         "detail": verdict.detail,
@@ -143,47 +204,105 @@ class _Scoring:
         model: str,
         scorer: Ingredient[VerifierEntry],
         model_directory: Path | None,
-        content: str,
+        journal: ScoreJournal,
+        failures: ProblemFailures,
     ) -> None:
         self.study = study
         self.model = model
         self.scorer = scorer
         self.model_directory = model_directory
-        self.content = content
+        self.journal = journal
+        self.failures = failures
 
     def rows(
         self, known: Mapping[str, Problem], candidates: Sequence[Completion], *, recorded: bool
     ) -> list[Row]:
         """Return a row for each completion; scores that are `recorded` in it are not asked for again."""
-        scores = [_recorded(candidate) if recorded else None for candidate in candidates]
-        left = [place for place, score in enumerate(scores) if score is None]
+        verdicts: dict[Name, Verdict] = {}
+        for candidate in candidates:
+            score = _recorded(candidate) if recorded else None
+            score = self.journal.scores.get(_name(candidate)) if score is None else score
+            if score is not None:
+                verdicts[_name(candidate)] = Verdict(score=score)
+        left = [candidate for candidate in candidates if _name(candidate) not in verdicts]
         if left:
-            asked = [candidates[place].trajectory(known[candidates[place].problem_id]) for place in left]
-            for place, score in zip(left, asyncio.run(self._score(asked)), strict=True):
-                scores[place] = score
-        return [
-            _row(candidate, None, Verdict(score=score))
-            for candidate, score in zip(candidates, scores, strict=True)
-        ]
+            verdicts |= asyncio.run(self._score(known, left))
+        return [_row(candidate, None, verdicts[_name(candidate)]) for candidate in candidates]
 
-    async def _score(self, trajectories: Sequence[Trajectory]) -> list[float]:
+    async def _score(
+        self, known: Mapping[str, Problem], candidates: Sequence[Completion]
+    ) -> dict[Name, Verdict]:
         scorer = make_scorer(self.scorer)
-        if not self.scorer.entry.needs:
-            return await scorer.score(trajectories, None)
+        engine = self._engine() if self.scorer.entry.needs else None
+        ask = partial(scorer.score, engine=engine)
+        verdicts: dict[Name, Verdict] = {}
+        at_once = asyncio.Semaphore(AT_ONCE)
+
+        async def score(pool: Sequence[Completion]) -> None:
+            async with at_once:
+                verdicts.update(await self._score_pool(ask, known[pool[0].problem_id], pool))
+
+        pools = [list(pool) for _, pool in groupby(sorted(candidates, key=_name), key=_run)]
+        try:
+            self._require(engine)
+            async with asyncio.TaskGroup() as group:
+                for pool in pools:
+                    group.create_task(score(pool))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # the first ended the job
+        finally:
+            if engine is not None:
+                await engine.close()
+        return verdicts
+
+    def _engine(self) -> CheckedEngine:
         ingredient = self.study.models[self.model]
         ingredient.require_installed()
-        seed = seed63(self.study.config.seed, "verification", self.scorer.label, self.content) % 2**31
-        engine = make_engine(ingredient, seed=seed, model_directory=self.model_directory)
+        content = self.journal.identity["completions"]
+        seed = seed63(self.study.config.seed, "verification", self.scorer.label, content) % 2**31
+        return make_engine(ingredient, seed=seed, model_directory=self.model_directory)
+
+    def _require(self, engine: CheckedEngine | None) -> None:
+        """Refuse an engine that, as configured, lacks what its plugin can offer."""
+        lacking = sorted(self.scorer.entry.needs - engine.offers) if engine is not None else []
+        if engine is not None and lacking:
+            raise EngineError(
+                f"verifiers.{self.scorer.label} needs {', '.join(lacking)} of the engine; "
+                f"models.{self.model} as configured offers {', '.join(sorted(engine.offers))}"
+            )
+
+    async def _score_pool(
+        self, ask: Ask, problem: Problem, pool: Sequence[Completion]
+    ) -> dict[Name, Verdict]:
+        """Score a pool together; where that fails, each alone, so that only the culprit is lost."""
         try:
-            lacking = sorted(self.scorer.entry.needs - engine.offers)
-            if lacking:
-                raise EngineError(
-                    f"verifiers.{self.scorer.label} needs {', '.join(lacking)} of the engine; "
-                    f"models.{self.model} as configured offers {', '.join(sorted(engine.offers))}"
-                )
-            return await scorer.score(trajectories, engine)
-        finally:
-            await engine.close()
+            return await self._asked(ask, problem, pool)
+        except (Exception, SystemExit) as error:  # a scorer is somebody's plugin: it may raise anything
+            if ends_the_job(error):
+                raise
+            place = f"verifiers.{self.scorer.label}: problem {problem.problem_id}"
+            logger.warning("%s: %s", place, reason_of(error))
+        found: dict[Name, Verdict] = {}
+        for candidate in pool:
+            try:
+                found |= await self._asked(ask, problem, [candidate])
+            except (Exception, SystemExit) as error:
+                found[_name(candidate)] = _lost(self.failures.add(problem.problem_id, error))
+        return found
+
+    async def _asked(self, ask: Ask, problem: Problem, pool: Sequence[Completion]) -> dict[Name, Verdict]:
+        scores = await ask([candidate.trajectory(problem) for candidate in pool])
+        checked = dict(zip(map(_name, pool), scores, strict=True))
+        self.journal.add(checked)
+        return {name: Verdict(score=score) for name, score in checked.items()}
+
+
+def _name(candidate: Completion) -> Name:
+    return candidate.problem_id, candidate.budget, candidate.replicate, candidate.index
+
+
+def _run(candidate: Completion) -> tuple[str, int, int]:
+    return _name(candidate)[:3]
 
 
 def _recorded(candidate: Completion) -> float | None:

@@ -1,0 +1,169 @@
+"""What is missing from a study: units that failed, verdicts and scores that were never reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from itscale.columns import COMPLETIONS, FAILURES, MISSING, OUTCOMES, VERDICTS
+from itscale.failures import read_failures
+from itscale.provenance import provenance
+from itscale.stages.outcomes import UNCLASSIFIED, units_of_blocks
+from itscale.store import atomic_path, scan_table, write_table
+from itscale.study import Study
+
+__all__ = ["gather_failures", "incomplete", "missing_lines"]
+
+UNIT = ("problem_id", "budget", "replicate")
+NEVER_REACHED = ("error", "timeout")
+"""Statuses of verdicts that say nothing of the answer."""
+
+Place = tuple[str, str, str]
+Row = dict[str, Any]
+
+
+@dataclass
+class _Files:
+    """The files of a task, model and strategy."""
+
+    completions: list[Path] = field(default_factory=list)
+    verdicts: list[Path] = field(default_factory=list)
+    outcomes: list[Path] = field(default_factory=list)
+
+
+def gather_failures(
+    study: Study,
+    *,
+    completions: Sequence[Path],
+    verdicts: Sequence[Path],
+    outcomes: Sequence[Path],
+    failures: Path,
+    missing: Path,
+    csv: Path,
+) -> None:
+    """Write what failed, row by row with its reason, and how much is missing of each strategy.
+
+    Parameters
+    ----------
+    completions, verdicts, outcomes
+        Every table of these kinds that the study sampled or judged.
+    failures, csv
+        Where the rows go (schema `FAILURES`).
+    missing
+        Where the counts go (schema `MISSING`), a row for each task, model and strategy.
+    """
+    rows: list[Row] = []
+    counts: list[Row] = []
+    for place, files in sorted(_by_place(completions, verdicts, outcomes).items()):
+        found = [*_failed(files), *_not_judged(files), *_not_classified(files, study.oracles[place[0]].label)]
+        rows += [dict(zip(("task", "model", "strategy"), place, strict=True)) | row for row in found]
+        counts.append(_counts(place, files, found, study.oracles[place[0]].label))
+    table = pl.DataFrame(rows, schema=dict(FAILURES))
+    metadata = provenance("failures", {}, {})
+    write_table(table, failures, metadata)
+    write_table(pl.DataFrame(counts, schema=dict(MISSING)), missing, metadata)
+    with atomic_path(csv) as temporary:
+        table.write_csv(temporary)
+
+
+def incomplete(missing: pl.DataFrame) -> list[str]:
+    """Return what is missing, in a few words for each task, model and strategy that lacks something."""
+    parts = (
+        ("failed_units", "{} of {units:,} units failed ({missing_completions:,} completions missing)"),
+        ("not_judged", "{} of {completions:,} completions not judged"),
+        ("not_scored", "{} scores missing"),
+        ("not_classified", "{} answers not compared"),
+    )
+    lines = []
+    for row in missing.iter_rows(named=True):
+        said = [words.format(f"{row[name]:,}", **row) for name, words in parts if row[name]]
+        if said:
+            lines.append(f"{row['task']}/{row['model']}/{row['strategy']}: {', '.join(said)}")
+    return lines
+
+
+def missing_lines(missing: pl.DataFrame, failures: pl.DataFrame) -> list[str]:
+    """Return `incomplete` with the most frequent reason of each strategy."""
+    reasons = {
+        "/".join(place): group["reason"].drop_nulls().value_counts(sort=True)["reason"]
+        for place, group in failures.group_by("task", "model", "strategy")
+        if all(isinstance(name, str) for name in place)
+    }
+    lines = []
+    for line in incomplete(missing):
+        mine = reasons.get(line.partition(":")[0])
+        lines.append(f"{line}; {mine[0]}" if mine is not None and len(mine) else line)
+    return lines
+
+
+def _by_place(
+    completions: Sequence[Path], verdicts: Sequence[Path], outcomes: Sequence[Path]
+) -> Mapping[Place, _Files]:
+    files: dict[Place, _Files] = {}
+    for path in sorted(completions):
+        files.setdefault(path.parts[-4:-1], _Files()).completions.append(path)  # type: ignore[arg-type]
+    for path in sorted(verdicts):
+        files.setdefault(path.parts[-5:-2], _Files()).verdicts.append(path)  # type: ignore[arg-type]
+    for path in sorted(outcomes):
+        files.setdefault((*path.parts[-3:-1], path.stem), _Files()).outcomes.append(path)  # type: ignore[arg-type]
+    return files
+
+
+def _failed(files: _Files) -> Iterator[Row]:
+    for path in files.completions:
+        for failure in read_failures(path):
+            unit = failure.unit
+            yield {
+                "stage": "sampling",
+                "by": path.parent.name,
+                **{name: getattr(unit, name) for name in (*UNIT, "start", "stop")},
+                "completions": unit.completions,
+                "status": "failed",
+                "reason": failure.reason,
+            }
+
+
+def _not_judged(files: _Files) -> Iterator[Row]:
+    for path in files.verdicts:
+        lost = scan_table(path, VERDICTS).filter(pl.col("status").is_in(NEVER_REACHED))
+        yield from _summed(lost.with_columns(reason="detail"), "verification", path.parent.name)
+
+
+def _not_classified(files: _Files, oracle: str) -> Iterator[Row]:
+    reason = pl.lit("the oracle failed to compare the answers: the log of outcomes says why")
+    for path in files.outcomes:
+        alone = scan_table(path, OUTCOMES).filter(pl.col("status") == UNCLASSIFIED)
+        yield from _summed(alone.with_columns(reason=reason), "outcomes", oracle)
+
+
+def _summed(rows: pl.LazyFrame, stage: str, by: str) -> Iterator[Row]:
+    """Yield one row for the completions of a problem (or run) that have one status and one reason."""
+    table = rows.group_by(*UNIT, "status", "reason").agg(
+        start=pl.col("index").min(), stop=pl.col("index").max() + 1, completions=pl.len()
+    )
+    for row in table.sort(*UNIT, "start", "reason").collect(engine="streaming").iter_rows(named=True):
+        yield {"stage": stage, "by": by, **row}
+
+
+def _counts(place: Place, files: _Files, found: Sequence[Row], oracle: str) -> Row:
+    def total(**where: str) -> int:
+        return sum(row["completions"] for row in found if where.items() <= row.items())
+
+    failed = [row for row in found if row["stage"] == "sampling"]
+    judged = total(stage="verification", by=oracle)
+    made = [scan_table(path, COMPLETIONS).select(pl.len()).collect().item() for path in files.completions]
+    return {
+        **dict(zip(("task", "model", "strategy"), place, strict=True)),
+        "units": units_of_blocks(files.completions),
+        "failed_units": len(failed),
+        "failed_problems": len({row["problem_id"] for row in failed}),
+        "completions": sum(made),
+        "missing_completions": sum(row["completions"] for row in failed),
+        "not_judged": judged,
+        "not_scored": total(stage="verification") - judged,
+        "not_classified": total(stage="outcomes"),
+    }
