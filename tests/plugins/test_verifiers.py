@@ -2,7 +2,6 @@
 
 import asyncio
 import math as maths
-import re
 import threading
 from collections.abc import Iterator
 from itertools import islice
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from itscale.errors import DataError, EngineError
 from itscale.plugins import Options
 from itscale.types import Problem, Step, Trajectory
-from itscale_builtin.tasks import gsm8k, math500
+from itscale_builtin.tasks import gsm8k
 from itscale_builtin.tasks import reasoning_gym as gym_task
 from itscale_builtin.verifiers import answers, exact_match, logprob, math, process_reward, reasoning_gym
 
@@ -45,7 +44,7 @@ FOUND = [
     ("boxed", r"\boxed{\boxed{3}}", "3"),
     ("boxed", r"\boxed{5} and \boxed{6", "5"),
     ("hashes", "work #### 7\n#### 1,234 \nmore", "1,234"),
-    ("answer_is", "The answer is 3. No.\nThe final answer is $4$.", "$4$."),
+    ("answer_is", "The answer is 3. No.\nThe final answer is $4$.", "$4$"),
     ("answer_is", "**Answer:** -5", "-5"),
     ("answer_is", "answer = 6", "6"),
     ("last_number", "from 3 to 1,234.5 dollars.", "1,234.5"),
@@ -210,39 +209,20 @@ def test_no_expression_outlasts_the_limit_even_in_another_thread(oracle: math.Ma
 
 
 def test_an_overrun_is_called_timeout(oracle: math.Math) -> None:
-    (verdict,) = oracle.judge(problem("3"), ["9^{9^{9^{9}}}"])
+    (verdict,) = oracle.judge(problem("3"), [r"\int_0^1 \frac{1}{x^{17}+x+1} dx"])
     assert (verdict.correct, verdict.status) == (False, "timeout")
     assert "1 s" in verdict.detail
+
+
+def test_what_is_too_large_is_refused_without_being_evaluated(oracle: math.Math) -> None:
+    verdicts = oracle.judge(problem("3"), ["9^{9^{9^{9}}}", "(9^9^9)!", "1e999999999", r"\sqrt{10000000!}"])
+    assert {verdict.status for verdict in verdicts} == {"unparsable"}
+    assert all("too many digits" in verdict.detail for verdict in verdicts)
 
 
 def test_what_is_no_expression_is_unparsable(oracle: math.Math) -> None:
     assert oracle.judge(problem("3"), ["\\"])[0].status == "unparsable"
     assert oracle.answer(problem("3"), "no idea") is None
-
-
-@pytest.mark.shared_data
-def test_every_math500_reference_is_right_and_its_neighbour_wrong(
-    oracle: math.Math, shared_data: Path
-) -> None:
-    file = shared_data / "tasks" / "math500" / "test.jsonl"
-    problems = list(math500.make(math500.Math500Options(file=file)))
-    unread, mistaken = [], []
-    for asked, other in zip(problems, [*problems[1:], problems[0]], strict=True):
-        if not correct(oracle, asked, f"Hence $$\\boxed{{{asked.reference}}}.$$ Done in 3 steps."):
-            unread.append(asked.reference)
-        # Beyond the string: read as mathematics, it equals itself.
-        reference = math.normalise(asked.reference)
-        if math.compare(reference, reference.replace(" ", "  ")) is not True:
-            unread.append(asked.reference)
-        wrong = f"{other.reference}"
-        if wrong != asked.reference and correct(oracle, asked, f"\\boxed{{{wrong}}}"):
-            mistaken.append((asked.reference, wrong))
-    assert unread == []
-    assert all(_value(one) == _value(two) for one, two in mistaken), mistaken
-
-
-def _value(text: str) -> str:
-    return re.sub(r"[^0-9]", "", text)
 
 
 @pytest.mark.shared_data
@@ -415,5 +395,5 @@ def test_answers_are_found_in_the_texts_the_prompts_ask_for(gym: reasoning_gym.R
 
 def test_prose_is_a_class_of_its_own_even_if_its_letters_are_those_of_another():
     oracle = math.Math(math.MathOptions())
-    answers = ["two bolts", "bolts two", "2 bolts", "2.50", "5/2"]
-    assert oracle.classes(answers) == ["two bolts", "bolts two", "2 bolts", "2.50", "2.50"]
+    answers = ["sore bolts", "bolts sore", "2 bolts", "two bolts", "2.50", "5/2"]
+    assert oracle.classes(answers) == ["sore bolts", "bolts sore", "2 bolts", "2 bolts", "2.50", "2.50"]

@@ -1,23 +1,125 @@
-"""Finding the final answer in what a model wrote. Every function is linear in the text, which is hostile."""
+r"""Finding the final answer in what a model wrote. Every function is linear in the text, which is hostile.
+
+A place is where an answer may stand; what stands there is cut to the answer: `72, which is the total.` is 72.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
-__all__ = ["LOCATORS", "Locator", "is_number", "last_match", "last_number", "locate", "tidy"]
+__all__ = [
+    "LOCATORS",
+    "Locator",
+    "boxed",
+    "cut_off",
+    "is_number",
+    "last_match",
+    "last_number",
+    "locate",
+    "tidy",
+]
 
-Locator = Literal["tags", "boxed", "hashes", "answer_is", "last_number", "last_line", "whole"]
+Locator = Literal["tags", "boxed", "hashes", "answer_is", "last_formula", "last_number", "last_line", "whole"]
 """Where an answer may stand; see `LOCATORS`."""
 
-NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+(?!\d|\.\d))?")
-ANSWER_IS = re.compile(
-    r"\banswer[*_]{0,3}[ \t]{0,4}(?:is\b|:|=)(?:[*_]{1,3}(?=[ \t]))?[:= \t]{0,8}", re.IGNORECASE
+NUMBER = re.compile(
+    r"""
+    (?:(?<![\w)\]}])[-+−–—﹣－])?(?<![\w.])
+    (?:
+        (?:\d{1,3}(?:,\d{3}){1,40}(?!\d)                              # thousands with commas
+          |\d{1,3}(?:[\x20\u00a0\u2009\u202f]\d{3}){1,10}(?![\d,])    # or with spaces
+          |\d+)(?:\.\d+)?
+        |\.\d+
+    )
+    (?:
+        [eE][-+]?\d{1,6}(?![\w.])
+        |[ \t]?(?:×|\\times|\\cdot|x|\*)[ \t]?10[ \t]?\^[ \t]?(?:\{[-+−]?\d{1,6}\}|[-+−]?\d{1,6})
+        |[ \t]\d{1,6}/\d{1,6}(?![\d/.])                               # 1 1/4
+        |/\d+(?!\d|[./]\d)
+    )?
+    """,
+    re.VERBOSE,
 )
-BRACE = re.compile(r"\\boxed\s{0,4}\{|\\[\\{}]|[{}]")
-WRAPPERS = ("**", "__", "*", "`", "$", '"', "'")
+ANSWER_IS = re.compile(
+    r"""
+    \banswers?\b[*_]{0,3}
+    (?:[ \t](?:to|for|of|in)[ \t][^.!?\n:=]{1,80}?)?[ \t]{0,4}
+    (?:(?:is|are|was|would\ be|will\ be|should\ be|must\ be|has\ to\ be|comes\ to|equals|becomes)\b
+      |[:：=]|[*_]{1,3}[:：])
+    (?:[*_]{1,3}(?=[ \t\n]|$))?[:：= \t]{0,8}
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+NOT_AN_ANSWER = re.compile(
+    r"""
+    (?:not|correct|incorrect|right|wrong|helpful|clear|useful|reasonable|as\ follows|below|above|shown
+    |given\ (?:by|as|in)|found|unique|obvious|simple|still|in\ the|the\ same|what\ you|you\ were|expected
+    |yours|close|consistent|valid|satisfactory|complete|confirmed|verified|accurate|acceptable|ready|good)\b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What says something about the answer instead of giving it."""
+OFF_HAND = re.compile(
+    r"""
+    \b(?:hope|whether|if|this|your|that|think|check|sure|verify|confirm|any|no|an)[ \t]
+    (?:that[ \t])?(?:the|this|my|your|our)?[ \t]?(?:final[ \t])?$
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What stands before an "answer is" that probably introduces none."""
+BRACE = re.compile(r"\\(?:boxed|fbox)\s{0,4}\{|\\[\\{}]|[{}]")
+BARE_BOX = re.compile(r"\\(?:boxed|fbox)[ \t]{0,4}([A-Za-z0-9.,+-]{1,40})")
+BETWEEN = re.compile(
+    r"""
+    [\s$,;.()\[\]\\{}*]{0,12}
+    (?:\\text|\\mbox|\\mathrm)?[\s{]{0,4}(?:and|or|,|;|\\quad|\\qquad)[\s}]{0,4}
+    [\s$,;()\[\]\\{}*]{0,12}(?:[A-Za-z](?:_\{?\w\}?)?\s{0,3}=\s{0,3})?[\s$(\\]{0,6}
+    """,
+    re.VERBOSE,
+)
+"""What parts two boxes that are one answer."""
+FORMULA = re.compile(
+    r"\$\$[^$]{1,400}\$\$|\$[^$\n]{1,400}\$|\\\([^\n]{1,400}?\\\)|\\\[.{1,400}?\\\]", re.DOTALL
+)
+MATHEMATICS = re.compile(
+    r"\\(?:[dt]?frac|sqrt|pi|infty|begin|cup|pm|log|ln|sin|cos|tan|binom)(?![A-Za-z])|\^|_\{?\d|="
+)
+SENTENCE_END = re.compile(
+    r"""
+    (?<![.\x20][a-z])(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bvs)(?<=\S)
+    (?:[.?]|!(?=[*_`"')]{0,4}(?:\s+[A-Z*]|\s*$)))(?=[*_`"')$]{0,4}(?:\s|$))
+    |;(?=\s+[A-Za-z]{3})
+    |\s[-–—]{1,2}\s(?=[A-Za-z]{3})
+    """,
+    re.VERBOSE,
+)
+"""Where a sentence or its main clause ends; `a.m.` ends none, and `5! = 120` goes on."""
+ASIDE = re.compile(
+    r"""
+    ,\s(?=(?:which|so|because|since|as|and\ (?:so|that|this|the|we|it|I)|but|where|with|making|giving|after
+         |when|if|not|meaning|assuming|or\ (?:about|approximately|roughly)|I|we|the|this|that|it|he|she|they
+         |given|therefore|thus|hence)\b)
+    |\s(?=(?:because|since|which|so\ that|as\ (?:shown|required|expected|desired)|I\ hope|let\ me\ know)\b)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Where something beside the answer begins."""
+MOST_TRIED = 50
+"""Of how many "answer is", from the end, one may introduce the answer."""
+LONGEST_TEXT = 200_000
+"""Characters, from the end, among which "answer is" is looked for."""
+LONGEST_LINE = 2_000
+"""Most characters after "answer is" that are looked at."""
+WRAPPERS = (
+    *((mark, mark) for mark in ("**", "__", "*", "`", "$", '"', "'")),
+    ("“", "”"),
+    ("‘", "’"),
+    (r"\(", r"\)"),
+    (r"\[", r"\]"),
+)
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -31,39 +133,128 @@ def tagged(text: str) -> str | None:
     return after.partition("</answer>")[0].strip() if tag else None
 
 
-def boxed(text: str) -> str | None:
-    r"""Return what stands in the last closed `\boxed{...}` (the innermost of nested ones)."""
-    opened: list[int | None] = []
-    found: str | None = None
+def _boxes(text: str) -> Iterator[tuple[int, int, str]]:
+    r"""Yield the closed `\boxed{...}` that hold no other: where each begins and ends, and what it holds."""
+    opened: list[tuple[int, int] | None] = []
     for brace in BRACE.finditer(text):
         token = brace.group()
-        if token.startswith("\\boxed"):
-            opened.append(brace.end())
+        if token.startswith(("\\boxed", "\\fbox")):
+            opened.append((brace.start(), brace.end()))
         elif token == "{":
             opened.append(None)
         elif token == "}" and opened:
-            start = opened.pop()
-            if start is not None and "\\boxed" not in text[start : start + 6]:
-                found = text[start : brace.start()].strip()
-    return found
+            box = opened.pop()
+            if box is not None and "\\boxed" not in text[box[1] : box[1] + 6]:
+                yield box[0], brace.end(), text[box[1] : brace.start()].strip()
+
+
+def boxed(text: str) -> str | None:
+    r"""Return what stands in the last closed `\boxed{...}` (the innermost of nested ones).
+
+    Boxes that only `or`, `and` or a comma parts are one answer: `x=\boxed{2} or x=\boxed{3}` is `2, 3`.
+    """
+    together: list[str] = []
+    end = 0
+    for begin, stop, inside in _boxes(text):
+        if not inside:
+            continue
+        if not (together and begin - end <= 60 and BETWEEN.fullmatch(text, end, begin)):
+            together = []
+        together.append(inside)
+        end = stop
+    if together:
+        return ", ".join(together)
+    bare = last_match(BARE_BOX, text)
+    return bare.group(1).rstrip(".,") if bare else None
+
+
+def cut_off(text: str) -> bool:
+    r"""Say whether the text ends inside its only `\boxed{`: what is left of the answer is none."""
+    opened: list[bool] = []
+    for brace in BRACE.finditer(text):
+        token = brace.group()
+        if token[-1] == "{" and token != "\\{":
+            opened.append(len(token) > 1)
+        elif token == "}" and opened and opened.pop():
+            return False
+    return any(opened)
 
 
 def after_hashes(text: str) -> str | None:
     """Return the rest of the line after the last `####`, as GSM8K's solutions end."""
     _, marker, after = text.rpartition("####")
-    return after.partition("\n")[0].strip() if marker else None
+    return _sentence(after.lstrip("# \t").partition("\n")[0]) if marker else None
 
 
 def after_answer_is(text: str) -> str | None:
-    """Return the rest of the line after the last "answer is" or "answer:"."""
-    last = last_match(ANSWER_IS, text)
-    return text[last.end() :].partition("\n")[0].strip() if last else None
+    """Return what follows the last "answer is" or "answer:" that introduces an answer.
+
+    "I hope this answer is helpful!" introduces none, and "this answer is ..." one only where no other does.
+    """
+    text = text[-LONGEST_TEXT:]
+    off_hand: str | None = None
+    for match in reversed(deque(ANSWER_IS.finditer(text), maxlen=MOST_TRIED)):
+        rest = text[match.end() : match.end() + LONGEST_LINE]
+        if NOT_AN_ANSWER.match(rest.lstrip("*_ ")):
+            continue
+        answer = _sentence(_displayed(rest))
+        if not answer:
+            continue
+        if not OFF_HAND.search(text, max(0, match.start() - 40), match.start()):
+            return answer
+        off_hand = off_hand or answer
+    return off_hand
+
+
+def _displayed(text: str) -> str:
+    """Return the rest of the line, or what is displayed below it where the line ends there."""
+    line, _, below = text.partition("\n")
+    if line.strip(" \t*_:") not in {"", "$$", "\\[", "```"}:
+        return line
+    opening = line.strip(" \t*_:")
+    shown = f"{opening}\n{below}".lstrip() if opening else below.lstrip()
+    for start, stop in (("$$", "$$"), ("\\[", "\\]"), ("```", "```")):
+        if shown.startswith(start):
+            return shown[len(start) :].partition(stop)[0].strip()
+    return shown.partition("\n")[0]
+
+
+def _sentence(text: str) -> str:
+    """Return the first sentence without what is said beside it: `72, which is the total.` is `72`."""
+    text = text.strip()
+    formula = FORMULA.match(text)
+    start = formula.end() if formula else 0
+    for pattern in (SENTENCE_END, ASIDE):
+        end = pattern.search(text, start) if start < len(text) else None
+        if end is not None and end.start() > 0 and not _inside(text, end.start()):
+            text = text[: end.start()]
+    return text.strip()
+
+
+def _inside(text: str, at: int) -> bool:
+    """Say whether a place stands inside a formula or brackets."""
+    before = text[:at]
+    if before.count("$") % 2 == 1 and "$" in text[at:]:
+        return True
+    return any(
+        sum(map(before.count, opening)) > sum(map(before.count, closing))
+        for opening, closing in (("([", ")]"), ("{", "}"))
+    )
 
 
 def last_number(text: str) -> str | None:
-    """Return the last number (digits, with thousands commas, a fraction or decimals)."""
+    """Return the last number (digits, with thousands separators, a fraction, decimals or a power of ten)."""
     last = last_match(NUMBER, text)
     return last.group() if last else None
+
+
+def last_formula(text: str) -> str | None:
+    """Return the last formula between delimiters, if it is more than a number and none stands after it."""
+    text = text[-LONGEST_LINE:]
+    last = last_match(FORMULA, text)
+    if last is None or not MATHEMATICS.search(last.group()) or NUMBER.search(text, last.end()):
+        return None
+    return last.group()
 
 
 def last_line(text: str) -> str | None:
@@ -81,6 +272,7 @@ LOCATORS: Mapping[Locator, Callable[[str], str | None]] = {
     "boxed": boxed,
     "hashes": after_hashes,
     "answer_is": after_answer_is,
+    "last_formula": last_formula,
     "last_number": last_number,
     "last_line": last_line,
     "whole": whole,
@@ -90,6 +282,8 @@ LOCATORS: Mapping[Locator, Callable[[str], str | None]] = {
 def locate(text: str, places: Sequence[Locator]) -> str | None:
     """Return the answer at the first of `places` that holds one, None if none does."""
     for place in places:
+        if place == "boxed" and cut_off(text):
+            return None
         found = LOCATORS[place](text)
         if found:
             return found
@@ -101,20 +295,31 @@ def tidy(answer: str, reference: str = "") -> str:
 
     What the reference has around it, too, is part of the answer and stays.
     """
-    answer = answer.strip()
+    marks = [(opening, closing) for opening, closing in WRAPPERS if not _wrapped(reference, opening, closing)]
+    begin, end = 0, len(answer)
     while True:
-        kept = answer
-        if answer.endswith(".") and not reference.endswith("."):
-            answer = answer[:-1].rstrip()
-        for mark in WRAPPERS:
-            if _wrapped(answer, mark) and not _wrapped(reference, mark):
-                answer = answer[len(mark) : -len(mark)].strip()
-        if answer == kept:
-            return answer
+        while begin < end and answer[begin].isspace():
+            begin += 1
+        while begin < end and answer[end - 1].isspace():
+            end -= 1
+        if begin < end and answer[end - 1] == "." and not reference.endswith("."):
+            end -= 1
+            continue
+        for opening, closing in marks:
+            if _wrapped(answer, opening, closing, begin, end):
+                begin, end = begin + len(opening), end - len(closing)
+                break
+        else:
+            return answer[begin:end]
 
 
-def _wrapped(text: str, mark: str) -> bool:
-    return len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark)
+def _wrapped(text: str, opening: str, closing: str, begin: int = 0, end: int | None = None) -> bool:
+    end = len(text) if end is None else end
+    return (
+        end - begin > len(opening) + len(closing)
+        and text.startswith(opening, begin, end)
+        and text.endswith(closing, begin, end)
+    )
 
 
 def is_number(text: str) -> bool:

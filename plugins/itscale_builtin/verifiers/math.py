@@ -1,38 +1,39 @@
-"""Correct is what equals the reference as mathematics: string match, or symbolic equality by math-verify.
+r"""Correct is what equals the reference as mathematics.
 
-Equality "string match OR symbolic" is that of Brown et al. 2024 (Large Language Monkeys, appendix D). It is
-not transitive, so classes of equivalent answers are found by union-find within a problem.
+Answers are read by a grammar of numbers and plain expressions, in this process, and compared exactly where
+both are rational. What the grammar does not read but sympy may (sums, integrals, limits) is evaluated in a
+sandbox, one call for each such answer. What counts as equal is documented in docs/verdicts.md.
+
+Two answers are of one class if they say the same by themselves, whatever the reference; a class is never made
+of values that differ.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
-from functools import cache
-from itertools import combinations
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from itscale.plugins import Options, VerifierEntry
 from itscale.sandbox import Reply, Sandbox
 from itscale.types import Problem, Verdict
-from itscale_builtin.verifiers.answers import Locator, locate, tidy
+from itscale_builtin.verifiers.answers import Locator, last_number, locate, tidy
+from itscale_builtin.verifiers.mathematics.agreement import Conventions, agree, classes_of
+from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
+from itscale_builtin.verifiers.mathematics.reading import Reading, read
+from itscale_builtin.verifiers.mathematics.symbolic import (
+    PRELOADED,
+    WARMING,
+    identity,
+    values_of_formula,
+    worth_trying,
+)
 
-INTEGER = re.compile(r"-?[0-9]+")
-NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
-WORD = re.compile(r"[A-Za-z]{3,}")
-DIGITS = 6
-"""Digits after the point to which numbers are compared: math-verify's own."""
-TOGETHER = 200
-"""Pairs that one process compares: parsing an answer costs more than comparing it."""
-THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-GROUPED = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-PROBE = r"\sqrt{2}"
-"""What an answer is compared with to find out whether it can be compared."""
-LONGEST = 1000
-"""Answers with more characters are not parsed: no reference is that long, and parsing is superlinear."""
+DIGIT = re.compile(r"\d")
+EMPHASIS = re.compile(r"(?<![\w)])(?:\*\*|__|`)(?=\S)([^*_`\n]{1,300}?)(?<=\S)(?:\*\*|__|`)(?![\w(])")
+LOOKS = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])")
 
 
 class MathOptions(Options):
@@ -42,156 +43,126 @@ class MathOptions(Options):
         "boxed",
         "hashes",
         "answer_is",
+        "last_formula",
         "last_number",
     )
     """Where the answer is looked for: the first of these places that holds one counts."""
-    seconds: float = Field(default=5.0, gt=0)
-    """Most processor time of one comparison; one that takes longer has status `timeout`."""
+    units: Literal["optional", "required"] = "optional"
+    """Whether a unit that only one of reference and answer has is forgiven; where both have one, they must
+    agree (100 cm is 1 m, 6 pm is not 6 am). A noun that is no unit is never compared: 72 eggs is 72."""
+    percent: Literal["optional", "required"] = "optional"
+    """Whether 35 and 35% agree, or only 35% and 0.35, which always do."""
+    tolerance: float = Field(default=1e-6, ge=0, lt=1)
+    """Largest relative difference of two values that agree where one is not rational: 1.4142136 and
+    the root of 2. Rational values agree only if they are equal."""
+    symbolic: bool = True
+    """Whether what the grammar does not read (sums, integrals, limits) is evaluated by sympy, in the sandbox.
+    Without, such answers are right only if they are the reference to the letter, and no sandbox is needed."""
+    seconds: float = Field(default=2.0, gt=0)
+    """Most processor time of evaluating one answer in the sandbox; longer has status `timeout`."""
 
 
 class Math:
-    """The oracle; see the module. Expressions are parsed and compared in the sandbox."""
+    """The oracle; see the module."""
 
     def __init__(self, options: MathOptions) -> None:
         self.options = options
+        self._conventions = Conventions(options.units, options.percent, options.tolerance)
         self._sandbox = Sandbox(
-            f"{__name__}:compare",
+            f"{values_of_formula.__module__}:{values_of_formula.__name__}",
             seconds=options.seconds,
-            preload=["math_verify"],
-            warm=[(PROBE, r"\frac{\sqrt{8}}{2}")],
-            together=TOGETHER,
+            preload=PRELOADED,
+            warm=[(WARMING,)],
         )
+        self._evaluated: dict[str, Reply] = {}
 
     def answer(self, problem: Problem, text: str) -> str | None:
-        """Return the answer with cosmetic LaTeX taken off, None if no place holds one."""
+        """Return the answer without what is said around it, None if no place holds one."""
         found = locate(text, self.options.find)
-        return None if found is None else normalise(found) or None
+        return None if found is None else concise(found) or None
 
     def classes(self, answers: Sequence[str]) -> list[str]:
-        """Return for each answer the first answer of its class; every pair is compared, in sorted order."""
-        ordered = self._comparable(sorted(set(answers)))
-        parent = {answer: answer for answer in ordered}
-
-        def root(answer: str) -> str:
-            while parent[answer] != answer:
-                answer = parent[answer]
-            return answer
-
-        pairs = list(combinations(ordered, 2))
-        for (first, second), verdict in zip(pairs, self._compare(pairs), strict=True):
-            one, other = root(first), root(second)
-            if one != other and verdict.correct:
-                parent[max(one, other)] = min(one, other)
-        return [root(answer) if answer in parent else answer for answer in answers]
-
-    def _comparable(self, answers: Sequence[str]) -> list[str]:
-        """Return the answers that can be compared at all: one that cannot stands alone, and costs no more."""
-        # Prose would be parsed as a product of its letters, and equal letters are no equal meaning.
-        terms = [answer for answer in answers if "\\" in answer or len(WORD.findall(answer)) < 2]
-        probes = self._compare([(PROBE, answer) for answer in terms])
-        return [
-            answer
-            for answer, probe in zip(terms, probes, strict=True)
-            if _number(answer) is not None or probe.status == "judged"
-        ]
+        """Return for each answer the first answer of its class; one that is not read stands alone."""
+        self._evaluate(answers)
+        readings = {answer: self._read(answer) for answer in set(answers)}
+        named = classes_of({text: found for text, found in readings.items() if isinstance(found, Reading)})
+        return [named.get(answer, answer) for answer in answers]
 
     def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
         """Compare each answer with the reference."""
-        reference = normalise(problem.reference)
-        return self._compare([(reference, answer) for answer in answers])
+        reference = concise(problem.reference)
+        self._evaluate([reference, *answers])
+        expected = self._read(reference)
+        return [self._judge(reference, expected, answer) for answer in answers]
 
-    def _compare(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        """Compare (reference, answer) pairs: what is easy here, the others in the sandbox."""
-        verdicts = {pair: _at_a_glance(*pair) for pair in pairs}
-        hard = [pair for pair, verdict in verdicts.items() if verdict is None]
-        verdicts.update(zip(hard, map(_verdict, self._sandbox.map(hard)), strict=True))
-        return [verdict for pair in pairs if (verdict := verdicts[pair]) is not None]
+    def _judge(self, reference: str, expected: Reading | Verdict, answer: str) -> Verdict:
+        if answer == reference:
+            return Verdict(correct=True)
+        found = self._read(answer)
+        if isinstance(found, Verdict):
+            return found
+        return Verdict(correct=isinstance(expected, Reading) and agree(expected, found, self._conventions))
 
+    def _read(self, answer: str) -> Reading | Verdict:
+        """Return what an answer says, or the verdict on one that says nothing."""
+        try:
+            return read(answer)
+        except UnreadableError as error:
+            reply = self._evaluated.get(answer)
+            if reply is None:
+                return _unreadable(str(error))
+        if reply.status != "done":
+            return Verdict(correct=False, status=reply.status, detail=reply.detail)
+        try:
+            return Reading(identity(reply.value))
+        except UnreadableError as error:
+            return _unreadable(str(error))
 
-def _verdict(reply: Reply) -> Verdict:
-    if reply.status != "done":
-        return Verdict(correct=False, status=reply.status, detail=reply.detail)
-    if reply.value is None:
-        return Verdict(correct=False, status="unparsable", detail="no expression")
-    return Verdict(correct=reply.value is True)
+    def _evaluate(self, answers: Sequence[str]) -> None:
+        """Have the sandbox evaluate what the grammar does not read and has not been evaluated yet."""
+        wanted = {answer for answer in answers if answer not in self._evaluated and self._is_hard(answer)}
+        ordered = sorted(wanted)
+        replies = self._sandbox.map([(answer,) for answer in ordered]) if ordered else []
+        self._evaluated.update(zip(ordered, replies, strict=True))
 
-
-def _at_a_glance(reference: str, answer: str) -> Verdict | None:
-    """Compare two answers without parsing them, where that can be done."""
-    if answer == reference:
-        return Verdict(correct=True)
-    if INTEGER.fullmatch(answer) and INTEGER.fullmatch(reference):
-        return Verdict(correct=_digits(answer) == _digits(reference))
-    one, other = _number(reference), _number(answer)
-    if one is not None and other is not None:
-        return Verdict(correct=round(one, DIGITS) == round(other, DIGITS))
-    if len(answer) > LONGEST:
-        detail = f"{len(answer)} characters, expected at most {LONGEST}"
-        return Verdict(correct=False, status="unparsable", detail=detail)
-    return None
-
-
-def _number(answer: str) -> Decimal | None:
-    """Return a plain number of ordinary length, None for anything else."""
-    return Decimal(answer) if NUMBER.fullmatch(answer) else None
-
-
-def normalise(answer: str) -> str:
-    """Take off what changes the look of an answer but not its meaning."""
-    answer = tidy(answer)
-    for look in (r"\left", r"\right", r"\!", r"\,", r"\;", r"\displaystyle"):
-        # \left is also the beginning of \leftarrow: only the command itself is taken off.
-        answer = re.sub(re.escape(look) + ("(?![A-Za-z])" if look[-1].isalpha() else ""), "", answer)
-    answer = re.sub(r"\\[dt]frac(?![A-Za-z])", r"\\frac", answer)
-    answer = " ".join(answer.split()).removeprefix("+")
-    # A dollar sign that is closed again delimits mathematics; one that is not is the currency.
-    if answer.count("$") == 1:
-        answer = answer.removeprefix("\\$").removeprefix("$").strip()
-    return THOUSANDS.sub("", answer) if GROUPED.fullmatch(answer) else answer
+    def _is_hard(self, answer: str) -> bool:
+        """Say whether only sympy may read an answer."""
+        try:
+            read(answer)
+        except TooLargeError:
+            return False
+        except UnreadableError:
+            return self.options.symbolic and worth_trying(answer)
+        return False
 
 
-def _digits(integer: str) -> str:
-    """Return an integer's shortest form as text: `int` refuses thousands of digits."""
-    digits = integer.lstrip("-").lstrip("0") or "0"
-    return f"-{digits}" if integer.startswith("-") and digits != "0" else digits
+def _unreadable(detail: str) -> Verdict:
+    return Verdict(correct=False, status="unparsable", detail=" ".join(detail.split()))
 
 
-def compare(reference: str, answer: str) -> bool | None:
-    """Say whether two answers are equal as mathematics, None if the second is no expression.
-
-    Runs in the sandbox: without a time limit of its own.
-    """
-    from math_verify import verify
-
-    parsed = _parse(answer)
-    if not parsed:
-        return None
-    one, other = _value(reference), _value(answer)
-    if one is not None and other is not None:  # most answers are; verify takes 10 ms to say the same
-        return one == other
-    return bool(verify(_parse(reference), parsed, timeout_seconds=None))
+def concise(answer: str) -> str:
+    """Return an answer without emphasis, and without the words before its number where it is a sentence."""
+    answer = EMPHASIS.sub(r"\1", LOOKS.sub("", tidy(answer)))
+    answer = " ".join(answer.split())
+    answer = answer.removeprefix("+")
+    try:
+        read(answer)
+    except UnreadableError:
+        return _number_in_prose(answer) or answer
+    return answer if not _is_prose(answer) else _number_in_prose(answer) or answer
 
 
-@cache
-def _value(answer: str) -> int | float | None:
-    """Return the number that an answer was parsed to, None if it was parsed to anything else."""
-    import sympy
-
-    parsed = _parse(answer)
-    number = parsed[0] if parsed else None
-    if isinstance(number, sympy.Integer):
-        return int(number)
-    if isinstance(number, sympy.Float | sympy.Rational):
-        return round(float(number), DIGITS)
-    return None
+def _is_prose(answer: str) -> bool:
+    """Say whether an answer begins with a word and holds a number: `therefore 72`."""
+    return (
+        re.match(r"[A-Za-z]{2,}[ ,:]", answer) is not None
+        and DIGIT.search(answer) is not None
+        and ("\\" not in answer)
+    )
 
 
-@cache
-def _parse(answer: str) -> list[Any]:
-    from math_verify import parse
-
-    delimited = answer if "$" in answer else f"${answer}$"
-    return list(parse(delimited, parsing_timeout=None) or parse(answer, parsing_timeout=None))
+def _number_in_prose(answer: str) -> str | None:
+    return last_number(answer) if _is_prose(answer) else None
 
 
 entry = VerifierEntry(
@@ -199,9 +170,10 @@ entry = VerifierEntry(
     factory=Math,
     options=MathOptions,
     role="oracle",
-    evaluates=lambda options, task: True,
+    revision=2,
+    evaluates=lambda options, task: options.symbolic,
     requires=("math_verify",),
     extra="math-verify[antlr4-13-2]",
-    summary="Correct is what equals the reference as mathematics (string match or symbolic equality).",
+    summary="Correct is what equals the reference as mathematics: exactly where both are rational.",
     reference="Brown et al. 2024, Large Language Monkeys, appendix D; Kydlíček 2025, math-verify",
 )

@@ -1,0 +1,173 @@
+"""Whether an answer says what a reference says, and which answers say the same.
+
+Values are compared exactly where both are rational, and to a relative tolerance where one is not. What one
+side leaves out (a unit, a name) is forgiven or not by option; what both have must agree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import permutations
+from typing import Literal
+
+from itscale_builtin.verifiers.mathematics.reading import Reading
+
+__all__ = ["Conventions", "agree", "classes_of"]
+
+MOST_PERMUTED = 6
+"""Most members of a set that are paired by trying all orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """What is no matter of mathematics.
+
+    Attributes
+    ----------
+    units
+        Whether a unit that only one side has is forgiven (`optional`) or makes an answer wrong (`required`).
+    percent
+        Whether 35 and 35% agree (`optional`), or only 35% and 0.35 (`required`).
+    tolerance
+        Largest relative difference of two values that agree where one is not rational.
+    """
+
+    units: Literal["optional", "required"] = "optional"
+    percent: Literal["optional", "required"] = "optional"
+    tolerance: float = 1e-6
+
+
+def agree(reference: Reading, answer: Reading, conventions: Conventions = Conventions()) -> bool:
+    """Say whether an answer says what the reference says."""
+    if reference.equation and answer.equation and reference.equation == answer.equation:
+        return True
+    if reference.name and answer.name and reference.name != answer.name:
+        return False
+    if reference.unit and answer.unit:
+        return _same(reference.unit, answer.unit, conventions.tolerance)
+    if (reference.unit or answer.unit) and conventions.units == "required":
+        return False
+    if reference.percent != answer.percent:
+        one, other = (_value(reading) for reading in (reference, answer))
+        if one is not None and one == other:
+            return True
+        if conventions.percent == "required":
+            return False
+    return _same(reference.core, answer.core, conventions.tolerance)
+
+
+def _value(reading: Reading) -> Fraction | None:
+    """Return a rational value with its percent sign taken into account."""
+    core = reading.core
+    if isinstance(core, tuple) and core[0] == "number" and isinstance(core[1], Fraction):
+        return core[1] / 100 if reading.percent else core[1]
+    return None
+
+
+def _same(one: Hashable, other: Hashable, tolerance: float) -> bool:
+    """Compare two keys, number by number."""
+    if one == other:
+        return True
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        if len(one) == len(other) == 2 and one[0] == other[0] == "number":
+            return _close(one[1], other[1], tolerance)
+        return len(one) == len(other) and all(
+            _same(first, second, tolerance) for first, second in zip(one, other, strict=True)
+        )
+    if isinstance(one, frozenset) and isinstance(other, frozenset):
+        return len(one) == len(other) and _paired(one, other, tolerance)
+    return False
+
+
+def _paired(one: frozenset[Hashable], other: frozenset[Hashable], tolerance: float) -> bool:
+    left, right = list(one - other), list(other - one)
+    if len(left) > MOST_PERMUTED:
+        return False
+    return any(
+        all(_same(first, second, tolerance) for first, second in zip(left, order, strict=True))
+        for order in permutations(right)
+    )
+
+
+def _close(one: Hashable, other: Hashable, tolerance: float) -> bool:
+    """Compare two values of which not both are rational."""
+    if isinstance(one, Fraction) and isinstance(other, Fraction):
+        return False
+    first, second = _complex(one), _complex(other)
+    if first is None or second is None:
+        return False
+    return bool(abs(first - second) <= tolerance * max(abs(first), abs(second)))
+
+
+def _complex(value: Hashable) -> complex | None:
+    try:
+        if isinstance(value, Fraction):
+            return complex(float(value))
+        if isinstance(value, tuple):
+            return complex(float(value[0]), float(value[1]))
+    except OverflowError:
+        pass
+    return None
+
+
+def classes_of(readings: Mapping[str, Reading]) -> dict[str, str]:
+    """Return for each answer the first, in sorted order, that says the same.
+
+    An answer without a unit joins those with one if these are one class, and of one number: two numbers are
+    never joined by way of them. Likewise one without a name. Percentages stand apart: 35% is 0.35, and may be
+    meant as 35.
+    """
+    same: dict[Hashable, list[str]] = defaultdict(list)
+    for answer in sorted(readings):
+        reading = readings[answer]
+        same[(reading.unit or reading.core, reading.unit is None, reading.percent)].append(answer)
+    groups = [group for answers in same.values() for group in _by_name(answers, readings)]
+    bare = [group for group in groups if readings[group[0]].unit is None]
+    hosts = {group[0]: _host(group, groups, readings) for group in bare}
+    for group in bare:
+        host = hosts[group[0]]
+        if host is not None and sum(other is host for other in hosts.values()) == 1:
+            host += group
+            groups.remove(group)
+    return {answer: min(group) for group in groups for answer in group}
+
+
+def _by_name(answers: Sequence[str], readings: Mapping[str, Reading]) -> list[list[str]]:
+    """Split answers of one value by name; where that is a constant with one name, those without join it."""
+    names = {readings[answer].name for answer in answers} - {None}
+    if len(names) <= 1 and _is_constant(readings[answers[0]].core):
+        return [list(answers)]
+    groups: dict[str | None, list[str]] = defaultdict(list)
+    for answer in answers:
+        groups[readings[answer].name].append(answer)
+    return list(groups.values())
+
+
+def _host(
+    bare: Sequence[str], groups: Sequence[list[str]], readings: Mapping[str, Reading]
+) -> list[str] | None:
+    """Return the one group with a unit that says what a group without one says, None if there is none."""
+    core, percent = readings[bare[0]].core, readings[bare[0]].percent
+    found = [
+        group
+        for group in groups
+        if any(
+            readings[answer].unit is not None
+            and readings[answer].core == core
+            and readings[answer].percent == percent
+            for answer in group
+        )
+    ]
+    if len(found) != 1:
+        return None
+    names = {readings[answer].name for answer in (*bare, *found[0])} - {None}
+    return found[0] if len(names) <= 1 else None
+
+
+def _is_constant(core: Hashable) -> bool:
+    if isinstance(core, frozenset):
+        return all(map(_is_constant, core))
+    return not isinstance(core, tuple) or (core[:1] != ("expression",) and all(map(_is_constant, core)))

@@ -1,0 +1,137 @@
+r"""One spelling of many: Unicode and LaTeX that differ in looks only.
+
+What stands in `\text{...}` or another font for words is kept between `WORDS` marks, so that `\text{m}` is a
+unit and `m` a letter. Every function takes time linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["CLOSE_WORDS", "OPEN_WORDS", "ROW", "in_one_spelling", "without_marks"]
+
+OPEN_WORDS, CLOSE_WORDS, ROW = "\ue000", "\ue001", "\ue002"
+"""What words are kept between, and what ends a row: characters that are taken out of every text."""
+
+SIGNS = {
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "‒": "-", "﹣": "-", "－": "-",
+    "×": "*", "⋅": "*", "·": "*", "∙": "*", "•": "*", "÷": "/", "∕": "/", "⁄": "/",
+    "π": r"\pi ", "∞": r"\infty ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "±": r"\pm ", "∓": r"\mp ",
+    "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "≡": r"\equiv ",
+    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "°": r"^\circ ", "º": r"^\circ ",
+    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
+    "…": r"\ldots ", "⋯": r"\ldots ", "′": "'", "’": "'", "⟨": r"\langle ", "⟩": r"\rangle ",
+    "ⅈ": "i", "ⅇ": "e", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
+    "→": r"\to ", "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "₹": r"\rupee ", "¢": r"\text{ cents}",
+    OPEN_WORDS: "", CLOSE_WORDS: "", ROW: "",
+}  # fmt: skip
+GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi omega"
+)
+SIGNS |= {
+    unicodedata.lookup(f"GREEK {case} LETTER {'LAMDA' if name == 'lambda' else name.upper()}"): "\\"
+    + (name if case == "SMALL" else name.capitalize())
+    + " "
+    for name in GREEK.split()
+    for case in ("SMALL", "CAPITAL")
+}
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni")
+LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙ", "0123456789+-=()n")
+RAISED_RUN = re.compile("[" + "".join(map(chr, RAISED)) + "]+")
+LOWERED_RUN = re.compile("[" + "".join(map(chr, LOWERED)) + "]+")
+VULGAR = re.compile(r"(\d?)([¼-¾⅐-⅞])")
+
+SPACES = re.compile(
+    r"\\(?:[,;:> ]|quad(?![A-Za-z])|qquad(?![A-Za-z])|hspace\{[^{}]{0,20}\}|thinspace(?![A-Za-z]))|~"
+)
+NOTHING = re.compile(
+    r"\\!|\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|mathstrut|boldmath"
+    r"|rm|bf|it|mathsf|mathtt|mathbf|mathit|boldsymbol|bm|pmb|mathcal|mathfrak|mathrm|vec|hat|overrightarrow"
+    r"|operatorname\*?|negthinspace|strut|allowbreak|ensuremath)(?![A-Za-z])\.?"
+)
+"""Commands that change looks only. What they apply to stays, and so does its group."""
+ALIASES = {
+    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom", "leq": "le",
+    "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "times": "*",
+    "cdot": "*", "ast": "*", "div": "/", "land": r"\text{ and }", "lor": r"\text{ or }",
+    "vee": r"\text{ or }",
+    "wedge": r"\text{ and }", "dots": "ldots", "cdots": "ldots", "dotsc": "ldots", "lbrace": "{",
+    "rbrace": "}", "lbrack": "[", "rbrack": "]", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|",
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "tg": "tan", "ctg": "cot", "varnothing": "emptyset",
+    "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "degree": r"^\circ", "percent": "%",
+    "Longrightarrow": "implies", "Rightarrow": "implies", "rightarrow": "to", "lg": "log",
+    "imath": "i", "jmath": "j", "textdollar": r"\$", "textdegree": r"^\circ",
+    "colon": ":", "thickapprox": "approx",
+}  # fmt: skip
+COMMAND = re.compile(r"\\([A-Za-z]+)")
+WORDS = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|mbox|hbox|mathrm|operatorname\*?|textrm|mathsf|mathbf|mathit)"
+    r"\s{0,4}\{([^{}\\$]{0,400})\}"
+)
+FUNCTION_NAMES = frozenset([
+    "sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "acot", "asec", "acsc", "arcsin",
+    "arccos", "arctan", "sinh", "cosh", "tanh", "coth", "sech", "csch", "asinh", "acosh", "atanh", "exp",
+    "ln", "log", "sqrt", "frac", "binom", "lfloor", "rfloor", "lceil", "rceil", "gcd", "lcm", "max",
+    "min", "lim", "sum", "prod", "int", "pi", "infty", "pm", "mp", "le", "ge", "ne",
+])  # fmt: skip
+DEGREES = re.compile(r"\^\s{0,4}(?:\{\s{0,4}\\circ\s{0,4}\}|\\circ(?![A-Za-z]))")
+GROUP_COMMA = re.compile(r"(?<=\d)(?:\{,\}|\\,|, ?\\!|\\!|\\ ) ?(?=\d{3}(?!\d))")
+BLANKS = re.compile(r"\s+")
+
+
+def _words(match: re.Match[str]) -> str:
+    """Return the words in a font: a letter or a function stays mathematics, the rest is marked."""
+    words = match.group(1)
+    bare = words.strip()
+    if "text" not in match.group()[:6] and "box" not in match.group()[:6]:
+        if len(bare) == 1:
+            return f" {bare} " if bare in "eiπd" or "rm" not in match.group()[:8] else _marked(words)
+        if bare in FUNCTION_NAMES:
+            return f"\\{bare} "
+    return _marked(words) if bare else " "
+
+
+def _marked(words: str) -> str:
+    if words.strip() in {"%", "\\%"}:
+        return "%"
+    return f"{OPEN_WORDS}{words}{CLOSE_WORDS}"
+
+
+def without_marks(text: str) -> str:
+    """Return a text with its words no longer marked."""
+    return text.replace(OPEN_WORDS, "").replace(CLOSE_WORDS, "")
+
+
+def _alias(match: re.Match[str]) -> str:
+    name = ALIASES.get(match.group(1))
+    if name is None:
+        return match.group()
+    return f"\\{name} " if name.isalpha() else f"{name}"
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    whole, sign = match.groups()
+    over, under = unicodedata.normalize("NFKC", sign).split("⁄")
+    return f"{whole} {over}/{under}" if whole else f"({over}/{under})"
+
+
+def in_one_spelling(text: str) -> str:
+    """Return an answer with Unicode signs as ASCII or LaTeX, and without commands for looks."""
+    if text.isascii() and "\\" not in text:
+        return BLANKS.sub(" ", text.replace("~", " ").replace("{,}", ",")).strip()
+    if not text.isascii():
+        text = VULGAR.sub(_vulgar, text)
+        text = RAISED_RUN.sub(lambda run: "^{" + run.group().translate(RAISED) + "}", text)
+        text = LOWERED_RUN.sub(lambda run: "_{" + run.group().translate(LOWERED) + "}", text)
+        text = "".join(SIGNS.get(sign, sign) for sign in text)
+        text = unicodedata.normalize("NFKC", text)
+    text = text.replace("\\\\", ROW)
+    text = GROUP_COMMA.sub(",", text)
+    text = COMMAND.sub(_alias, text)
+    text = WORDS.sub(_words, text)
+    text = NOTHING.sub("", text)
+    text = SPACES.sub(" ", text)
+    text = DEGREES.sub(f"{OPEN_WORDS}degrees{CLOSE_WORDS}", text)
+    text = text.replace(r"\%", "%").replace(r"\#", "#").replace(r"\&", "&").replace(r"\_", "_")
+    return BLANKS.sub(" ", text).strip()

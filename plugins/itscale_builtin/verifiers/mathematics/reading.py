@@ -1,0 +1,431 @@
+r"""What an answer says: a value as it is written, and beside it a unit, a name, whether it is a percentage.
+
+A reading is made of the text alone and compared by keys, so that "means the same" is an equivalence. What is
+only forgiven (a unit or a name that one side leaves out) is a matter of `agree`, never of classes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+
+from itscale_builtin.verifiers.mathematics.arithmetic import Number, evaluate
+from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
+from itscale_builtin.verifiers.mathematics.grammar import read_expression
+from itscale_builtin.verifiers.mathematics.notation import (
+    CLOSE_WORDS,
+    OPEN_WORDS,
+    ROW,
+    in_one_spelling,
+    without_marks,
+)
+from itscale_builtin.verifiers.mathematics.numerals import number_of
+from itscale_builtin.verifiers.mathematics.quantities import CURRENCIES, UNITS, Tail, in_words, read_tail
+from itscale_builtin.verifiers.mathematics.splitting import closes_at, parts_of
+from itscale_builtin.verifiers.mathematics.statements import (
+    equation_key,
+    has,
+    inequality_key,
+    is_name,
+    key,
+    name_of,
+)
+
+__all__ = ["LONGEST", "Reading", "read", "words_of"]
+
+LONGEST = 1000
+"""Answers with more characters are not read as mathematics; no reference is that long."""
+DIGITS = re.compile(r"[-+]?\d+")
+DECIMAL = re.compile(r"[-+]?\d{1,300}(?:\.\d{1,300})?")
+RELATION = re.compile(r"\\le(?![A-Za-z])|\\ge(?![A-Za-z])|<=|>=|<|>")
+MODULUS = re.compile(
+    r"(?:\\pmod|\(? ?\\b?mod|\(mod|\b(?:mod|modulo)\b) ?\{? ?(?P<modulus>\d{1,30}) ?\}? ?\)?$"
+)
+CONJUNCTION = re.compile(
+    rf"(?:{OPEN_WORDS} ?,? ?(?:and|or) ?{CLOSE_WORDS}|,? (?:and|or) (?!a half|\d+ ?/ ?\d))"
+)
+RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?: ?: ?\d{1,9}(?:\.\d{1,9})?)+")
+CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
+MATRIX = re.compile(r"\\begin ?\{([pbB]?|v|V|small)(matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end ?\{\1\2\}")
+BASE = re.compile(r"(-?[0-9A-Fa-f]{1,60}) ?_ ?(?:\{ ?(?:[^{}]{0,10}?)(\d{1,2}) ?[^{}]{0,10}\}|(\d{1,2}))")
+INFINITE = re.compile(r"([-+]?) ?(?:\\infty|infinity|inf)")
+SINGLE = re.compile(r"[\d)}] ([A-Za-z])$")
+EVERYTHING = frozenset({"all real numbers", "all reals", r"\mathbb{r}", "all real number"})
+NOTHING = frozenset(
+    {
+        "no solution",
+        "no solutions",
+        "no real solution",
+        "no real solutions",
+        "empty set",
+        "the empty set",
+        r"\{\}",
+    }
+)
+WORD = re.compile(r"[^\W\d_]+|\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer says.
+
+    Attributes
+    ----------
+    core
+        Key of the value as it is written, without unit and name.
+    unit
+        Key of the value in base units, and these; None without a unit.
+    percent
+        Whether the value is written as a percentage.
+    name
+        What the answer says the value is of (`x`), None if nothing.
+    equation
+        Key of the answer as an equation, None if it is none.
+    """
+
+    core: Hashable
+    unit: Hashable = None
+    percent: bool = False
+    name: str | None = None
+    equation: Hashable = None
+
+    @property
+    def key(self) -> Hashable:
+        """Return what tells the answer from others that do not say the same."""
+        return (self.core, self.unit, self.percent, self.name)
+
+
+def words_of(text: str) -> str:
+    """Return a text as its words and numbers in small letters, which is how texts are compared."""
+    return " ".join(word for word in WORD.findall(text.casefold()) if word not in {"the", "a", "an"}) or text
+
+
+@lru_cache(maxsize=20_000)
+def read(answer: str) -> Reading:
+    """Read an answer.
+
+    Raises
+    ------
+    UnreadableError
+        If it is neither mathematics that is read here nor plain words.
+    """
+    if DECIMAL.fullmatch(answer):
+        return Reading(("number", number_of(answer.lstrip("+-")) * (-1 if answer[0] == "-" else 1)))
+    if DIGITS.fullmatch(answer):
+        digits = answer.lstrip("+-").lstrip("0") or "0"
+        return Reading(("digits", f"-{digits}" if answer[0] == "-" else digits))
+    if len(answer) > LONGEST:
+        raise TooLargeError(f"{len(answer)} characters, expected at most {LONGEST}")
+    try:
+        return _read(_undelimited(in_one_spelling(answer)))
+    except RecursionError:  # pragma: no cover - the bounds on depth are reached first
+        raise TooLargeError("nested too deeply") from None
+
+
+def _undelimited(text: str) -> str:
+    """Take off what delimits formulas; a single dollar sign is the currency."""
+    for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
+        text = text.replace(opening, " ").replace(closing, " ")
+    bare = text.replace(r"\$", "")
+    return (text if bare.count("$") == 1 else re.sub(r"(?<!\\)\$", " ", text)).strip()
+
+
+def _read(text: str, depth: int = 0) -> Reading:
+    if depth > 8:
+        raise TooLargeError("nested too deeply")
+    text = text.strip().rstrip(".,;").strip()
+    if text.startswith(OPEN_WORDS) and text.find(CLOSE_WORDS) == len(text) - 1:
+        inner = text[1:-1].strip()
+        return _read(inner, depth + 1) if inner else Reading(("text", ""))
+    if not text:
+        raise UnreadableError("nothing there")
+    simple = without_marks(text).strip().lower()
+    if simple in EVERYTHING:
+        ends = (("infinity", -1), ("infinity", 1))
+        return Reading(("sequence", "(", ")", ends))
+    if simple in NOTHING:
+        return Reading(("number-free", "empty"))
+    for attempt in (_conjunction, _statement, _listed, _united, _bracketed, _matrix, _number_like):
+        reading = attempt(text, depth)
+        if reading is not None:
+            return reading
+    return _expression(text)
+
+
+# Several values ------------------------------------------------------------------------------------------
+
+
+def _conjunction(text: str, depth: int) -> Reading | None:
+    if "and" not in text and "or" not in text:
+        return None
+    pieces = [piece for piece in CONJUNCTION.split(text) if piece and piece.strip(" ,")]
+    if len(pieces) < 2 or not any(sign.isdigit() or sign == "\\" for sign in text):
+        return None
+    return _set([_read(part, depth + 1) for piece in pieces for part in parts_of(piece, ",;")])
+
+
+def _set(readings: Sequence[Reading]) -> Reading:
+    """Return several values without an order; a unit or a name is that of all."""
+    if len(readings) == 1:
+        return readings[0]
+    cores: set[Hashable] = set()
+    for reading in readings:
+        cores |= _members(reading.core)
+    names = {reading.name for reading in readings}
+    units = [reading.unit for reading in readings if reading.unit]
+    return Reading(
+        ("set", frozenset(cores)) if len(cores) > 1 else next(iter(cores)),
+        frozenset(units) if len(units) == len(readings) else (units[-1] if units else None),
+        all(reading.percent for reading in readings),
+        names.pop() if len(names) == 1 else None,
+    )
+
+
+def _members(core: Hashable) -> set[Hashable]:
+    """Return the values of a set, or the one value."""
+    return set(core[1]) if isinstance(core, tuple) and core[0] == "set" else {core}
+
+
+def _listed(text: str, depth: int) -> Reading | None:
+    pieces = parts_of(text, ",;", grouped=True)
+    if len(pieces) < 2:
+        return None
+    words = [piece for piece in pieces[1:] if re.match(r"[A-Za-z]{4,}", without_marks(piece).strip())]
+    if len(words) == len(pieces) - 1 and any(sign.isdigit() for sign in pieces[0]):
+        return _read(pieces[0], depth + 1)  # an apposition: 72, which is the total
+    return _set([_read(piece, depth + 1) for piece in pieces if piece.strip()])
+
+
+def _united(text: str, depth: int) -> Reading | None:
+    pieces = text.split(r"\cup")
+    return None if len(pieces) < 2 else _set([_read(piece, depth + 1) for piece in pieces])
+
+
+def _bracketed(text: str, depth: int) -> Reading | None:
+    r"""Read a tuple, an interval or a set: `(1,2)`, `[1,2)`, `\{1,2\}`."""
+    text = re.sub(r"^\\langle(?![A-Za-z])", "(", text)
+    text = re.sub(r"\\rangle$", ")", text)
+    for opening, closings in (("(", ")]"), ("[", ")]"), (r"\{", (r"\}",)), ("{", "}")):
+        if not text.startswith(opening):
+            continue
+        end = closes_at(text, len(opening))
+        closing = next((sign for sign in closings if text.endswith(sign)), None)
+        if closing is None or end != len(text) - len(closing):
+            return None
+        inside = text[len(opening) : end]
+        pieces = parts_of(inside, ",;", grouped=", " in inside)
+        if len(pieces) < 2:
+            set_of_one = opening in {r"\{"} or (opening == closing == "[")
+            return _read(inside, depth + 1) if set_of_one or opening == "{" else None
+        readings = [_read(piece, depth + 1) for piece in pieces]
+        if opening in {r"\{", "{"}:
+            return _set(readings)
+        units = [reading.unit for reading in readings]
+        return Reading(
+            ("sequence", opening, closing, tuple(reading.core for reading in readings)),
+            tuple(units) if all(units) else None,
+            all(reading.percent for reading in readings),
+        )
+    return None
+
+
+def _matrix(text: str, depth: int) -> Reading | None:
+    found = MATRIX.fullmatch(text)
+    if found is None:
+        return None
+    rows = [row for row in found.group(3).split(ROW) if row.strip()]
+    cells = tuple(tuple(_read(cell, depth + 1).core for cell in row.split("&")) for row in rows)
+    return Reading(("determinant" if found.group(1) in {"v", "V"} else "matrix", cells))
+
+
+# Equations, inequalities, congruences -----------------------------------------------------------------
+
+
+def _statement(text: str, depth: int) -> Reading | None:
+    r"""Read what says something of something: `x = 3`, `1 < x \le 2`, `x \in [1,2]`, `x \equiv 3 \pmod 5`."""
+    if r"\implies" in text:
+        return _read(text.rpartition(r"\implies")[2], depth + 1)
+    congruent = _congruence(text, depth)
+    if congruent is not None:
+        return congruent
+    for sign in (r"\in ", r"\ne "):
+        left, found, right = text.partition(sign)
+        if found and is_name(left):
+            reading = replace(_read(right, depth + 1), name=name_of(left))
+            return reading if sign == r"\in " else replace(reading, core=("not", reading.core))
+    if len(parts_of(text, ",;", grouped=True)) > 1:
+        return None
+    if r"\approx" in text:
+        left, _, right = text.partition(r"\approx")
+        return _read(f"{left} = {right}" if is_name(left) else left, depth + 1)
+    if RELATION.search(text):
+        return _inequality(text)
+    sides = re.split(r"(?<![<>!:])={1,2}", text)
+    return _equation(sides, depth) if len(sides) > 1 else None
+
+
+def _congruence(text: str, depth: int) -> Reading | None:
+    left, found, right = text.partition(r"\equiv")
+    said = right if found else left
+    modulus = MODULUS.search(said)
+    if modulus is None:
+        return replace(_read(right, depth + 1), name=name_of(left)) if found and is_name(left) else None
+    reading = _read(said[: modulus.start()], depth + 1)
+    size = int(modulus.group("modulus"))
+    if not (isinstance(reading.core, tuple) and isinstance(reading.core[1], Fraction)) or size == 0:
+        raise UnreadableError("a congruence of no number")
+    rest = reading.core[1] % size
+    name = name_of(left) if found and is_name(left) else None
+    return Reading(("number", rest), ((rest, size), "modulo"), name=name)
+
+
+def _equation(sides: Sequence[str], depth: int) -> Reading:
+    *before, last = sides
+    if (
+        len(sides) == 2
+        and not is_name(sides[0])
+        and is_name(sides[1])
+        and not re.search("[A-Za-z]", sides[0])
+    ):
+        before, last = [sides[1]], sides[0]
+    named = is_name(before[0])
+    name = name_of(before[0]) if named else None
+    rest = before[1:] if named else before
+    if named and not rest:
+        return replace(_read(last, depth + 1), name=name, equation=equation_key(before[0], last))
+    values = [_read(side, depth + 1) for side in (*rest, last)]
+    if all(value.core == values[-1].core for value in values):
+        return replace(values[-1], name=name)
+    if named or len(sides) > 2:
+        raise UnreadableError("an equation whose sides differ")
+    key = equation_key(before[0], last)
+    if key is None:
+        raise UnreadableError("an equation that is not read")
+    return Reading(key, equation=key)
+
+
+def _inequality(text: str) -> Reading:
+    sides = [side.strip() for side in RELATION.split(text)]
+    signs = [{"\\le": "<=", "\\ge": ">="}.get(sign, sign) for sign in RELATION.findall(text)]
+    if all(sign[0] == ">" for sign in signs):
+        sides, signs = sides[::-1], [sign.replace(">", "<") for sign in signs[::-1]]
+    if not all(sign[0] == "<" for sign in signs) or len(sides) > 3:
+        raise UnreadableError("inequalities in both directions")
+    open_ends = [sign == "<" for sign in signs]
+    named = [place for place, side in enumerate(sides) if is_name(side)]
+    if len(named) == 1 and (len(sides) == 2 or named == [1]):
+        at = named[0]
+        low = _read(sides[at - 1]).core if at > 0 else ("infinity", -1)
+        high = _read(sides[at + 1]).core if at + 1 < len(sides) else ("infinity", 1)
+        opening = "[" if at > 0 and not open_ends[at - 1] else "("
+        closing = "]" if at + 1 < len(sides) and not open_ends[at] else ")"
+        return Reading(("sequence", opening, closing, (low, high)), name=name_of(sides[at]))
+    if len(sides) != 2:
+        raise UnreadableError("inequalities of several letters")
+    ratios = inequality_key(*sides)
+    if ratios is None:
+        raise UnreadableError("an inequality of constants")
+    return Reading(("inequality", open_ends[0], ratios))
+
+
+# One value -----------------------------------------------------------------------------------------------
+
+
+def _number_like(text: str, depth: int) -> Reading | None:
+    """Read what is no expression: infinity, a ratio, a number in another base, a number in words."""
+    infinite = INFINITE.fullmatch(without_marks(text).strip())
+    if infinite:
+        return Reading(("infinity", -1 if infinite.group(1) == "-" else 1))
+    ratio = RATIO.match(text)
+    if ratio:
+        parts = [number_of(part.strip()) for part in ratio.group().split(":")]
+        if not CLOCK.fullmatch(ratio.group()):
+            scale = next((part for part in parts if part), Fraction(1))
+            parts = [part / scale for part in parts]
+        return _with_tail(("ratio", tuple(parts)), None, read_tail(text[ratio.end() :]))
+    based = BASE.fullmatch(text)
+    if based:
+        base = int(based.group(2) or based.group(3))
+        digits = based.group(1)
+        core: Hashable = (
+            ("number", Fraction(int(digits))) if digits.lstrip("-").isdigit() else ("text", digits)
+        )
+        return Reading(core, ((digits.lower(), base), "base"))
+    if text[0].isalpha() or text[0] == OPEN_WORDS:
+        return _spelled(text)
+    return None
+
+
+def _spelled(text: str) -> Reading | None:
+    spelled = in_words(text)
+    if spelled is not None:
+        value, rest = spelled
+        return _with_tail(("number", value), value, read_tail(rest))
+    plain = without_marks(text)
+    word = plain.strip(" .!?'\"")
+    if (
+        len(re.findall(r"[^\W\d_]{2,}", plain)) >= 2 or re.fullmatch(r"[^\W\d_]{3,}", word)
+    ) and not re.search(r"[\\^_=+*/<>|{}\[\]]", plain):
+        return (
+            None
+            if re.fullmatch(r"(?:sin|cos|tan|ln|log|sqrt|pi|exp)\b.*", word)
+            else Reading(("text", words_of(word)))
+        )
+    if not word.isascii() and word.isalpha():
+        return Reading(("text", words_of(word)))
+    return None
+
+
+def _expression(text: str) -> Reading:
+    """Read one expression with what stands around it: a currency before, a unit or a noun after."""
+    negative = False
+    tail_before = ""
+    bare = text
+    if bare[0] == "-" and bare[1:].lstrip().startswith(("$", r"\$", r"\euro", r"\pounds")):
+        negative, bare = True, bare[1:].lstrip()
+    for sign, unit in sorted(CURRENCIES.items(), key=lambda item: -len(item[0])):
+        if bare.startswith(sign):
+            bare, tail_before = bare[len(sign) :].strip(), unit
+            break
+    tree, end = read_expression(bare)
+    if negative:
+        tree = ("*", ("number", Fraction(-1)), tree)
+    rest = bare[end:]
+    single = SINGLE.search(bare)
+    if (
+        not rest.strip()
+        and single
+        and single.group(1) in UNITS
+        and tree[0] == "*"
+        and tree[2] == ("letter", single.group(1))
+    ):
+        tree, rest = tree[1], single.group(1)
+    half = re.match(r" ?and a half\b", rest)
+    if half:
+        tree, rest = ("+", tree, ("number", Fraction(1, 2))), rest[half.end() :]
+    tail = read_tail(f"{tail_before} {rest}" if tail_before and not rest.strip(" .") else rest)
+    if tail_before and tail.unit is None:
+        tail = replace(tail, unit=UNITS[tail_before])
+    if tail.scale != 1:
+        tree = ("*", tree, ("number", tail.scale))
+    cores = [key(tree, sign) for sign in ((1, -1) if has(tree, "plus-minus") else (1,))]
+    if len(cores) == 2:
+        return Reading(("set", frozenset(cores)) if cores[0] != cores[1] else cores[0], percent=tail.percent)
+    constant = not has(tree, "letter")
+    return _with_tail(cores[0], evaluate(tree) if constant else None, replace(tail, scale=Fraction(1)))
+
+
+def _with_tail(core: Hashable, value: Number | None, tail: Tail) -> Reading:
+    if tail.scale != 1 and isinstance(value, Fraction):
+        value *= tail.scale
+        core = ("number", value)
+    if tail.unit is None:
+        return Reading(core, percent=tail.percent)
+    factor, base = tail.unit
+    inside: Hashable = (
+        (core, factor) if value is None else key(("*", ("value", value), ("number", factor)), 1)
+    )
+    return Reading(core, (inside, base), tail.percent)

@@ -1,0 +1,112 @@
+"""Keys of expressions, of the two sides of equations and inequalities, and the names they give to values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from fractions import Fraction
+
+from itscale_builtin.verifiers.mathematics.arithmetic import ANYWHERE, POSITIVE, Number, evaluate, key_of
+from itscale_builtin.verifiers.mathematics.errors import UnreadableError
+from itscale_builtin.verifiers.mathematics.grammar import Tree, read_expression
+from itscale_builtin.verifiers.mathematics.notation import without_marks
+
+__all__ = ["equation_key", "has", "inequality_key", "is_name", "key", "name_of"]
+
+NAME = re.compile(
+    r"(?:\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|tau|rho|angle|triangle|Delta|ell) ?)?"
+    r"(?:[A-Za-z]'?|[A-Z]{1,4})?(?: ?_ ?(?:\{[^{}]{1,20}\}|\w))?(?: ?\([A-Za-z0-9, _+-]{1,20}\))?"
+)
+NAMED_TUPLE = re.compile(
+    r"\( ?[A-Za-z](?:_\w)?(?: ?, ?[A-Za-z](?:_\w)?)+ ?\)|\{ ?[A-Za-z](?: ?, ?[A-Za-z])+ ?\}"
+)
+
+
+def is_name(text: str) -> bool:
+    """Say whether the left side of an equation only names what the right side is."""
+    text = text.strip()
+    if not text or len(text) > 80:
+        return False
+    words = without_marks(text).strip()
+    if NAMED_TUPLE.fullmatch(words) or (NAME.fullmatch(words) and words not in {"e", "i"}):
+        return True
+    return bool(re.fullmatch(r"[A-Za-z][A-Za-z' .-]*", words)) and (text != words or len(words) > 3)
+
+
+def name_of(text: str) -> str:
+    """Return a name without spaces and braces."""
+    return re.sub(r"[\s{}]", "", without_marks(text))
+
+
+def equation_key(left: str, right: str) -> Hashable:
+    """Return the identity of an equation: its two sides' difference, up to a factor."""
+    try:
+        trees = [_whole_expression(side) for side in (left, right)]
+        values = [_difference(trees, index) for index in _points(*trees)]
+    except UnreadableError:
+        return None
+    ratios = _ratios(values)
+    return None if ratios is None else ("equation", ratios)
+
+
+def _difference(sides: Sequence[Tree], index: int) -> Number:
+    left, right = sides
+    return evaluate(("+", left, ("*", ("number", Fraction(-1)), right)), index)
+
+
+def _ratios(values: Sequence[Number], *, signed: bool = False) -> Hashable:
+    """Return the values as multiples of the first (of its size, if `signed`); None if they are constant."""
+    if all(value == values[0] for value in values) or values[0] == 0:
+        return None
+    trees: list[Tree] = [("value", value) for value in values]
+    scale: Tree = ("abs", trees[0]) if signed else trees[0]
+    return tuple(key_of([evaluate(("/", tree, scale))]) for tree in trees)
+
+
+def inequality_key(left: str, right: str) -> Hashable:
+    """Return the identity of an inequality: its two sides' difference, up to a positive factor."""
+    trees = [_whole_expression(side) for side in (left, right)]
+    return _ratios([_difference(trees, index) for index in _points(*trees)], signed=True)
+
+
+def _whole_expression(text: str) -> Tree:
+    text = without_marks(text).strip()
+    tree, end = read_expression(text)
+    if text[end:].strip(" ."):
+        raise UnreadableError(f"found {text[end:][:30]!r} after an expression")
+    return tree
+
+
+def has(tree: Tree, kind: str) -> bool:
+    """Say whether a kind of node occurs in a tree."""
+    return tree[0] == kind or any(isinstance(part, tuple) and has(part, kind) for part in tree[1:])
+
+
+def key(tree: Tree, sign: int = 1) -> Hashable:
+    """Return the identity of an expression."""
+    return key_of([evaluate(tree, index, sign) for index in _points(tree)])
+
+
+def _points(*trees: Tree) -> Sequence[int]:
+    """Return the points to evaluate at: one where there are no letters."""
+    if not any(has(tree, "letter") for tree in trees):
+        return ANYWHERE[:1]
+    return POSITIVE if any(_takes_roots(tree) for tree in trees) else ANYWHERE
+
+
+def _takes_roots(tree: Tree) -> bool:
+    """Say whether a tree has a root or a logarithm of letters, or a power that may be a root."""
+    kind = tree[0]
+    if kind in {"root", "ln", "log", "log_base"} and has(tree, "letter"):
+        return True
+    if kind == "^" and has(tree[1], "letter") and _whole(tree[2]) is None:
+        return True
+    return any(isinstance(part, tuple) and _takes_roots(part) for part in tree[1:])
+
+
+def _whole(tree: Tree) -> Fraction | None:
+    """Return the value of an exponent that is a whole number, None for any other."""
+    if has(tree, "letter"):
+        return None
+    value = evaluate(tree)
+    return value if isinstance(value, Fraction) and value.denominator == 1 else None
