@@ -192,7 +192,8 @@ FITS: Schema = {
     "high": pl.Float64,
     "covariance": pl.List(pl.Float64),  # over refits, with each parameter in order
     "estimand": pl.String,
-    "extrapolates": pl.Boolean,  # the law says how failure falls for k without end: it may join the ensemble
+    "extrapolates": pl.Boolean,  # it says how failure falls for k without end, and is meant to
+    "ensemble": pl.String,  # what it is to an ensemble: far, near, other; null where it does not extrapolate
     "asymptotic_exponent": pl.Float64,  # failure falls as k^-b for k without end; null where it does not
     "asymptotic_exponent_low": pl.Float64,
     "asymptotic_exponent_high": pl.Float64,
@@ -219,7 +220,8 @@ FITS: Schema = {
     "holdout_log_error": pl.Float64,  # signed: above 0 if the law promised too much
     "holdout_inside": pl.Float64,  # share of held-out points inside the band
     "holdout_inside_80": pl.Float64,
-    "supported_to": pl.Float64,  # largest k to which the data support an extrapolation, 0 if to none
+    "sampled": pl.Int64,  # completions of the problem that has fewest
+    "solved": pl.Int64,  # problems with a correct completion
     "simulated": pl.Boolean,
 }
 
@@ -247,7 +249,7 @@ REFITS: Schema = {
     "law": pl.String,
     "fitted_to": pl.Int64,
     "budget": pl.Float64,
-    "role": pl.String,  # holdout, extrapolation
+    "role": pl.String,  # fit (its last budget), holdout, extrapolation
     "predicted": pl.List(pl.Float32),  # by each refit, NaN where it failed; resamples are those of every law
 }
 
@@ -255,7 +257,7 @@ LEADERBOARD: Schema = {
     "task": pl.String,
     "model": pl.String,
     "strategy": pl.String,
-    "place": pl.Int64,  # by hold-out error; null where there is none
+    "place": pl.Int64,  # by expected error; null where a law does not extrapolate
     "law": pl.String,  # or `ensemble`
     "status": pl.String,
     "message": pl.String,
@@ -269,7 +271,7 @@ LEADERBOARD: Schema = {
     "holdout_inside_80": pl.Float64,
     "scale": pl.String,
     "aicc": pl.Float64,
-    "supported_to": pl.Float64,
+    "expected_error": pl.Float64,  # root mean square error of the forecast that the ensemble expects
     "forecast_budget": pl.Float64,  # the largest k that is forecast
     "forecast": pl.Float64,
     "forecast_low": pl.Float64,

@@ -284,6 +284,13 @@ class LawEntry(Entry):
     takes
         What it is fitted to: points of a `curve`, `counts` (n, correct) per problem, or a `table` of
         covariates, which its options (a subclass of `itscale.tables.TableOptions`) name.
+    extrapolates
+        Whether its forecasts are meant for budgets far beyond the data. If not, it has neither forecasts nor
+        a place on the leaderboard, only hold-out errors.
+    ensemble
+        What it is to an ensemble, if it is `itscale.laws.Asymptotic`: `far`, of few parameters and therefore
+        steady far beyond the data; `near`, of free form and therefore true to many data; or `other`, which
+        joins where a study has no law of the former kinds.
     files
         `files(options)` names the local files it is fitted to: their content is part of the fingerprint.
     """
@@ -291,6 +298,8 @@ class LawEntry(Entry):
     kind: ClassVar[Kind] = "laws"
     calls: ClassVar[Mapping[str, tuple[str, ...]]] = {**Entry.calls, "files": ("options",)}
     takes: Literal["curve", "counts", "table"]
+    extrapolates: bool = True
+    ensemble: Literal["far", "near", "other"] = "other"
     files: Callable[[Any], Mapping[str, Path]] = field(default=lambda options: {})
 
 

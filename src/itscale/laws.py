@@ -15,6 +15,7 @@ __all__ = [
     "Law",
     "LawData",
     "Likelihood",
+    "Penalised",
     "PosteriorPredictive",
     "TableData",
     "TableLaw",
@@ -137,6 +138,15 @@ class PosteriorPredictive(Protocol):
         self, parameters: FloatArray, sampled: IntArray, correct: IntArray, budgets: FloatArray
     ) -> FloatArray:
         """Return the posterior mean coverage of each problem at each k, shape (problems, m)."""
+        ...
+
+
+@runtime_checkable
+class Penalised(Protocol):
+    """A law of free form with a penalty: data decide fewer parameters than it has."""
+
+    def effective_parameters(self, parameters: FloatArray, data: LawData) -> float:
+        """Return how many parameters the data decide, in (0, len(parameters)]."""
         ...
 
 

@@ -14,6 +14,7 @@ from itscale.estimators import (
     mean_pass_until,
     pass_until,
     pass_until_interval,
+    stops_of,
     until_success_coverage,
 )
 from itscale.selection import ProblemOutcomes
@@ -170,3 +171,20 @@ def test_coverage_of_outcomes_follows_their_design(design):
     budgets = np.array([1, 2])
     expected = [1 / 2, 5 / 6] if design == "fixed" else [1 / 3, 2 / 3]
     assert coverage_of(outcomes, budgets) == pytest.approx(expected)
+
+
+# --- the design -------------------------------------------------------------------------------------------
+
+
+def test_stops_that_contradict_each_other_are_refused():
+    """Nine problems solved at different k and one that was not at 600, then one that went on to a second."""
+    sampled, correct = [1, 2, 4, 7, 9, 20, 31, 90, 400, 600], [1] * 9 + [0]
+    problems = [f"p{at}" for at in range(11)]
+    assert stops_of(problems, sampled, correct) == 1
+    assert until_success_coverage(sampled, correct, 1, [600])[:, 0].mean() == pytest.approx(0.9)
+    with pytest.raises(DesignError, match=r"'p0' ended after 1 completions with 1 .*2 correct, as 'p10' has"):
+        stops_of(problems, [*sampled, 3], [*correct, 2])
+    with pytest.raises(DesignError, match=r"'p1' ended after 5 completions with 0 .* the 40 .* of 'p0'"):
+        stops_of(problems, [40, 5, 3], [0, 0, 1])
+    assert stops_of(problems, [10, 4, 10], [1, 2, 0]) == 2  # two ended by the cap of 10
+    assert stops_of(problems, [7, 7], [0, 0]) == 1

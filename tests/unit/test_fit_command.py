@@ -1,5 +1,7 @@
 """`itscale fit` and the leaderboard, as a user meets them."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -75,15 +77,66 @@ def test_several_laws_have_a_leaderboard_with_an_ensemble(run, counts, tmp_path,
     assert result.exit_code == 0, result.output
     board = read_table(tmp_path / "fit.leaderboard.parquet", LEADERBOARD)
     assert set(board["law"]) == {*wanted, "ensemble"}
-    assert board["place"].to_list() == [1, 2, 3, 4]
-    assert board["holdout_error"].is_sorted()
+    assert board["law"][0] == "ensemble"
+    assert board["place"].to_list() == [1, 2, 3, None]
+    assert board["expected_error"][:3].is_sorted()
+    straight = board.row(3, named=True)  # it says nothing of k without end
+    assert straight["law"] == "log_linear"
+    assert (straight["weight"], straight["forecast"]) == (None, None)
+    assert straight["holdout_error"] > 0
     weights = dict(zip(board["law"], board["weight"], strict=True))
-    assert weights["log_linear"] is None  # it says nothing of k without end
-    assert weights["power_law"] + weights["beta_binomial"] == pytest.approx(1)
+    assert weights["power_law"] == pytest.approx(1)  # of 64 completions: docs/laws.md, Ensemble
     forecasts = read_table(tmp_path / "fit.forecasts.parquet", FORECASTS)
     last = forecasts.filter(pl.col("law") == "ensemble").sort("fitted_to", "budget").row(-1, named=True)
     assert last["budget"] == pytest.approx(6400)
     assert last["low"] < last["estimate"] < last["high"]
+
+
+def test_where_nothing_is_solved_there_is_an_upper_bound(run, tmp_path):
+    rows = {"problem": [f"p{i}" for i in range(20)], "n": [50] * 20, "correct": [0] * 20}
+    pl.DataFrame(rows).write_csv(tmp_path / "none.csv")
+    result = run("all", "none.csv", *FAST, "--reach", "10", "--output", "fit.parquet")
+    assert result.exit_code == 0, result.output
+    most = 1 - 0.05 ** (500 / 1000)  # of 1,000 completions none is correct; k = 500
+    assert f"at most {100 * most:.3g} at k = 500" in result.output
+    (first,) = read_table(tmp_path / "fit.leaderboard.parquet", LEADERBOARD).filter(place=1).rows(named=True)
+    assert (first["law"], first["forecast"], first["forecast_low"]) == ("ensemble", None, 0)
+    assert first["forecast_high"] == pytest.approx(most)
+    alone = run("beta_binomial", "none.csv", *FAST)
+    assert "no completion is correct" in alone.output
+    assert "coverage at k = 5000 is at most 100 % (95 %)" in " ".join(alone.output.split())
+
+
+@pytest.mark.parametrize(
+    ("law", "options"),
+    [
+        ("broken_power_law", {"n_breaks": 0}),
+        ("shifted_power_law", {}),
+        ("m4", {}),
+        ("saturating_exponential", {}),
+        ("log_linear", {}),
+        ("logistic", {}),
+    ],
+)
+def test_a_series_may_have_any_x_and_y(run, tmp_path, law, options):
+    """docs/laws.md: with `response: value`, a loss against compute; nothing is clipped to [0, 1]."""
+    x = np.geomspace(0.5, 60.5, 30)
+    y = 2 + 3 * x**-0.5 if law != "logistic" else 5 / (1 + (x / 4) ** -1.5)
+    pl.DataFrame({"x": x, "y": y}).write_csv(tmp_path / "loss.csv")
+    options = json.dumps({**options, "response": "value"})
+    result = run(law, "loss.csv", "--options", options, "--reach", "4", "--output", "fit.parquet")
+    assert result.exit_code == 0, result.output
+    assert "no fit" not in result.output
+    rows = pl.read_parquet(tmp_path / "fit.forecasts.parquet")
+    ahead = rows.filter(pl.col("fitted_to") == pl.col("fitted_to").max(), role="fit").sort("budget")
+    assert ahead["budget"].to_list() == pytest.approx(x)
+    assert ahead["fitted_to"][0] == pytest.approx(60.5)
+    assert ahead["estimate"].max() > 1
+    if law != "log_linear" and law != "saturating_exponential":
+        assert ahead["estimate"].to_list() == pytest.approx(y, rel=1e-3)
+    refused = run(law, "loss.csv")
+    assert refused.exit_code == 1
+    assert "expected a whole number of at least 1" in refused.output
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,11 @@ from itscale.fitting import (
     refit_rows,
     report_law,
     thinned_counts,
+    unsolved_bound,
 )
 from itscale.fitting import diagnostics as said
 from itscale.fitting.bootstrap import bounds, fit_with_refits
-from itscale.fitting.ensemble import weigh, weighted_midmean
-from itscale.fitting.support import beta_of_counts, supported_budget, visible_share
+from itscale.fitting.ensemble import DRIFT, far_share, weigh, weighted_midmean
 from itscale.laws import FitFailure
 from itscale.plugins import registry
 
@@ -47,6 +47,11 @@ def counts(problems=60, n=100, a=0.4, b=3.5, seed=0):
         seen = size
         evidence.append(evidence_of_counts(np.full(problems, size), correct))
     return evidence[-1], evidence[:-1]
+
+
+def report(name, *data):
+    entry = registry().get("laws", name).entry
+    return report_law(make(name), entry, *data)
 
 
 SMALL = Settings(refits=40, holdout_refits=20, reach=100.0)
@@ -141,7 +146,7 @@ def test_correlation_is_of_ranks_and_piles_are_open_sides():
     assert reason.startswith("E is open below")
 
 
-# --- support ----------------------------------------------------------------------------------------------
+# --- posterior --------------------------------------------------------------------------------------------
 
 
 def test_posterior_coverage_is_the_integral():
@@ -150,25 +155,6 @@ def test_posterior_coverage_is_the_integral():
     density = beta_distribution(a + c, b + n - c)
     expected = quad(lambda p: (1 - (1 - p) ** k) * density.pdf(p), 0, 1)[0]
     assert found == pytest.approx(expected, abs=1e-8)
-
-
-def test_the_beta_of_counts_is_that_of_the_law():
-    everything, _ = counts()
-    found = beta_of_counts(everything.sampled, everything.correct)
-    assert found == pytest.approx(make("beta_binomial").fit(everything.data()), rel=1e-3)
-    assert beta_of_counts(np.array([5, 5]), np.array([0, 0])) is None
-
-
-def test_the_data_support_a_forecast_while_what_fails_was_seen_to_succeed():
-    n, law = np.full(20, 100), make("power_law")
-    hard = np.array([1] * 10 + [60] * 10)
-    assert supported_budget(law, np.array([1.0, 0.5]), n, hard, 1e4) == pytest.approx(1e4)
-    assert supported_budget(law, np.array([1.0, 0.5]), n, np.array([0] * 15 + [60] * 5), 1e4) == 0
-    some = np.array([0] * 1 + [1] * 4 + [60] * 15)
-    found = supported_budget(law, np.array([1.0, 0.5]), n, some, 1e4)
-    assert 1 < found < 1e4
-    predicted = posterior_coverage(n, some, np.array([1.0, found]), beta_of_counts(n, some))
-    assert visible_share(predicted, n, some)[1] >= 0.8
 
 
 # --- refits -----------------------------------------------------------------------------------------------
@@ -229,8 +215,8 @@ def test_bounds_need_half_of_the_refits():
 
 def test_a_report_says_all_there_is_to_say():
     everything, origins = counts()
-    report = report_law(make("beta_binomial"), "counts", everything, origins, SMALL)
-    rows = {row["parameter"]: row for row in report.fits}
+    found = report("beta_binomial", everything, origins, SMALL)
+    rows = {row["parameter"]: row for row in found.fits}
     refits = fit_with_refits(make("beta_binomial"), everything, 40, np.random.default_rng(0)).succeeded
     alpha = rows["alpha"]
     assert alpha["asymptotic_exponent"] == pytest.approx(alpha["estimate"])
@@ -241,13 +227,13 @@ def test_a_report_says_all_there_is_to_say():
     assert alpha["scale"] == "counts"
     assert alpha["aicc"] == pytest.approx(-2 * alpha["log_likelihood"] + 4 + 12 / 57)
     assert (alpha["holdout_origins"], alpha["holdout_gap"]) == (2, 4)
-    assert [forecast.fitted_to for forecast in report.forecasts] == [25, 50, 100]
+    assert [forecast.fitted_to for forecast in found.forecasts] == [25, 50, 100]
 
 
 def test_the_interval_of_a_bounded_parameter_stays_within_its_bounds():
     everything, _ = counts()
-    report = report_law(make("zero_inflated_beta_binomial"), "counts", everything, [], SMALL)
-    rows = {row["parameter"]: row for row in report.fits}
+    found = report("zero_inflated_beta_binomial", everything, [], SMALL)
+    rows = {row["parameter"]: row for row in found.fits}
     assert 0 <= rows["unsolvable"]["low"] <= rows["unsolvable"]["estimate"] <= rows["unsolvable"]["high"] <= 1
     assert rows["alpha"]["low"] >= 0
 
@@ -256,23 +242,23 @@ def test_the_interval_of_a_bounded_parameter_stays_within_its_bounds():
 def test_data_whose_number_depends_on_what_was_seen_go_to_laws_of_counts(design):
     sampled, correct = np.array([3, 9, 40, 2, 60]), np.array([1, 1, 1, 1, 0])
     evidence = evidence_of_counts(sampled, correct, design=design)
-    refused = report_law(make("power_law"), "curve", evidence, [], SMALL)
+    refused = report("power_law", evidence, [], SMALL)
     assert refused.fits[0]["status"] == "failed"
     assert f"{design.replace('_', ' ')}; laws of counts (beta_binomial)" in refused.fits[0]["message"]
-    report = report_law(make("beta_binomial"), "counts", evidence, [], SMALL)
-    assert report.ok
-    assert report.fits[0]["holdout_error" if "holdout_error" in report.fits[0] else "scale"] == "counts"
+    found = report("beta_binomial", evidence, [], SMALL)
+    assert found.ok
+    assert found.fits[0]["holdout_error" if "holdout_error" in found.fits[0] else "scale"] == "counts"
 
 
 def test_a_curve_alone_has_a_fit_and_a_hold_out_but_no_intervals():
     k = k_grid(1000).astype(float)
     curve = evidence_of_curve(k[::-1], np.exp(-3 * k**-0.4)[::-1])
-    report = report_law(make("power_law"), "curve", curve, origins_of_curve(curve, (4, 2)), SMALL)
-    assert [row["estimate"] for row in report.fits] == pytest.approx([3, 0.4])
-    assert {row["low"] for row in report.fits} == {None}
-    assert "nothing to resample" in report.fits[0]["message"]
-    assert report.fits[0]["holdout_error"] == pytest.approx(0, abs=1e-9)
-    refused = report_law(make("beta_binomial"), "counts", curve, [], SMALL)
+    found = report("power_law", curve, origins_of_curve(curve, (4, 2)), SMALL)
+    assert [row["estimate"] for row in found.fits] == pytest.approx([3, 0.4])
+    assert {row["low"] for row in found.fits} == {None}
+    assert "nothing to resample" in found.fits[0]["message"]
+    assert found.fits[0]["holdout_error"] == pytest.approx(0, abs=1e-9)
+    refused = report("beta_binomial", curve, [], SMALL)
     assert "takes counts" in refused.fits[0]["message"]
 
 
@@ -298,12 +284,12 @@ def test_thinned_counts_are_hypergeometric():
 # --- ensemble ---------------------------------------------------------------------------------------------
 
 
+LAWS = ("power_law", "shifted_power_law", "beta_binomial")
+STANDING = {"power_law": "far"}
+
+
 def members(everything, origins):
-    laws = {"power_law": "curve", "log_linear": "curve", "beta_binomial": "counts"}
-    return {
-        name: report_law(make(name), takes, everything, origins, SMALL).forecasts
-        for name, takes in laws.items()
-    }
+    return {name: report(name, everything, origins, SMALL).forecasts for name in LAWS}
 
 
 def test_an_ensemble_is_scored_on_nothing_its_weights_have_seen():
@@ -321,21 +307,70 @@ def test_an_ensemble_is_scored_on_nothing_its_weights_have_seen():
 def test_a_law_that_was_wrong_before_has_little_weight():
     everything, origins = counts(problems=300)
     found = members(everything, origins)
+    found["wrong"] = report("saturating_exponential", everything, origins, SMALL).forecasts[:-1]
+    found["wrong"].append(found["power_law"][-1])
     _, weights = combine(found)
     assert sum(weights.values()) == pytest.approx(1)
-    assert weights["log_linear"] < 0.1 < weights["beta_binomial"]
+    assert weights["wrong"] < 0.1 < weights["beta_binomial"]
 
 
 def test_equal_laws_have_equal_weights_and_their_own_forecast():
     everything, origins = counts()
-    one = report_law(make("power_law"), "curve", everything, origins, SMALL).forecasts
+    one = report("power_law", everything, origins, SMALL).forecasts
     both, weights = combine({"a": one, "b": one})
     assert weights == pytest.approx({"a": 0.5, "b": 0.5})
     assert both[-1].estimate == pytest.approx(one[-1].estimate)
-    drifts = both[-1].refits - one[-1].refits
-    beyond = np.array([role == "extrapolation" for role in both[-1].roles])
-    assert drifts[:, ~beyond] == pytest.approx(0)
-    assert np.abs(drifts[:, beyond]).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("completions", "share"), [(1, 1), (100, 1), (10**2.5, 0.75), (1000, 0.5), (10_000, 0.5)]
+)
+def test_steady_laws_weigh_less_the_more_was_seen(completions, share):
+    assert far_share(completions) == pytest.approx(share)
+
+
+def test_other_laws_stand_in_where_a_study_has_none_of_a_kind():
+    """docs/laws.md, Ensemble: up to 100 completions the power law has all the weight, from 1,000 half."""
+    few, many = counts(n=100), counts(n=1000)
+    kinds = {"power_law": "far", "shifted_power_law": "near"}
+    assert combine(members(*few), kinds)[1] == pytest.approx({"power_law": 1, "shifted_power_law": 0})
+    found = members(*many)
+    assert combine(found, kinds)[1] == pytest.approx({"power_law": 0.5, "shifted_power_law": 0.5})
+    weights = combine(found, STANDING)[1]
+    assert weights["power_law"] == pytest.approx(0.5)
+    assert weights["shifted_power_law"] + weights["beta_binomial"] == pytest.approx(0.5)
+    alone = combine({"power_law": found["power_law"]}, STANDING)[1]
+    assert alone == {"power_law": 1}
+
+
+def test_the_band_is_that_of_these_problems():
+    """Beyond the data it holds chance and drift, begins at what was observed and never falls below it."""
+    ks, roles = np.array([10.0, 100, 1000]), ("fit", "extrapolation", "extrapolation")
+    refits = np.tile([0.3, 0.65, 0.86], (400, 1))
+    one = Forecast(10, ks, roles, np.array([0.4, np.nan, np.nan]), refits[0], refits)
+    band = combine({"a": [one]}, {}, problems=100)[0][-1].refits
+    assert band[:, 0] == pytest.approx(0.3)  # within the data refits are as they are
+    expected = 0.4 + 0.6 * np.array([0.5, 0.8])
+    assert band[:, 1:].mean(axis=0) == pytest.approx(expected, abs=2e-3)
+    chance = 0.6 * np.array([0.5, 0.8]) * np.array([0.5, 0.2]) / 100
+    drift = (DRIFT * np.array([1, 2])) ** 2
+    assert band[:, 1:].std(axis=0) == pytest.approx(np.sqrt(chance + drift), rel=0.02)
+    assert band[:, 1:].min() >= 0.4
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 10_000))
+def test_the_bound_of_unsolved_problems_holds_for_any_rates(problems, n, seed):
+    """Rates that leave all unsolved with a chance of 5 % have no more coverage than the bound, at any k."""
+    rng = np.random.default_rng(seed)
+    hazards = rng.dirichlet(np.full(problems, rng.choice([0.1, 1.0, 100.0]))) * -np.log(0.05) / n
+    k = np.array([1.0, 3, n, 100 * n])
+    coverage = -np.expm1(-np.outer(k, hazards)).mean(axis=1)
+    bound = unsolved_bound(problems, n, k, 0.95)
+    assert np.all(coverage <= bound + 1e-12)
+    equal = np.full(problems, -np.log(0.05) / n / problems)
+    assert -np.expm1(-np.outer(k, equal)).mean(axis=1) == pytest.approx(bound)
+    assert unsolved_bound(16, 64, np.array([1.0]), 0.95)[0] == pytest.approx(3 / 1024, rel=0.01)
 
 
 def test_a_law_with_wild_refits_has_little_weight():
@@ -363,24 +398,29 @@ def test_the_weighted_midmean_rises_and_stays_between(laws, seed):
     assert weighted_midmean(far, light) == pytest.approx(found, abs=1e-6)
 
 
-def test_the_leaderboard_scores_all_at_the_same_origins():
+def test_places_go_by_the_error_that_is_expected_far_out():
     everything, origins = counts()
     found = members(everything, origins)
-    found["late"] = found["power_law"][1:]
-    ensemble, _ = combine(found)
-    rows = leaderboard(found, ensemble, 0.95)
-    *placed, late = rows
-    assert late["law"] == "late"  # what it was spared is the hardest: its error is no match for the others'
-    assert "place" not in late
-    assert {row["holdout_origins"] for row in placed} == {2}
-    errors = [row["holdout_error"] for row in placed]
-    assert errors == sorted(errors)
+    ensemble, _ = combine(found, STANDING)
+    found["log_linear"] = report("log_linear", everything, origins, SMALL).forecasts
+    *placed, last = leaderboard(found, ensemble, 0.95, LAWS)
+    assert last["law"] == "log_linear"
+    assert last["holdout_error"] > 0
+    assert not last.keys() & {"place", "forecast", "expected_error"}
     assert [row["place"] for row in placed] == [1, 2, 3, 4]
-    by_law = {row["law"]: row for row in rows}
-    assert "ensemble" in by_law
+    assert placed[0]["law"] == "ensemble"
+    errors = [row["expected_error"] for row in placed]
+    assert errors == sorted(errors)
+    band = ensemble[-1].refits[:, -1]
+    for row in placed:
+        distance = row["forecast"] - placed[0]["forecast"]
+        noise = np.mean((band - placed[0]["forecast"]) ** 2)
+        assert row["expected_error"] == pytest.approx(np.sqrt(distance**2 + noise))
     held = [forecast.only("holdout") for forecast in found["power_law"][:2]]
     expected = np.mean([np.mean(np.abs(one.estimate - one.observed)) for one in held])
-    assert by_law["power_law"]["holdout_error"] == pytest.approx(expected)
+    assert next(row for row in placed if row["law"] == "power_law")["holdout_error"] == pytest.approx(
+        expected
+    )
 
 
 def test_a_law_that_could_not_be_fitted_earlier_gains_nothing_by_it():
@@ -393,7 +433,7 @@ def test_a_law_that_could_not_be_fitted_earlier_gains_nothing_by_it():
 
 def test_forecasts_come_back_from_their_tables():
     everything, origins = counts()
-    found = report_law(make("power_law"), "curve", everything, origins, SMALL).forecasts
+    found = report("power_law", everything, origins, SMALL).forecasts
     forecasts = pl.DataFrame([row for one in found for row in forecast_rows(one, 0.95)])
     refits = pl.DataFrame([row for one in found for row in refit_rows(one)])
     for old, new in zip(found, forecasts_of(forecasts, refits), strict=True):
@@ -401,13 +441,15 @@ def test_forecasts_come_back_from_their_tables():
         assert new.estimate == pytest.approx(old.estimate)
         beyond = np.array([role != "fit" for role in old.roles])
         assert new.refits[:, beyond] == pytest.approx(old.refits[:, beyond])
-        assert np.isnan(new.refits[:, ~beyond]).all()
+        within = ~beyond
+        within[old.budgets == old.fitted_to] = False  # the last budget seen: bands begin there
+        assert np.isnan(new.refits[:, within]).all()
+        assert new.refits[:, old.budgets == old.fitted_to] == pytest.approx(
+            old.refits[:, old.budgets == old.fitted_to]
+        )
 
 
 def test_evidence_needs_the_budgets_it_is_asked_for():
-    assert report_law(make("power_law"), "curve", None, [], SMALL).fits[0]["status"] == "failed"
+    assert report("power_law", None, [], SMALL).fits[0]["status"] == "failed"
     evidence = Evidence(np.array([1, 4]), np.zeros((2, 2)), np.array([4, 4]), np.array([0, 0]))
-    assert (
-        "no completion is correct"
-        in report_law(make("power_law"), "curve", evidence, [], SMALL).fits[0]["message"]
-    )
+    assert "no completion is correct" in report("power_law", evidence, [], SMALL).fits[0]["message"]

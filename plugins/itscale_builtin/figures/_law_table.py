@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
 from itscale.config import ENSEMBLE
@@ -14,9 +13,12 @@ __all__ = ["CURVE", "drawn_rows", "failures", "parameters", "summary_table"]
 CURVE = ("task", "model", "strategy")
 """The columns that name what laws are fitted to."""
 
+MOST_PARAMETERS = 9
+"""More are weights of a free form and say nothing one by one."""
+
 _COLUMNS = (
     *CURVE,
-    "role",  # seen, withheld (points); fit, holdout, extrapolation, supported (laws); failed
+    "role",  # seen, withheld (points); fit, holdout, extrapolation (laws); failed
     "law",
     "fitted_to",
     "budget",
@@ -55,34 +57,17 @@ def drawn_rows(data: FigureData, most: int) -> pl.DataFrame:
         .unique()
     )
     points = _points(data.curves.filter(pl.col("selector") == data.coverage), forecasts, failed)
-    supported = _supported(data.fits.filter(drawn), forecasts)
-    return pl.concat([points, forecasts, supported, failed]).sort(_COLUMNS, nulls_last=True)
+    return pl.concat([points, forecasts, failed]).sort(_COLUMNS, nulls_last=True)
 
 
 def _best(fits: pl.DataFrame, most: int) -> list[str]:
-    """Return laws by their mean hold-out error over curves, at most so many; those without any come last."""
+    """Return at most so many laws: those that extrapolate first, by their mean hold-out error over curves."""
     errors = fits.unique((*CURVE, "law"), keep="first", maintain_order=True).group_by("law")
     return (
-        errors.agg(pl.col("holdout_error").mean())
-        .sort("holdout_error", "law", nulls_last=True)["law"][:most]
+        errors.agg(pl.col("holdout_error").mean(), pl.col("extrapolates").any())
+        .sort(~pl.col("extrapolates"), "holdout_error", "law", nulls_last=True)["law"][:most]
         .to_list()
     )
-
-
-def _supported(fits: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Return the last point of each law up to which the data support an extrapolation, if there is one."""
-    rows = []
-    known = fits.filter(pl.col("supported_to") > 0).unique((*CURVE, "law"), keep="first")
-    for fit in known.sort(*CURVE, "law").iter_rows(named=True):
-        curve = pl.all_horizontal(pl.col(name) == fit[name] for name in (*CURVE, "law"))
-        line = forecasts.filter(curve, pl.col("role").is_in(["fit", "extrapolation"])).sort("budget")
-        ks = line["budget"].to_numpy()
-        if len(ks) and ks[0] <= fit["supported_to"] <= 1.001 * ks[-1]:
-            at = np.interp(np.log(fit["supported_to"]), np.log(ks), line["estimate"].to_numpy())
-            rows.append({**fit, "role": "supported", "budget": fit["supported_to"], "estimate": float(at)})
-    schema = {name: forecasts.schema[name] for name in _COLUMNS}
-    kept = ("role", "law", "budget", "estimate", "simulated", *CURVE)
-    return pl.DataFrame([{name: row[name] for name in kept} for row in rows], schema=schema)
 
 
 def _forecasts(forecasts: pl.DataFrame) -> pl.DataFrame:
@@ -134,6 +119,8 @@ def parameters(fits: pl.DataFrame) -> dict[str, str]:
             f"{name} = {interval(*ends)}"
             for name, *ends in rows.select("parameter", "estimate", "low", "high").rows()
         )
+        if rows.height <= MOST_PARAMETERS
+        else f"{rows.height} weights of splines"
         for (law,), rows in fitted.group_by("law", maintain_order=True)
     }
 
@@ -142,7 +129,7 @@ def summary_table(fits: pl.DataFrame) -> pl.DataFrame:
     """Return a line per curve and law: its parameters with intervals and what to mind, or why it failed."""
     lines = []
     for (*curve, law), rows in fits.sort(*CURVE, "law").group_by(*CURVE, "law", maintain_order=True):
-        error, message, supported = rows.select("holdout_error", "message", "supported_to").row(0)
+        error, message = rows.select("holdout_error", "message").row(0)
         failed = rows["status"][0] != "ok"
         lines.append(
             dict(zip(CURVE, curve, strict=True))
@@ -153,12 +140,11 @@ def summary_table(fits: pl.DataFrame) -> pl.DataFrame:
                 "effective slope": _ends(rows, "effective_slope"),
                 "asymptotic exponent": _ends(rows, "asymptotic_exponent"),
                 "hold-out error (points)": None if error is None else f"{100 * error:.1f}",
-                "supported to k": None if supported is None else f"{supported:.0f}",
                 "remarks": None if failed else message or None,
             }
         )
     columns = [*CURVE, "law", "parameters", "estimand", "effective slope", "asymptotic exponent"]
-    columns += ["hold-out error (points)", "supported to k", "remarks"]
+    columns += ["hold-out error (points)", "remarks"]
     return pl.DataFrame(lines, schema=dict.fromkeys(columns, pl.String))
 
 

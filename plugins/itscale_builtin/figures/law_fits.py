@@ -31,7 +31,6 @@ POINTS: dict[str, dict[str, Any]] = {
     "withheld": {"color": "black", "marker": "o", "linestyle": "none", "markersize": 2.2, "mfc": "white"},
 }
 DASHES: dict[str, Any] = {"fit": "-", "extrapolation": (0, (4, 1.5)), "holdout": (0, (1, 1))}
-SUPPORTED: dict[str, Any] = {"marker": "|", "linestyle": "none", "markersize": 7, "markeredgewidth": 1.4}
 WORDS = {
     "seen": "observed",
     "withheld": "observed, withheld",
@@ -127,8 +126,6 @@ def _draw_laws(axes: Axes, rows: pl.DataFrame, marks: Mapping[str, Mark], scale:
             strength = 0.15 if role == "extrapolation" else 0.07
             axes.fill_between(k, low, high, color=mark.colour, alpha=strength, linewidth=0)
             axes.plot(k, estimate, color=mark.colour, linestyle=dash, linewidth=width)
-        k, estimate, *_ = _arrays(rows.filter(pl.col("law") == law, pl.col("role") == "supported"), scale)
-        axes.plot(k, estimate, color=mark.colour, **SUPPORTED)
     seen = rows.filter(pl.col("role").is_in(list(POINTS)))["budget"]
     if len(seen) and not rows.filter(pl.col("role") == "extrapolation").is_empty():
         axes.axvline(float(seen.max()), color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))  # type: ignore[arg-type]
@@ -187,13 +184,12 @@ def _entries(
         for role in ("holdout", "extrapolation")
         if role in roles
     ]
-    ends = [("the data support it to here", {"color": GREY, **SUPPORTED})] if "supported" in roles else []
-    return [*points, *laws, *dashes, *ends]
+    return [*points, *laws, *dashes]
 
 
 entry = FigureEntry(
     name="law_fits",
-    revision=2,
+    revision=3,
     factory=LawFits,
     options=LawOptions,
     summary="laws over the points they were fitted to, with hold-out and extrapolation",
@@ -203,9 +199,8 @@ entry = FigureEntry(
         "where coverage follows a power law. Open points were withheld from the fits that predict them "
         "(dotted); the other lines are fitted to all points. Beyond the vertical line there are no data: "
         "dashed lines are extrapolations. Bars and bands are {confidence} bootstrap intervals over problems. "
-        "Upright strokes end what the data support: beyond them, over a fifth of the predicted failure is "
-        "that of problems of which nothing was seen. The laws drawn are those with the smallest hold-out "
-        "errors; the ensemble is the weighted mean of the middle half of laws. A law without a fit is named "
+        "The laws drawn are those with the smallest hold-out errors; the ensemble is the mean of a power law "
+        "and a law of free form, and its band is that of these very problems. A law without a fit is named "
         "above its panel."
     ),
     reference="Brown et al. 2024, section 3.2; Schaeffer et al. 2025",

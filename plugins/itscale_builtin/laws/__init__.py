@@ -25,6 +25,7 @@ MODULES = (
     "saturating_exponential",
     "scaled_beta_binomial",
     "shifted_power_law",
+    "smooth_mixture",
     "task_scaling",
     "zero_inflated_beta_binomial",
 )

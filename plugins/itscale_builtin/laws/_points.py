@@ -11,7 +11,14 @@ import numpy.typing as npt
 from itscale.laws import FitFailure, FitWarning, LawData
 from itscale.selection import FloatArray
 
-__all__ = ["LEAST_POINTS", "Response", "coverage_of", "falling_points", "plain_points", "usable_points"]
+__all__ = [
+    "LEAST_POINTS",
+    "Response",
+    "coverage_of",
+    "falling_points",
+    "plain_points",
+    "usable_points",
+]
 
 LEAST_POINTS = 5
 """Fewer points than this give no fit."""
@@ -30,6 +37,11 @@ def usable_points(data: LawData, usable: npt.NDArray[np.bool_]) -> tuple[FloatAr
         `LEAST_POINTS` points are left.
     """
     _refuse_design(data)
+    if outside := data.coverage[(data.coverage < 0) | (data.coverage > 1)].tolist():
+        raise FitFailure(
+            f"found {outside[0]:g} on the curve, expected coverage in [0, 1]; a law with the option "
+            "`response: value` takes any series"
+        )
     if not np.any(data.coverage > 0):
         raise FitFailure("coverage is 0 at every k: no completion is correct")
     if np.all(data.coverage >= 1):

@@ -70,6 +70,7 @@ entry = LawEntry(
     factory=LogLinear,
     options=LogLinearOptions,
     takes="curve",
+    extrapolates=False,
     summary="Coverage is a straight line in log k, least squares.",
     reference="Brown et al. 2024, arXiv:2407.21787 (accuracy against log k)",
 )

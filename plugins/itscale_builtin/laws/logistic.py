@@ -115,6 +115,7 @@ entry = LawEntry(
     factory=Logistic,
     options=LogisticOptions,
     takes="curve",
+    extrapolates=False,
     summary="Coverage is logistic in log k, from chance to a ceiling.",
     reference="Ruan et al. 2024, arXiv:2405.10938 (sigmoid of log compute)",
 )

@@ -49,6 +49,7 @@ entry = LawEntry(
     name="power_law",
     factory=PowerLaw,
     takes="curve",
+    ensemble="far",
     summary="-log coverage = a k^-b, least squares in logs.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578; Brown et al. 2024, arXiv:2407.21787, equation 2",
 )

@@ -101,6 +101,7 @@ entry = LawEntry(
     factory=SaturatingExponential,
     options=SaturatingExponentialOptions,
     takes="curve",
+    extrapolates=False,
     summary="1 - coverage falls exponentially in k to a floor.",
     reference="Stroebl et al. 2024, arXiv:2411.17501 (plateaus of resampling)",
 )

@@ -14,13 +14,15 @@ from itscale.errors import StudyError, nearest
 if TYPE_CHECKING:
     import polars as pl
 
-    from itscale.fitting import Settings
+    from itscale.fitting import LawReport, Settings
     from itscale.study import Ingredient
     from itscale.tables import TableOptions
 
 __all__ = ["fit"]
 
 ENDINGS = (".csv", ".parquet")
+MOST_SHOWN = 9
+"""Parameters of a law that are printed; more are weights of a free form, and say nothing one by one."""
 PRINTED = 120
 """Width of tables that go to a file."""
 
@@ -155,24 +157,43 @@ def _fit_curve(
     import polars as pl
     from rich.progress import track
 
+    from itscale.boundary.laws import make_law
     from itscale.cli.console import LiteralConsole
     from itscale.cli.fit_data import read_evidence
     from itscale.config import FitSection
     from itscale.stages.fits import report_ingredient, report_tables
     from itscale.stages.leaderboard import board_tables
 
-    everything, origins, simulated = read_evidence(data, columns, design, FitSection().origins)
+    series = all(getattr(make_law(ingredient), "unbounded", False) for ingredient in laws.values())
+    everything, origins, simulated = read_evidence(data, columns, design, FitSection().origins, series=series)
     tables = []
     waiting = track(list(laws.items()), "fitting laws", console=LiteralConsole(stderr=True), transient=True)
     for label, ingredient in waiting:
         report = report_ingredient(ingredient, everything, origins, settings)
         identity = {"law": label, "simulated": simulated}
-        tables.append(report_tables(report, identity, settings.confidence))
+        as_tables = _series_tables if series else report_tables
+        tables.append(as_tables(report, identity, settings.confidence))
     fits, forecasts, refits = (pl.concat(kind) for kind in zip(*tables, strict=True))
     if len(laws) == 1:
         return {"fits": fits, "forecasts": forecasts}
-    board, ensemble = board_tables(fits, forecasts, refits, settings.confidence)
+    board, ensemble = board_tables(fits, forecasts, refits, settings.confidence, settings.reach)
     return {"fits": fits, "forecasts": pl.concat([forecasts, ensemble]), "leaderboard": board}
+
+
+def _series_tables(
+    report: LawReport, identity: Mapping[str, Any], confidence: float
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return a report on a series as tables: its x need not be whole, and no ensemble reads its refits."""
+    import polars as pl
+
+    from itscale.columns import FITS, REFITS
+    from itscale.fitting import forecast_rows
+    from itscale.stages.fits import named_rows
+    from itscale.stages.table_fits import TABLE_FORECASTS
+
+    rows = [row for one in report.forecasts for row in forecast_rows(one, confidence)]
+    fits, forecasts = named_rows(report.fits, FITS, identity), named_rows(rows, TABLE_FORECASTS, identity)
+    return fits, forecasts, pl.DataFrame(schema=dict(REFITS))
 
 
 def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: Settings) -> None:
@@ -181,14 +202,18 @@ def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: Settings) 
 
     fits = tables["fits"]
     level = f"{100 * settings.confidence:g} %"
-    table = _table("law", "parameter", f"estimate [{level}]", "hold-out error (points)")
+    series = fits["scale"].first() == "series"
+    unit, heading = (1, "hold-out error") if series else (100, "hold-out error (points)")
+    table = _table("law", "parameter", f"estimate [{level}]", heading)
     for (law,), rows in fits.group_by("law", maintain_order=True):
         first = rows.row(0, named=True)
         if first["status"] != "ok":
             table.add_row(str(law), "no fit", first["message"], "")
             continue
-        error = "—" if first["holdout_error"] is None else f"{100 * first['holdout_error']:.2f}"
         lines = [(row["parameter"], _bounded(row, "")) for row in rows.iter_rows(named=True)]
+        if len(lines) > MOST_SHOWN:
+            lines = [(f"{len(lines)} weights", "of splines: see --output")]
+        error = "—" if first["holdout_error"] is None else f"{unit * first['holdout_error']:.4g}"
         lines += [(name, text) for name, text in _exponents(first) if text]
         for place, (name, text) in enumerate(lines):
             table.add_row(str(law) if place == 0 else "", name, text, error if place == 0 else "")
@@ -222,7 +247,7 @@ def _show_board(console: Any, board: pl.DataFrame) -> None:
     from itscale.stages.leaderboard import board_text
 
     text = board_text(board.filter(pl.col("status") == "ok"))
-    shown = ("law", "place", "error (points)", "log error", "in band", "weight", "forecast (%)")
+    shown = ("law", "place", "forecast (%)", "expected error (points)", "error (points)", "in band", "weight")
     table = _table(*shown)
     for row in text.select(shown).iter_rows():
         table.add_row(*row)

@@ -26,9 +26,24 @@ __all__ = ["read_evidence"]
 CURVES = (("k", "coverage"), ("x", "y"))
 """Names of the columns of a curve."""
 
+_K, _Y = pl.col("k"), pl.col("coverage")
+_SHARES = (
+    ("k", (_K >= 1) & (_K.round() == _K), "a whole number of at least 1"),
+    ("coverage", _Y.is_between(0, 1), "a share in [0, 1]; a law with the option `response: value` takes any"),
+)
+_VALUES = (
+    ("k", _K.is_finite() & (_K > 0), "a number above 0"),
+    ("coverage", _Y.is_finite(), "a number"),
+)
+
 
 def read_evidence(
-    path: Path, columns: Mapping[str, str], design: str | None, shares: Sequence[int]
+    path: Path,
+    columns: Mapping[str, str],
+    design: str | None,
+    shares: Sequence[int],
+    *,
+    series: bool = False,
 ) -> tuple[Evidence | None, list[Evidence], bool]:
     """Return what a file shows, what 1/share of it would have shown, and whether it is simulated.
 
@@ -43,6 +58,8 @@ def read_evidence(
     shares
         Origins of the hold-out. Of a curve, they are smaller budgets; of counts without an order of
         completions, random parts of each problem's.
+    series
+        Whether what is fitted takes any y(x), x > 0, and not coverage of k completions.
 
     Raises
     ------
@@ -52,7 +69,7 @@ def read_evidence(
     if design is not None and design not in DESIGNS:
         raise StudyError(f"--design: found {design!r}; {nearest(design, DESIGNS)}")
     if pair := _curve_columns(path, columns):
-        curve = _read_curve(path, *pair)
+        curve = _read_curve(path, *pair, series=series)
         return curve, origins_of_curve(curve, shares), False
     with tempfile.TemporaryDirectory() as folder:
         imported = Path(folder) / "outcomes.parquet"
@@ -89,7 +106,7 @@ def _open(path: Path) -> pl.LazyFrame:
     return pl.LazyFrame()  # no curve is written as JSON; what is no table at all, the import says
 
 
-def _read_curve(path: Path, k: str, coverage: str) -> Evidence:
+def _read_curve(path: Path, k: str, coverage: str, *, series: bool) -> Evidence:
     table = _open(path)
     names = table.collect_schema().names()
     for name in (k, coverage):
@@ -110,10 +127,7 @@ def _read_curve(path: Path, k: str, coverage: str) -> Evidence:
         raise DataError(f"{path}: {reason(error)}") from None
     if found.is_empty():
         raise DataError(f"{path}: no rows, expected points of a curve")
-    for name, good, expected in (
-        ("k", (pl.col("k") >= 1) & (pl.col("k") == pl.col("k").round()), "a whole number of at least 1"),
-        ("coverage", pl.col("coverage").is_between(0, 1), "a share in [0, 1]"),
-    ):
+    for name, good, expected in _VALUES if series else _SHARES:
         wrong = found.filter(~good.fill_null(False))
         if not wrong.is_empty():
             row = wrong.row(0, named=True)
@@ -123,4 +137,5 @@ def _read_curve(path: Path, k: str, coverage: str) -> Evidence:
     if found["k"].is_duplicated().any():
         twice = found.filter(found["k"].is_duplicated())["k"][0]
         raise DataError(f"{path}: {k} = {twice:g} is there twice, expected each once")
-    return evidence_of_curve(found["k"].to_numpy(), found["coverage"].to_numpy())
+    values = found["k"].to_numpy(), found["coverage"].to_numpy()
+    return evidence_of_curve(*values, kind="series" if series else "coverage")

@@ -32,6 +32,7 @@ from itscale.estimators.pass_until import (
     mean_pass_until,
     pass_until,
     pass_until_interval,
+    stops_of,
     until_success_coverage,
 )
 from itscale.estimators.resampling import (
@@ -96,6 +97,7 @@ __all__ = [
     "resampled_problems",
     "simultaneous_band",
     "soundness",
+    "stops_of",
     "studentised_interval",
     "tally",
     "two_types",

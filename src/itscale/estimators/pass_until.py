@@ -4,6 +4,7 @@ K is the number of completions drawn from a problem, r how many were to be corre
 K_max may have ended it with j < r: the problem is censored, and its count is binomial after all.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "mean_pass_until",
     "pass_until",
     "pass_until_interval",
+    "stops_of",
     "until_success_coverage",
 ]
 
@@ -169,6 +171,39 @@ def until_success_coverage(
         most = size if not last else cap
         result[row] = 1 - failed if most is None else np.where(k <= most, 1 - failed, np.nan)
     return result
+
+
+def stops_of(problems: Sequence[str], sampled: npt.ArrayLike, correct: npt.ArrayLike) -> int:
+    """Return r, the number of correct completions after which every problem stopped.
+
+    It is the most that any problem has, 1 if none has one. A problem with fewer was ended by the cap: all
+    such problems have the same number of completions, and no problem has more. Anything else was not sampled
+    so, and no estimate of it would be without bias.
+
+    Parameters
+    ----------
+    problems
+        Their names, for the message.
+    sampled, correct
+        Completions of each and how many are correct, shape (problems,).
+
+    Raises
+    ------
+    DesignError
+        Naming a problem that stopped before the r-th correct completion, and one that went on.
+    """
+    n, j = np.asarray(sampled, dtype=np.int64), np.asarray(correct, dtype=np.int64)
+    wanted, cap = max(1, int(j.max(initial=0))), int(n.max(initial=0))
+    early = np.flatnonzero((j < wanted) & (n < cap))
+    if len(early):
+        one, most = int(early[0]), int(np.argmax(j))
+        longest = int(np.argmax(n))
+        raise DesignError(
+            f"design: found 'until_success', but problem {problems[one]!r} ended after {n[one]} completions "
+            f"with {j[one]} correct; expected {wanted} correct, as {problems[most]!r} has, or the {cap} "
+            f"completions of {problems[longest]!r}; if drawn as need was seen, the design is adaptive"
+        )
+    return wanted
 
 
 def coverage_of(outcomes: ProblemOutcomes, budgets: IntArray) -> FloatArray:

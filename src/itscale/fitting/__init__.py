@@ -4,7 +4,8 @@ Pure functions of arrays; `stages/fits.py` and `cli/fit.py` bring them files.
 """
 
 from itscale.fitting.bootstrap import Fitted, fit_with_refits
-from itscale.fitting.ensemble import ENSEMBLE, combine, leaderboard
+from itscale.fitting.bound import unsolved_bound
+from itscale.fitting.ensemble import ENSEMBLE, combine, far_share, leaderboard
 from itscale.fitting.evidence import (
     Evidence,
     evidence_of_counts,
@@ -28,6 +29,7 @@ __all__ = [
     "evidence_of_curve",
     "evidence_of_runs",
     "failed_report",
+    "far_share",
     "fit_with_refits",
     "forecast_rows",
     "forecasts_of",
@@ -36,4 +38,5 @@ __all__ = [
     "refit_rows",
     "report_law",
     "thinned_counts",
+    "unsolved_bound",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -30,12 +31,15 @@ class Fitted:
         row r of any law belongs to the same resample.
     remarks
         What the law said of the fit (`FitWarning`), and why refits failed.
+    kind
+        What it predicts: `coverage`, or any `series`.
     """
 
     law: Law
     parameters: FloatArray
     refits: FloatArray
     remarks: tuple[str, ...] = ()
+    kind: Literal["coverage", "series"] = "coverage"
 
     @property
     def succeeded(self) -> FloatArray:
@@ -43,15 +47,18 @@ class Fitted:
         return self.refits[~np.isnan(self.refits).any(axis=1)]
 
     def predict(self, budgets: FloatArray) -> FloatArray:
-        """Return coverage at each k, shape (m,)."""
-        return np.clip(self.law.predict(self.parameters, budgets), 0.0, 1.0)
+        """Return coverage (or the series) at each k, shape (m,)."""
+        return self._within(self.law.predict(self.parameters, budgets))
 
     def predict_refits(self, budgets: FloatArray) -> FloatArray:
         """Return what each refit predicts, shape (refits, m); NaN where it failed."""
         predicted = np.full((len(self.refits), len(budgets)), np.nan)
         for row in np.flatnonzero(~np.isnan(self.refits).any(axis=1)):
-            predicted[row] = np.clip(self.law.predict(self.refits[row], budgets), 0.0, 1.0)
+            predicted[row] = self._within(self.law.predict(self.refits[row], budgets))
         return predicted
+
+    def _within(self, predicted: FloatArray) -> FloatArray:
+        return np.clip(predicted, 0.0, 1.0) if self.kind == "coverage" else np.asarray(predicted)
 
 
 def fit_with_refits(law: Law, evidence: Evidence, refits: int, rng: np.random.Generator) -> Fitted:
@@ -67,7 +74,7 @@ def fit_with_refits(law: Law, evidence: Evidence, refits: int, rng: np.random.Ge
     if reasons:
         reason, _ = Counter(reasons).most_common(1)[0]
         remarks.append(f"{len(reasons)} of {len(again)} refits failed, mostly: {reason}")
-    return Fitted(law, parameters, again, tuple(remarks))
+    return Fitted(law, parameters, again, tuple(remarks), evidence.kind)
 
 
 def fit_once(law: Law, evidence: Evidence) -> tuple[FloatArray, list[str]]:

@@ -122,7 +122,7 @@ def open_sides(names: Sequence[str], refits: FloatArray, confidence: float) -> l
 
 
 def gates(
-    budgets: FloatArray, observations: int, what: str, parameters: int, condition: float, correlation: float
+    budgets: FloatArray, observations: int, what: str, parameters: float, condition: float, correlation: float
 ) -> list[str]:
     """Return why the data may not determine the parameters; nothing if they do.
 
@@ -133,17 +133,17 @@ def gates(
     observations, what
         How many points or problems the law was fitted to, and which of the two.
     parameters
-        How many parameters it has.
+        How many parameters it has; of a penalised law, how many the data decide.
     condition, correlation
-        From `condition_number` and `largest_correlation`.
+        NaN where they mean nothing; from `condition_number` and `largest_correlation`.
     """
     reasons = []
     decades = float(np.log10(budgets[-1] / budgets[0]))
-    wanted = DECADES[min(max(parameters, 2), 3)]
+    wanted = DECADES[2 if parameters <= 2 else 3]
     if decades < wanted:
         reasons.append(f"k spans {decades:.1f} decades, fewer than {wanted:g}")
     if observations < POINTS_PER_PARAMETER * parameters:
-        reasons.append(f"{observations} {what} for {parameters} parameters, fewer than 2 each")
+        reasons.append(f"{observations} {what} for {parameters:.3g} parameters, fewer than 2 each")
     if condition >= WORST_CONDITION:
         reasons.append(f"the condition of J'J is {condition:.1e}, at least 1e8")
     if correlation >= WORST_CORRELATION:
@@ -151,7 +151,7 @@ def gates(
     return reasons
 
 
-def information_criteria(log_likelihood: float, parameters: int, observations: int) -> tuple[float, float]:
+def information_criteria(log_likelihood: float, parameters: float, observations: int) -> tuple[float, float]:
     """Return AICc and BIC; AICc is NaN where the observations do not exceed the parameters by two."""
     aic = 2 * parameters - 2 * log_likelihood
     spare = observations - parameters - 1

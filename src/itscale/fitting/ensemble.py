@@ -1,13 +1,12 @@
-"""Laws put together: weights from how their forecasts held up and how sure they are, and a board of all.
+"""Laws put together: a steady law and a flexible one by how much was seen, and a board of all.
 
-Nothing an ensemble is scored on has gone into its weights: at an origin of X completions, weights come from
-forecasts at smaller origins of what those X completions show, as a study that had only them would have it.
+Nothing an ensemble is scored on has gone into its weights: at an origin of X completions they depend on X and
+on what those X completions show, as a study that had only them would have it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,13 @@ from itscale.fitting.forecast import Forecast
 from itscale.fitting.report import holdout_facts
 from itscale.selection import FloatArray
 
-__all__ = ["ENSEMBLE", "combine", "leaderboard", "weigh", "weighted_midmean"]
+__all__ = ["ENSEMBLE", "combine", "far_share", "leaderboard", "weigh", "weighted_midmean"]
+
+ALL_FAR, HALF_FAR = 100, 1000
+"""Completions per problem up to which laws of standing `far` have all the weight, and from which half."""
+
+DRIFT = 0.02
+"""Standard deviation, per decade beyond the data, of what no law of the ensemble has in it (coverage)."""
 
 LEAST_VARIANCE = 1e-6
 """Added to every expected squared error (coverage): no law is trusted beyond a thousandth."""
@@ -29,37 +34,48 @@ CONCENTRATION = 2.0
 """Power of the inverse expected squared error: the square leaves laws alike that differ by chance, and
 drops those that are clearly worse."""
 
-DRIFT = 0.5
-"""Share of a law's earlier error, stretched to the gap, that is added to its refits as an error of its own:
-the rest is sampling, which refits hold already. So the bands of `benchmarks/extrapolation.py`, from n = 100
-to k = 10,000, hold the truth about as often as they say."""
-
 # Irrational steps: r times one of them, modulo 1, is spread evenly over [0, 1) for any number of refits.
 GOLDEN, SILVER = (np.sqrt(5.0) - 1) / 2, np.sqrt(2.0)
 
 
-@dataclass(frozen=True)
-class _Trust:
-    """What a law's forecast is worth: its expected squared error, and its drift per unit of log(k / X)."""
+def far_share(completions: float) -> float:
+    """Return the weight of the laws of standing `far`, in [1/2, 1]; the others share the rest.
 
-    expected: float
-    drift: float
+    A steep, steady curve errs little far out because it has little to decide; a free density is better once
+    so much was seen that it can tell how the tail bends. Measured in docs/laws.md, section Ensemble.
+
+    Parameters
+    ----------
+    completions
+        Of each problem, > 0.
+    """
+    seen = np.log(completions / ALL_FAR) / np.log(HALF_FAR / ALL_FAR)
+    return float(1 - np.clip(seen, 0, 1) / 2)
 
 
-def combine(members: Mapping[str, Sequence[Forecast]]) -> tuple[list[Forecast], dict[str, float]]:
+def combine(
+    members: Mapping[str, Sequence[Forecast]],
+    standing: Mapping[str, str] | None = None,
+    problems: int | None = None,
+) -> tuple[list[Forecast], dict[str, float]]:
     """Return the ensemble's forecast at each origin and beyond the data, and its last weights by law.
 
-    The estimate is the weighted midmean of the laws: one law far out does not carry it off. The r-th refit
-    of the ensemble is the r-th refit of one law, each law being as frequent as its weight, and beyond what
-    was seen off by a random share of what that law was off by before: bands hold what resampled problems,
-    the choice of law and errors like the earlier ones leave open. They are bands of the coverage of the
-    population that the problems come from; for these very problems they are, if anything, wide.
+    The estimate is the mean of two groups of laws, weighted by `far_share`; within a group it is the weighted
+    midmean: one law far out does not carry it off. The band is of the coverage of these very problems. The
+    r-th refit of the ensemble is the r-th refit of a law of either group in turn, so that the band holds what
+    another form of law would say whatever its weight. Beyond the data it is that refit's share of solved
+    problems among those that are unsolved, from the observed coverage on; what it is off by is what so many
+    problems leave to chance, and `DRIFT`.
 
     Parameters
     ----------
     members
         Forecasts of each law, smallest origin first; the last is the fit to everything. Laws without any
         are left out. Meant for laws that say how failure falls for k without end.
+    standing
+        `LawEntry.ensemble` of each law; `other` if left out.
+    problems
+        How many there are; without it chance is left out.
     """
     fitted = {law: list(forecasts) for law, forecasts in members.items() if forecasts}
     combined: list[Forecast] = []
@@ -71,14 +87,46 @@ def combine(members: Mapping[str, Sequence[Forecast]]) -> tuple[list[Forecast], 
             for forecast in forecasts
             if forecast.fitted_to == fitted_to
         }
-        trust = _trust(here, {law: [one for one in fitted[law] if one.fitted_to < fitted_to] for law in here})
-        weights = _weights(trust)
-        combined.append(_mix(here, weights, trust))
+        earlier = {law: [one for one in fitted[law] if one.fitted_to < fitted_to] for law in here}
+        groups = [
+            _Group(share, {law: here[law] for law in laws}, weigh({law: here[law] for law in laws}, earlier))
+            for share, laws in _groups(list(here), standing or {}, fitted_to)
+        ]
+        weights = {law: group.share * weight for group in groups for law, weight in group.weights.items()}
+        combined.append(_mix(groups, problems))
     return combined, weights
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Laws that share a part of the weight: that part, what they forecast, their weights within it."""
+
+    share: float
+    forecasts: Mapping[str, Forecast]
+    weights: Mapping[str, float]
+
+    def estimate(self) -> FloatArray:
+        estimates = np.array([forecast.estimate for forecast in self.forecasts.values()])
+        return weighted_midmean(estimates, np.array([self.weights[law] for law in self.forecasts]))
+
+
+def _groups(
+    laws: Sequence[str], standing: Mapping[str, str], completions: float
+) -> list[tuple[float, list[str]]]:
+    """Return groups of laws with their shares: far and near; other laws stand in for what is missing."""
+    far, near, other = (
+        [law for law in laws if standing.get(law, "other") == kind] for kind in ("far", "near", "other")
+    )
+    if not far and not near:
+        return [(1.0, other)]
+    share = far_share(completions)
+    groups = [(share, far or other), (1 - share, near or other)]
+    known = [(share, group) for share, group in groups if group]
+    return known if len(known) == 2 else [(1.0, known[0][1])]
+
+
 def weigh(here: Mapping[str, Forecast], earlier: Mapping[str, Sequence[Forecast]]) -> dict[str, float]:
-    """Return the weight of each law: the inverse of its expected squared error, squared, summing to 1.
+    """Return the weight of each law of a group: inverse expected squared error, squared, summing to 1.
 
     The error expected is `g E + V`. E is the mean squared error of the law's earlier forecasts at budgets
     within what is known here, each origin counting alike. At an origin where a law could not be fitted it
@@ -94,15 +142,11 @@ def weigh(here: Mapping[str, Forecast], earlier: Mapping[str, Sequence[Forecast]
     earlier
         What each law forecast from fewer completions.
     """
-    return _weights(_trust(here, earlier))
-
-
-def _weights(trust: Mapping[str, _Trust]) -> dict[str, float]:
-    inverse = {law: found.expected**-CONCENTRATION for law, found in trust.items()}
+    inverse = {law: error**-CONCENTRATION for law, error in _expected(here, earlier).items()}
     return {law: value / sum(inverse.values()) for law, value in inverse.items()}
 
 
-def _trust(here: Mapping[str, Forecast], earlier: Mapping[str, Sequence[Forecast]]) -> dict[str, _Trust]:
+def _expected(here: Mapping[str, Forecast], earlier: Mapping[str, Sequence[Forecast]]) -> dict[str, float]:
     found = {law: _earlier_errors(forecast, earlier[law]) for law, forecast in here.items()}
     gaps = {origin: gap for errors in found.values() for origin, (_, gap) in errors.items()}
     usual = {
@@ -110,7 +154,7 @@ def _trust(here: Mapping[str, Forecast], earlier: Mapping[str, Sequence[Forecast
         for origin in gaps
     }
     gap = float(np.mean(list(gaps.values()))) if gaps else 0.0
-    trust = {}
+    expected = {}
     for law, forecast in here.items():
         tried = [found[law][origin][0] if origin in found[law] else usual[origin] for origin in gaps]
         error = float(np.mean(tried)) if tried else _residual(forecast)
@@ -118,9 +162,8 @@ def _trust(here: Mapping[str, Forecast], earlier: Mapping[str, Sequence[Forecast
         spread = ahead.refits[~np.isnan(ahead.refits).any(axis=1)]
         variance = float(spread.var(axis=0).mean()) if len(spread) > 1 else 0.0
         stretch = _gap(ahead.budgets, ahead.fitted_to) / gap if gap > 0 else 1.0
-        drift = DRIFT * float(np.sqrt(error / gap)) if gap > 0 else 0.0
-        trust[law] = _Trust(stretch * error + variance + LEAST_VARIANCE, drift)
-    return trust
+        expected[law] = stretch * error + variance + LEAST_VARIANCE
+    return expected
 
 
 def _earlier_errors(here: Forecast, earlier: Sequence[Forecast]) -> dict[float, tuple[float, float]]:
@@ -154,16 +197,16 @@ def _gap(budgets: FloatArray, fitted_to: float) -> float:
     return float(np.mean(np.log(budgets / fitted_to) ** 2))
 
 
-def _mix(here: Mapping[str, Forecast], weights: Mapping[str, float], trust: Mapping[str, _Trust]) -> Forecast:
-    first = next(iter(here.values()))
-    estimates = np.array([forecast.estimate for forecast in here.values()])
+def _mix(groups: Sequence[_Group], problems: int | None) -> Forecast:
+    first = next(iter(groups[0].forecasts.values()))
+    estimate = sum((group.share * group.estimate() for group in groups), np.zeros(len(first.budgets)))
     return Forecast(
         fitted_to=first.fitted_to,
         budgets=first.budgets,
         roles=first.roles,
         observed=first.observed,
-        estimate=weighted_midmean(estimates, np.array([weights[law] for law in here])),
-        refits=_mixed_refits(here, weights, trust),
+        estimate=estimate,
+        refits=_spread(first, _turns(groups), problems),
     )
 
 
@@ -187,34 +230,53 @@ def weighted_midmean(values: FloatArray, weights: FloatArray) -> FloatArray:
     return np.asarray((inside * ranked).sum(axis=0) / inside.sum(axis=0))
 
 
-def _mixed_refits(
-    here: Mapping[str, Forecast], weights: Mapping[str, float], trust: Mapping[str, _Trust]
-) -> FloatArray:
-    """Return refits, shape (refits, m): the r-th is that of a law, chosen evenly over r by its weight."""
-    refits = [forecast.refits for forecast in here.values()]
+def _turns(groups: Sequence[_Group]) -> FloatArray:
+    """Return refits, shape (refits, m): the r-th is that of a law, groups alike, laws by their weights."""
+    refits = [forecast.refits for group in groups for forecast in group.forecasts.values()]
+    parts = [weight / len(groups) for group in groups for weight in group.weights.values()]
     count = min(len(found) for found in refits)
     if count == 0:
         return refits[0][:0]
-    places = np.arange(count)
-    ends = np.cumsum([weights[law] for law in here])
-    chosen = np.minimum(np.searchsorted(ends, places * GOLDEN % 1.0, side="right"), len(here) - 1)
-    mixed = np.array([refits[law][row] for row, law in enumerate(chosen)])
-    drift = np.array([trust[law].drift for law in here])[chosen]
-    first = next(iter(here.values()))
-    ahead = np.maximum(np.log(first.budgets / first.fitted_to), 0.0)
-    scores = ndtri((places * SILVER + 0.5) % 1.0)
-    off = (scores * drift)[:, None] * ahead
-    return np.asarray(np.clip(mixed + off, 0.0, 1.0))
+    places = np.arange(count) * GOLDEN % 1.0
+    chosen = np.minimum(np.searchsorted(np.cumsum(parts), places, side="right"), len(parts) - 1)
+    return np.array([refits[law][row] for row, law in enumerate(chosen)])
+
+
+def _spread(seen: Forecast, refits: FloatArray, problems: int | None) -> FloatArray:
+    """Return refits as forecasts of these very problems, each off by a random error, shape (refits, m).
+
+    With c observed at the last budget, a refit f gives `c + (1 - c) q`, q = (f(k) - f(X)) / (1 - f(X)). Where
+    nothing was observed there (sampling that looked at results), f itself.
+    """
+    beyond = seen.budgets > seen.fitted_to
+    last = np.flatnonzero((seen.budgets == seen.fitted_to) & ~beyond)
+    decades = np.log10(np.maximum(seen.budgets / seen.fitted_to, 1.0))
+    variance = np.broadcast_to((DRIFT * decades) ** 2, refits.shape)
+    low = 0.0
+    if len(last) and np.isfinite(seen.observed[last[0]]):
+        low = float(seen.observed[last[0]])
+        known = refits[:, last[:1]]
+        solved = np.clip((refits - known) / np.maximum(1 - known, 1e-12), 0.0, 1.0)
+        refits = np.where(beyond, low + (1 - low) * solved, refits)
+        if problems:
+            variance = variance + beyond * (1 - low) * solved * (1 - solved) / problems
+    scores = ndtri((np.arange(len(refits)) * SILVER + 0.5) % 1.0)
+    moved = refits + scores[:, None] * np.sqrt(variance)
+    return np.asarray(np.clip(moved, np.where(beyond, low, 0.0), 1.0))
 
 
 def leaderboard(
-    members: Mapping[str, Sequence[Forecast]], ensemble: Sequence[Forecast], confidence: float
+    members: Mapping[str, Sequence[Forecast]],
+    ensemble: Sequence[Forecast],
+    confidence: float,
+    extrapolating: Collection[str],
 ) -> list[dict[str, Any]]:
     """Return a row per law (and for the ensemble) with its hold-out errors and place, best first.
 
-    Places are for laws that were tried at the same origins: those at which most laws with a hold-out have
-    one. A law that could not be fitted at one of them comes last, without a place: its error at the others is
-    that of an easier task.
+    Places go by the error that is expected of the forecast at the largest budget: the root mean square over
+    the ensemble's refits about its estimate, and the distance from that estimate. So the ensemble is first,
+    and a law far from it last, however well it did a few times beyond the data. Laws that do not extrapolate
+    have no place.
 
     Parameters
     ----------
@@ -222,23 +284,38 @@ def leaderboard(
         As in `combine`, and what it returns.
     confidence
         Level of the bands that held-out points should be inside.
+    extrapolating
+        The laws that are meant for budgets far beyond the data.
     """
-    everyone = {**members, **({ENSEMBLE: ensemble} if ensemble else {})}
-    held = {
-        law: {one.fitted_to: one for one in forecasts if "holdout" in one.roles}
-        for law, forecasts in everyone.items()
-    }
-    tried = Counter(origin for origins in held.values() for origin in origins)
-    most = {origin for origin, count in tried.items() if 2 * count > sum(map(bool, held.values()))}
+    everyone = {**({ENSEMBLE: ensemble} if ensemble else {}), **members}
     rows = []
     for law, forecasts in everyone.items():
-        facts = holdout_facts([one for origin, one in held[law].items() if origin in most], confidence)
-        rows.append({"law": law, **facts, **_furthest(forecasts, confidence)})
-    comparable = {law for law, origins in held.items() if most and most <= origins.keys()}
-    rows.sort(key=lambda row: (row["law"] not in comparable, row.get("holdout_error", np.inf), row["law"]))
-    for place, row in enumerate(rows[: len(comparable)], start=1):
+        held = [one for one in forecasts if "holdout" in one.roles]
+        row = {"law": law, **holdout_facts(held, confidence), **_furthest(forecasts, confidence)}
+        if ensemble and law in {ENSEMBLE, *extrapolating} and forecasts:
+            row["expected_error"] = _expected_error(forecasts[-1], ensemble[-1])
+        rows.append(row)
+    ranked = {law for law in everyone if law == ENSEMBLE or (law in extrapolating and everyone[law])}
+    rows.sort(
+        key=lambda row: (
+            row["law"] not in ranked,
+            row.get("expected_error", np.inf),
+            row["law"] != ENSEMBLE,
+            row.get("holdout_error", np.inf),
+            row["law"],
+        )
+    )
+    for place, row in enumerate(rows[: len(ranked)], start=1):
         row["place"] = place
     return rows
+
+
+def _expected_error(forecast: Forecast, ensemble: Forecast) -> float:
+    """Return the root mean square error at the largest budget, the ensemble's band being where truth is."""
+    distance = float(forecast.estimate[-1] - ensemble.estimate[-1])
+    at_last = ensemble.refits[:, -1] - ensemble.estimate[-1]
+    at_last = at_last[~np.isnan(at_last)]
+    return float(np.sqrt(distance**2 + (np.mean(at_last**2) if len(at_last) else 0.0)))
 
 
 def _furthest(forecasts: Sequence[Forecast], confidence: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -45,6 +46,8 @@ class Evidence:
         How the number of completions came about.
     clusters
         The cluster of each problem, where problems of one are resampled together.
+    kind
+        What is at each budget: `coverage`, a share in [0, 1], or any `series` y(x).
     """
 
     budgets: IntArray | FloatArray
@@ -53,6 +56,12 @@ class Evidence:
     correct: IntArray
     design: Design = "fixed"
     clusters: Sequence[str] | None = None
+    kind: Literal["coverage", "series"] = "coverage"
+
+    @property
+    def fitted_to(self) -> float:
+        """The largest budget seen, whole where it counts completions."""
+        return int(self.last) if self.kind == "coverage" else self.last
 
     @property
     def last(self) -> float:
@@ -99,7 +108,8 @@ class Evidence:
         beyond = self.budgets >= GAP * origin.last
         if not np.any(beyond):
             return None
-        return Evidence(self.budgets[beyond], self.coverage[:, beyond], self.sampled, self.correct)
+        held = self.coverage[:, beyond]
+        return Evidence(self.budgets[beyond], held, self.sampled, self.correct, kind=self.kind)
 
 
 def evidence_of_counts(
@@ -144,10 +154,12 @@ def evidence_of_runs(frame: pl.DataFrame, budgets: IntArray, replicates: int) ->
     return Evidence(budgets, shares, _NONE, _NONE)
 
 
-def evidence_of_curve(budgets: FloatArray, values: FloatArray) -> Evidence:
+def evidence_of_curve(
+    budgets: FloatArray, values: FloatArray, kind: Literal["coverage", "series"] = "coverage"
+) -> Evidence:
     """Return a curve without its problems: nothing can be resampled."""
     order = np.argsort(budgets)
-    return Evidence(budgets[order], values[order][None, :], _NONE, _NONE)
+    return Evidence(budgets[order], values[order][None, :], _NONE, _NONE, kind=kind)
 
 
 def origins_of_curve(everything: Evidence, shares: Sequence[int]) -> list[Evidence]:
@@ -159,7 +171,8 @@ def origins_of_curve(everything: Evidence, shares: Sequence[int]) -> list[Eviden
     for share in sorted(shares, reverse=True):
         kept = everything.budgets <= everything.last / share
         if np.any(kept):
-            origins.append(Evidence(everything.budgets[kept], everything.coverage[:, kept], _NONE, _NONE))
+            seen = everything.coverage[:, kept]
+            origins.append(Evidence(everything.budgets[kept], seen, _NONE, _NONE, kind=everything.kind))
     return origins
 
 

@@ -77,18 +77,18 @@ def forecast_rows(forecast: Forecast, confidence: float) -> list[dict[str, Any]]
 
 
 def refit_rows(forecast: Forecast) -> list[dict[str, Any]]:
-    """Return rows of the table of refits: what each refit predicts at a budget that no fit has seen."""
+    """Return rows of the table of refits: what each refit predicts at the last budget seen and beyond."""
     return [
         {"fitted_to": forecast.fitted_to, "budget": float(k), "role": role, "predicted": values.tolist()}
         for k, role, values in zip(forecast.budgets, forecast.roles, forecast.refits.T, strict=True)
-        if role != "fit"
+        if role != "fit" or k == forecast.fitted_to
     ]
 
 
 def forecasts_of(forecasts: pl.DataFrame, refits: pl.DataFrame) -> list[Forecast]:
     """Return the forecasts of one law from its two tables, smallest origin first.
 
-    Refits are known beyond the fit only: within it they are NaN.
+    Refits are known from the last budget seen on: within the fit they are NaN.
     """
     found = []
     known: Mapping[tuple[int, float, str], Sequence[float]] = {
@@ -103,7 +103,7 @@ def forecasts_of(forecasts: pl.DataFrame, refits: pl.DataFrame) -> list[Forecast
         again = [known.get((fitted_to, *key), [np.nan] * count) for key in keys]
         found.append(
             Forecast(
-                fitted_to=int(fitted_to),
+                fitted_to=fitted_to,
                 budgets=part["budget"].to_numpy(),
                 roles=tuple(part["role"]),
                 observed=part["observed"].fill_null(np.nan).to_numpy(),

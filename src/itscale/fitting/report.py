@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from itscale.entries import LawEntry
 from itscale.estimators import parameter_interval
 from itscale.fitting import diagnostics
 from itscale.fitting.bootstrap import Fitted, bounds, fit_with_refits
+from itscale.fitting.bound import unsolved_bound
 from itscale.fitting.evidence import Evidence
 from itscale.fitting.forecast import Forecast
-from itscale.fitting.support import supported_budget
-from itscale.laws import Asymptotic, FitFailure, Law, Likelihood
+from itscale.laws import Asymptotic, FitFailure, Law, Likelihood, Penalised
 from itscale.seeds import generator
 from itscale.selection import FloatArray
 
@@ -23,8 +24,6 @@ __all__ = ["LawReport", "Settings", "failed_report", "holdout_facts", "report_la
 EXTRAPOLATION_POINTS = 20
 PILE = 0.05
 """Share of refits at the very same least or largest value that makes it a bound."""
-
-UNSUPPORTED = "beyond the data, over 20 % of the predicted failure is of problems of which nothing was seen"
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,11 @@ class LawReport:
         """Whether the law says how failure falls for k without end, so that an ensemble may hold it."""
         return self.ok and bool(self.fits[0]["extrapolates"])
 
+    @property
+    def ensemble(self) -> str:
+        """What the law is to an ensemble: see `LawEntry.ensemble`."""
+        return str(self.fits[0]["ensemble"])
+
 
 def failed_report(law: Law, reason: str, **facts: Any) -> LawReport:
     """Return the report of a fit that is none: one row with the reason."""
@@ -79,7 +83,7 @@ def failed_report(law: Law, reason: str, **facts: Any) -> LawReport:
 
 def report_law(
     law: Law,
-    takes: Literal["curve", "counts", "table"],
+    entry: LawEntry,
     everything: Evidence | None,
     origins: Sequence[Evidence],
     settings: Settings,
@@ -88,8 +92,8 @@ def report_law(
 
     Parameters
     ----------
-    law, takes
-        The law, and what it is fitted to.
+    law, entry
+        The law, and what it was registered with.
     everything
         All that is known; None where no budget is within every problem's completions.
     origins
@@ -100,25 +104,29 @@ def report_law(
     if everything is None:
         return failed_report(law, "no budget of the curve is within every problem's completions")
     facts: dict[str, Any] = {"points": len(everything.budgets), "problems": everything.problems}
-    if reason := _mismatch(takes, everything):
+    if len(everything.sampled):
+        facts |= {"sampled": int(everything.sampled.min()), "solved": int(np.sum(everything.correct > 0))}
+    if reason := _mismatch(entry, everything):
         return failed_report(law, reason, **facts)
     try:
         fitted = fit_with_refits(law, everything, settings.refits, generator(*settings.stream))
     except FitFailure as failure:
-        return failed_report(law, str(failure), **facts)
+        return failed_report(law, f"{failure}{_bound(facts, everything, settings)}", **facts)
     remarks = list(fitted.remarks)
     if everything.problems < 2:
         remarks.append("one curve without its problems: nothing to resample, so no intervals")
     forecasts, withheld = _hold_out(law, everything, origins, settings)
     remarks += withheld
-    facts |= _facts(fitted, takes, everything, settings, remarks)
+    facts |= _facts(fitted, entry, everything, settings, remarks)
     facts |= holdout_facts(forecasts, settings.confidence)
-    forecasts.append(_forecast_fit(fitted, everything, settings))
+    reach = settings.reach if entry.extrapolates else 1.0
+    forecasts.append(_forecast_fit(fitted, everything, reach))
     return LawReport(_parameter_rows(fitted, settings, facts, remarks), forecasts)
 
 
-def _mismatch(takes: str, evidence: Evidence) -> str:
+def _mismatch(entry: LawEntry, evidence: Evidence) -> str:
     """Return why a law cannot take these data, or nothing."""
+    takes = entry.takes
     if takes == "table":
         return "takes a table of covariates: fit it with `itscale fit`"
     if takes == "counts" and len(evidence.sampled) == 0:
@@ -132,6 +140,15 @@ def _mismatch(takes: str, evidence: Evidence) -> str:
             "laws of counts (beta_binomial) are not"
         )
     return ""
+
+
+def _bound(facts: dict[str, Any], evidence: Evidence, settings: Settings) -> str:
+    """Return what is known where no completion is correct, in words."""
+    if facts.get("solved") != 0:
+        return ""
+    furthest = evidence.last * settings.reach
+    (most,) = unsolved_bound(facts["problems"], facts["sampled"], np.array([furthest]), settings.confidence)
+    return f"; coverage at k = {furthest:g} is at most {100 * most:.3g} % ({100 * settings.confidence:g} %)"
 
 
 def _hold_out(
@@ -153,7 +170,7 @@ def _hold_out(
         budgets = np.concatenate([origin.budgets, withheld.budgets]).astype(np.float64)
         forecasts.append(
             Forecast(
-                fitted_to=int(origin.last),
+                fitted_to=origin.fitted_to,
                 budgets=budgets,
                 roles=("fit",) * len(origin.budgets) + ("holdout",) * len(withheld.budgets),
                 observed=np.concatenate([origin.data().coverage, withheld.data().coverage]),
@@ -164,12 +181,13 @@ def _hold_out(
     return forecasts, remarks
 
 
-def _forecast_fit(fitted: Fitted, evidence: Evidence, settings: Settings) -> Forecast:
-    """Return the fitted curve where there are data, and its continuation."""
-    far = np.geomspace(evidence.last, evidence.last * settings.reach, EXTRAPOLATION_POINTS + 1)[1:]
+def _forecast_fit(fitted: Fitted, evidence: Evidence, reach: float) -> Forecast:
+    """Return the fitted curve where there are data, and what it says up to `reach` times the last."""
+    points = EXTRAPOLATION_POINTS if reach > 1 else 0
+    far = np.geomspace(evidence.last, evidence.last * reach, points + 1)[1:]
     budgets = np.concatenate([evidence.budgets, far]).astype(np.float64)
     return Forecast(
-        fitted_to=int(evidence.last),
+        fitted_to=evidence.fitted_to,
         budgets=budgets,
         roles=("fit",) * len(evidence.budgets) + ("extrapolation",) * len(far),
         observed=np.concatenate([evidence.data().coverage, np.full(len(far), np.nan)]),
@@ -179,30 +197,33 @@ def _forecast_fit(fitted: Fitted, evidence: Evidence, settings: Settings) -> For
 
 
 def _facts(
-    fitted: Fitted, takes: str, evidence: Evidence, settings: Settings, remarks: list[str]
+    fitted: Fitted, entry: LawEntry, evidence: Evidence, settings: Settings, remarks: list[str]
 ) -> dict[str, Any]:
     """Return the columns that all parameters of a fit share, and add the gates that closed to `remarks`."""
     law, parameters = fitted.law, fitted.parameters
     budgets = evidence.budgets.astype(np.float64)
-    condition = diagnostics.condition_number(law, parameters, budgets)
-    correlation = diagnostics.largest_correlation(fitted.succeeded)
     observations, what = (
-        (evidence.problems, "problems") if takes == "counts" else (len(budgets), "points of the curve")
+        (evidence.problems, "problems") if entry.takes == "counts" else (len(budgets), "points of the curve")
     )
-    closed = diagnostics.gates(budgets, observations, what, len(parameters), condition, correlation)
-    closed += diagnostics.open_sides(law.parameters, fitted.succeeded, settings.confidence)
+    if isinstance(law, Penalised):  # the penalty decides what the data leave open
+        condition = correlation = float("nan")
+        size = law.effective_parameters(parameters, evidence.data())
+        closed = diagnostics.gates(budgets, observations, what, size, condition, correlation)
+    else:
+        condition = diagnostics.condition_number(law, parameters, budgets)
+        correlation = diagnostics.largest_correlation(fitted.succeeded)
+        closed = diagnostics.gates(budgets, observations, what, len(parameters), condition, correlation)
+        closed += diagnostics.open_sides(law.parameters, fitted.succeeded, settings.confidence)
     remarks += closed
-    supported = _supported(fitted, evidence, settings)
-    if supported is not None and supported < evidence.last:
-        remarks.append(UNSUPPORTED)
+    extrapolates = entry.extrapolates and isinstance(law, Asymptotic)
     return {
         "identified": not closed,
-        "extrapolates": isinstance(law, Asymptotic),
-        "condition": condition,
+        "extrapolates": extrapolates,
+        "ensemble": entry.ensemble if extrapolates else None,
+        "condition": _number(condition),
         "correlation": _number(correlation),
         "refits": len(fitted.succeeded),
         "refits_failed": len(fitted.refits) - len(fitted.succeeded),
-        "supported_to": supported,
         **_criteria(fitted, evidence),
         **_exponents(fitted, budgets, settings.confidence),
     }
@@ -211,12 +232,14 @@ def _facts(
 def _criteria(fitted: Fitted, evidence: Evidence) -> dict[str, Any]:
     """Return AICc and BIC, and the scale on which other laws' are comparable."""
     law, data = fitted.law, evidence.data()
-    size = len(fitted.parameters)
+    size: float = len(fitted.parameters)
+    if isinstance(law, Penalised):
+        size = law.effective_parameters(fitted.parameters, data)
     if isinstance(law, Likelihood) and len(data.sampled):
         scale, observations = "counts", len(data.sampled)
         value = law.log_likelihood(fitted.parameters, data)
     elif evidence.design == "fixed":
-        scale, observations, size = "coverage", len(data.budgets), size + 1  # sigma counts
+        scale, observations, size = evidence.kind, len(data.budgets), size + 1  # sigma counts
         residuals = fitted.predict(data.budgets.astype(np.float64)) - data.coverage
         value = diagnostics.residual_log_likelihood(residuals)
     else:
@@ -227,6 +250,8 @@ def _criteria(fitted: Fitted, evidence: Evidence) -> dict[str, Any]:
 
 def _exponents(fitted: Fitted, budgets: FloatArray, confidence: float) -> dict[str, Any]:
     """Return the effective slope over the fitted range, and the exponent for k without end, if any."""
+    if fitted.kind != "coverage":
+        return {}
     ks = diagnostics.slope_budgets(float(budgets[0]), float(budgets[-1]))
     slopes = [diagnostics.effective_slope(row, ks) for row in fitted.predict_refits(ks)]
     facts = _bounded(
@@ -244,15 +269,6 @@ def _exponents(fitted: Fitted, budgets: FloatArray, confidence: float) -> dict[s
 def _bounded(name: str, estimate: float, refits: Sequence[float], confidence: float) -> dict[str, Any]:
     low, high = bounds(np.asarray(refits, dtype=np.float64).reshape(-1, 1), confidence)
     return {name: _number(estimate), f"{name}_low": _number(low[0]), f"{name}_high": _number(high[0])}
-
-
-def _supported(fitted: Fitted, evidence: Evidence, settings: Settings) -> float | None:
-    if len(evidence.sampled) == 0:
-        return None
-    furthest = evidence.last * settings.reach
-    return _number(
-        supported_budget(fitted.law, fitted.parameters, evidence.sampled, evidence.correct, furthest)
-    )
 
 
 def holdout_facts(forecasts: Sequence[Forecast], confidence: float) -> dict[str, Any]:

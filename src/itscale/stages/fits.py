@@ -99,7 +99,7 @@ def report_ingredient(
     """Return the report of a law; of one that breaks its word, that it failed, and how."""
     law = make_law(ingredient)
     try:
-        return report_law(law, ingredient.entry.takes, everything, origins, settings)
+        return report_law(law, ingredient.entry, everything, origins, settings)
     except ContractError as error:
         return failed_report(law, str(error))
 

@@ -1,4 +1,4 @@
-"""The laws of one (task, model, strategy) by hold-out error, and their ensemble, which is one of the rows."""
+"""The laws of one (task, model, strategy) by expected error, and their ensemble, which is one of the rows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from itscale.columns import FITS, FORECASTS, LEADERBOARD, REFITS, Schema
-from itscale.fitting import ENSEMBLE, Forecast, combine, forecast_rows, forecasts_of, leaderboard
+from itscale.fitting import (
+    ENSEMBLE,
+    combine,
+    forecast_rows,
+    forecasts_of,
+    leaderboard,
+    unsolved_bound,
+)
+from itscale.fitting.report import EXTRAPOLATION_POINTS
 from itscale.latex import booktabs
 from itscale.provenance import provenance
 from itscale.store import atomic_path, read_table, write_table, write_text
@@ -18,7 +27,9 @@ from itscale.study import Study
 __all__ = ["board_tables", "board_text", "rank_laws", "write_leaderboard"]
 
 IDENTITY = ("task", "model", "strategy")
-OF_FITS = ("status", "message", "scale", "aicc", "supported_to")
+LEAST_SHOWN = 0.005
+"""Weights that would be shown as 0.00 are not."""
+OF_FITS = ("status", "message", "scale", "aicc")
 """Columns of a leaderboard that come from the table of fits."""
 
 
@@ -52,7 +63,11 @@ def rank_laws(
     """
     fitted = _read(fits, FITS)
     tables = board_tables(
-        fitted, _read(forecasts, FORECASTS), _read(refits, REFITS), study.config.curves.confidence
+        fitted,
+        _read(forecasts, FORECASTS),
+        _read(refits, REFITS),
+        study.config.curves.confidence,
+        study.config.fits.reach,
     )
     laws = {label: study.laws[label].fingerprint() for label in study.curve_laws}
     fingerprint = {"task": task, "laws": laws, "confidence": study.config.curves.confidence}
@@ -69,7 +84,7 @@ def _read(paths: Sequence[Path], schema: Schema) -> pl.DataFrame:
 
 
 def board_tables(
-    fits: pl.DataFrame, forecasts: pl.DataFrame, refits: pl.DataFrame, confidence: float
+    fits: pl.DataFrame, forecasts: pl.DataFrame, refits: pl.DataFrame, confidence: float, reach: float
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the leaderboard and the ensemble's forecasts of the laws of one (task, model, strategy).
 
@@ -79,44 +94,69 @@ def board_tables(
         Tables of the schemas `FITS`, `FORECASTS` and `REFITS`, every law of it.
     confidence
         Level of the bands.
+    reach
+        Forecasts go to this many times the largest budget seen.
 
     Returns
     -------
     tuple of polars.DataFrame
         Schemas `LEADERBOARD` and `FORECASTS`. There is an ensemble where at least two laws were fitted that
         say how failure falls for k without end. Others (a straight line in log k, a curve that levels off
-        by its form) are ranked: hold-outs a few times beyond the data cannot tell how wrong they are far
-        beyond, so they are not mixed in.
+        by its form) have hold-out errors, but no forecast and no place: hold-outs a few times beyond the data
+        cannot tell how wrong they are far beyond. Where no completion is correct, the ensemble has an upper
+        bound and no estimate.
     """
     members = {
         law: forecasts_of(forecasts.filter(pl.col("law") == law), refits.filter(pl.col("law") == law))
         for law in fits["law"].unique().sort()
     }
-    far = set(fits.filter(pl.col("extrapolates"))["law"])
-    mixed = {law: found for law, found in members.items() if found and law in far}
-    combined, weights = combine(mixed) if len(mixed) > 1 else ([], {})
-    identity = fits.select(*IDENTITY, "simulated").row(0, named=True)
     facts = {row["law"]: row for row in fits.unique("law", keep="first").iter_rows(named=True)}
+    standing = {law: row["ensemble"] for law, row in facts.items() if row["extrapolates"]}
+    mixed = {law: members[law] for law in standing if members[law]}
+    problems = max((row["problems"] or 0 for row in facts.values()), default=0)
+    combined, weights = combine(mixed, standing, problems) if len(mixed) > 1 else ([], {})
+    identity = fits.select(*IDENTITY, "simulated").row(0, named=True)
     rows = []
-    for row in leaderboard(members, combined, confidence):
+    for row in leaderboard(members, combined, confidence, standing.keys()):
         known = facts.get(row["law"], {"status": "ok", "message": _recipe(weights)})
         mine = {name: known.get(name) for name in OF_FITS}
         rows.append({**identity, **mine, **row, "weight": weights.get(row["law"])})
+    ahead = [row for one in combined for row in forecast_rows(one, confidence)]
+    if first := next((row for row in facts.values() if row["solved"] == 0), None):
+        ahead = _unsolved(first["problems"], first["sampled"], confidence, reach)
+        rows.insert(0, {**identity, **_bound_row(ahead[-1])})
     return (
         _table(rows, LEADERBOARD),
-        _table([row for one in combined for row in _ensemble_rows(one, identity, confidence)], FORECASTS),
+        _table([{**identity, "law": ENSEMBLE, **row} for row in ahead], FORECASTS),
     )
 
 
+def _unsolved(problems: int, sampled: int, confidence: float, reach: float) -> list[dict[str, Any]]:
+    """Return forecasts of an upper bound, for problems of which none was solved."""
+    budgets = np.geomspace(sampled, sampled * reach, EXTRAPOLATION_POINTS + 1)[1:]
+    ends = [unsolved_bound(problems, sampled, budgets, level) for level in (confidence, 0.8)]
+    return [
+        {"fitted_to": sampled, "role": "extrapolation", "budget": k, "low": 0.0, "high": high}
+        | {"low_80": 0.0, "high_80": high_80}
+        for k, high, high_80 in zip(budgets.tolist(), *(end.tolist() for end in ends), strict=True)
+    ]
+
+
+def _bound_row(last: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "law": ENSEMBLE,
+        "status": "ok",
+        "message": "no completion is correct: an exact upper bound",
+        "place": 1,
+        "forecast_budget": last["budget"],
+        "forecast_low": last["low"],
+        "forecast_high": last["high"],
+    }
+
+
 def _recipe(weights: Mapping[str, float]) -> str:
-    heavy = sorted(weights.items(), key=lambda pair: -pair[1])
+    heavy = sorted((pair for pair in weights.items() if pair[1] >= LEAST_SHOWN), key=lambda pair: -pair[1])
     return "weights " + ", ".join(f"{law} {weight:.2f}" for law, weight in heavy)
-
-
-def _ensemble_rows(
-    forecast: Forecast, identity: Mapping[str, Any], confidence: float
-) -> list[dict[str, Any]]:
-    return [{**identity, "law": ENSEMBLE, **row} for row in forecast_rows(forecast, confidence)]
 
 
 def _table(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
@@ -133,8 +173,11 @@ def write_leaderboard(study: Study, *, boards: Sequence[Path], csv: Path, tex: P
         table.write_csv(temporary)
     level = f"{100 * study.config.curves.confidence:g} %"
     simulated = "Simulated completions. " if table["simulated"].any() else ""
-    note = f"{simulated}Hold-out: mean over origins. Brackets: {level} bands from resampling problems."
-    write_text(tex, booktabs(board_text(table), f"Laws of {study.name} by hold-out error", note))
+    note = (
+        f"{simulated}Expected error: of the forecast. Error: of hold-outs, mean over origins. Brackets: "
+        f"{level} bands, of laws from resampling problems, of the ensemble for these very problems."
+    )
+    write_text(tex, booktabs(board_text(table), f"Laws of {study.name} by expected error", note))
 
 
 def board_text(board: pl.DataFrame) -> pl.DataFrame:
@@ -146,6 +189,7 @@ def board_text(board: pl.DataFrame) -> pl.DataFrame:
             | {
                 "place": _cell(row["place"], "d"),
                 "law": row["law"] if row["status"] == "ok" else f"{row['law']}: {row['message']}",
+                "expected error (points)": _cell(row["expected_error"], ".1f", 100),
                 "error (points)": _cell(row["holdout_error"], ".2f", 100),
                 "log error": _cell(row["holdout_log_error"], "+.3f"),
                 "in band": _cell(row["holdout_inside"], ".0%"),
@@ -153,11 +197,19 @@ def board_text(board: pl.DataFrame) -> pl.DataFrame:
                 "AICc": _cell(row["aicc"], ".1f") + (f" ({row['scale']})" if row["scale"] else ""),
                 "weight": _cell(row["weight"], ".2f"),
                 "forecast (%)": _forecast(row),
-                "supported to k": _cell(row["supported_to"], ".0f"),
             }
         )
-    columns = [*IDENTITY, "place", "law", "error (points)", "log error", "in band", "in 80 % band"]
-    columns += ["AICc", "weight", "forecast (%)", "supported to k"]
+    columns = [
+        *IDENTITY,
+        "place",
+        "law",
+        "expected error (points)",
+        "error (points)",
+        "log error",
+        "in band",
+        "in 80 % band",
+    ]
+    columns += ["AICc", "weight", "forecast (%)"]
     return pl.DataFrame(lines, schema=dict.fromkeys(columns, pl.String))
 
 
@@ -166,8 +218,10 @@ def _cell(value: float | None, how: str, factor: int = 1) -> str:
 
 
 def _forecast(row: Mapping[str, Any]) -> str:
-    if row["forecast"] is None:
+    if row["forecast_budget"] is None:
         return "—"
+    if row["forecast"] is None:
+        return f"at most {100 * row['forecast_high']:.3g} at k = {row['forecast_budget']:.0f}"
     band = ""
     if row["forecast_low"] is not None:
         band = f" [{100 * row['forecast_low']:.1f}, {100 * row['forecast_high']:.1f}]"

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from itscale.columns import OUTCOMES
-from itscale.errors import DataError
+from itscale.errors import DataError, DesignError
+from itscale.estimators import stops_of
 from itscale.seeds import generator
 from itscale.selection import DESIGNS, UNPARSABLE, Design, IntArray, ProblemOutcomes
 from itscale.store import read_metadata, scan_table, whole_table
@@ -164,25 +165,16 @@ def open_outcomes(path: Path) -> Outcomes:
 def check_stops(spans: pl.DataFrame, path: Path) -> None:
     """Refuse counts (`problem_id`, `sampled`, `correct`) that sampling until a success cannot leave.
 
-    It ends at the r-th success (r is the most of any problem) or at a cap. With r > 1, problems that ended
-    with fewer successes at different numbers of completions met neither: they stopped at successes of their
-    own.
-
     Raises
     ------
     DataError
-        With two of the problems.
+        With the problems that contradict each other: see `itscale.estimators.stops_of`.
     """
-    most = int(spans["correct"].max() or 0)  # type: ignore[arg-type]
-    short = spans.filter(pl.col("correct") < most).sort("sampled", "problem_id")
-    if most > 1 and short["sampled"].n_unique() > 1:
-        few, many = short.row(0, named=True), short.row(-1, named=True)
-        raise DataError(
-            f"{path}: design: found 'until_success', but problem {few['problem_id']!r} ended after "
-            f"{few['sampled']} completions with {few['correct']} correct and {many['problem_id']!r} after "
-            f"{many['sampled']} with {many['correct']}, while others have {most}; expected as many successes "
-            "for each, or one cap; if they were drawn as need was seen, the design is adaptive"
-        )
+    ordered = spans.sort("problem_id")
+    try:
+        stops_of(*(ordered[name].to_list() for name in ("problem_id", "sampled", "correct")))
+    except DesignError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 def read_outcomes(path: Path) -> pl.DataFrame:
