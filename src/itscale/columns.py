@@ -20,6 +20,7 @@ __all__ = [
     "OUTCOMES",
     "PROBLEMS",
     "REFITS",
+    "SUMMARY",
     "VERDICTS",
     "Schema",
 ]
@@ -138,6 +139,7 @@ CURVES: Schema = {
     "model": pl.String,
     "strategy": pl.String,
     "selector": pl.String,
+    "estimand": pl.String,  # what the selector estimates: coverage, single, selected, reliability
     "budget": pl.Int64,  # k: completions per problem
     "generated_tokens": pl.Float64,  # mean per problem at that k, from the ledger
     "prompt_tokens": pl.Float64,
@@ -276,5 +278,24 @@ LEADERBOARD: Schema = {
     "forecast": pl.Float64,
     "forecast_low": pl.Float64,
     "forecast_high": pl.Float64,
+    "simulated": pl.Boolean,
+}
+
+SUMMARY: Schema = {
+    "task": pl.String,  # null, as model and strategy, of a law of a table
+    "model": pl.String,
+    "strategy": pl.String,
+    "role": pl.String,  # selector, law
+    "label": pl.String,  # its label in the study
+    "quantity": pl.String,  # accuracy (share of problems solved); of a law each parameter, and holdout_error
+    "estimand": pl.String,  # of a selector as in CURVES, of a law what its exponent means
+    "k": pl.Int64,  # completions per problem: 1 and the most there are; null of a law
+    "estimate": pl.Float64,  # null where the law has no fit
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "interval": pl.String,
+    "problems": pl.Int64,  # behind the estimate
+    "status": pl.String,  # ok, or failed
+    "message": pl.String,  # why it failed, and what is to be minded
     "simulated": pl.Boolean,
 }

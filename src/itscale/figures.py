@@ -18,6 +18,7 @@ import polars as pl
 from itscale.columns import DIFFERENCES
 from itscale.latex import booktabs
 from itscale.plugins import Options
+from itscale.selection import COVERAGE, selector_names
 from itscale.store import atomic_path, write_text
 
 if TYPE_CHECKING:
@@ -71,20 +72,31 @@ class FigureOptions(Options):
 class FigureData:
     """The tables of a whole study, as a figure maker sees them.
 
+    What a curve is stands in its column `estimand`; labels are a study's own and mean nothing.
+
     Attributes
     ----------
     curves, fits, forecasts, differences
         Tables of the schemas `CURVES`, `FITS`, `FORECASTS`, `DIFFERENCES`; empty where the figure does not
         read them.
-    coverage
-        Label of the selector whose curve is coverage.
     """
 
     curves: pl.DataFrame
     fits: pl.DataFrame
     forecasts: pl.DataFrame
     differences: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(DIFFERENCES)))
-    coverage: str = "oracle"
+
+    @property
+    def coverage(self) -> pl.DataFrame:
+        """The curves of coverage, one for each task, model and strategy, if several selectors have it."""
+        found = self.curves.filter(estimand=COVERAGE)
+        return found.filter(pl.col("selector") == pl.col("selector").min())
+
+    @property
+    def selector_names(self) -> dict[str, str]:
+        """What a reader is shown in the place of each selector's label."""
+        pairs = self.curves.select("selector", "estimand").drop_nulls().unique().sort("selector")
+        return selector_names(dict(pairs.iter_rows()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,14 +25,14 @@ STAGE_REVISIONS: Mapping[str, int] = {
     "verification": 1,
     "outcomes": 3,
     "failures": 1,
-    "curves": 4,
+    "curves": 5,
     "fits": 3,
     "leaderboard": 2,
     "leaderboard_table": 2,
     "table_fits": 2,
     "differences": 3,
-    "figures": 1,
-    "summary": 1,
+    "figures": 2,
+    "summary": 2,
     "manifest": 1,
 }
 """Raised when a stage gives other outputs from the same inputs: what it made runs again."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "COVERAGE",
     "DESIGNS",
     "ESTIMANDS",
     "UNPARSABLE",
@@ -20,6 +21,7 @@ __all__ = [
     "IntArray",
     "ProblemOutcomes",
     "Selector",
+    "selector_names",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -38,6 +40,9 @@ Estimand = Literal["coverage", "single", "selected", "reliability"]
 from k (`selected`), or all k of them (`reliability`, pass^k)."""
 
 ESTIMANDS: tuple[Estimand, ...] = get_args(Estimand)
+
+COVERAGE: Estimand = "coverage"
+"""The ceiling of every other curve: what is selected was drawn."""
 
 UNPARSABLE = -1
 """Answer class of a completion without an answer: it is never voted for, and it still costs budget."""
@@ -104,3 +109,31 @@ class Selector(Protocol):
         strategy is judged by. Never above coverage at the same k.
         """
         ...
+
+
+def selector_names(estimands: Mapping[str, Estimand]) -> dict[str, str]:
+    """Return what a reader is shown in the place of each selector's label.
+
+    Coverage goes by that word, whatever its label; a label that is the word for something else than the
+    selector estimates is followed by what it does estimate.
+
+    Parameters
+    ----------
+    estimands
+        What each selector estimates, by its label.
+
+    Examples
+    --------
+    >>> selector_names({"oracle": "coverage", "vote": "selected"})
+    {'oracle': 'coverage', 'vote': 'vote'}
+    >>> selector_names({"coverage": "selected"})
+    {'coverage': 'coverage (selected)'}
+    """
+    alone = list(estimands.values()).count(COVERAGE) == 1
+
+    def shown(label: str, estimand: Estimand) -> str:
+        if estimand == COVERAGE:
+            return COVERAGE if alone else f"{COVERAGE} ({label})"
+        return f"{label} ({estimand})" if label in ESTIMANDS and label != estimand else label
+
+    return {label: shown(label, estimand) for label, estimand in estimands.items()}

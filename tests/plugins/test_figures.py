@@ -41,11 +41,13 @@ from itscale_builtin.figures import (
     law_fits,
     selection_curves,
 )
+from itscale_builtin.figures._curves import selector_lines
 
 # Figures of curves; that of differences has the contract and a test of its own.
 ENTRIES = [entry for entry in itscale_register_figures() if "differences" not in entry.reads]
 NAMES = [entry.name for entry in ENTRIES]
 KINDS = ("pdf", "svg", "png", "csv", "tex")
+ESTIMANDS = {"oracle": "coverage", "first": "single"}
 KEY = {"task": "gcd", "model": "made_up", "strategy": "repeated_sampling"}
 
 
@@ -60,6 +62,7 @@ def curve(selector="oracle", budgets=(1, 2, 4, 8, 16, 32, 64), share=1.0, simula
         **KEY,
         **key,
         "selector": selector,
+        "estimand": ESTIMANDS.get(selector, "selected"),
         "budget": k,
         "generated_tokens": 110.0 * k,
         "prompt_tokens": 50.0,
@@ -169,7 +172,7 @@ def words(drawing):
 @pytest.fixture(scope="module")
 def study() -> Study:
     plugin = ModuleType("kinds_for_figures")
-    entry = {"factory": lambda options: None, "summary": "for a test"}
+    entry = {"factory": lambda *_, **__: None, "summary": "for a test"}
 
     @hookimpl
     def itscale_register_tasks():
@@ -582,3 +585,26 @@ def test_differences_are_drawn_around_none_and_tabled_with_their_p_values(tmp_pa
     assert summary["curves"].unique().to_list() == ["large − small · repeated_sampling · oracle"]
     assert summary["p (Holm)"].to_list() == ["0.01"] * len(kinds)
     assert all("[" in cell for cell in summary["points"])
+
+
+def test_what_a_curve_estimates_is_in_the_table_and_never_in_a_label():
+    """A vote that is labelled `oracle`, or even `coverage`, is drawn as a vote, and coverage as coverage."""
+    labels = {"oracle": "attempts", "majority_vote": "oracle", "first": "coverage"}
+    data = study_tables()
+    curves = data.curves.with_columns(pl.col("selector").replace(labels))
+    drawing = draw(coverage_curves.entry, only(curves))
+    assert set(drawing.table["selector"]) == {"attempts"}
+    legend = words(draw(selection_curves.entry, only(curves)))
+    assert {"coverage", "coverage (single)", "oracle"} <= {
+        line.label for line in selector_lines(only(curves))
+    }
+    assert "coverage (single)" in legend
+    assert "attempts" not in legend
+    relabelled = FigureData(curves=curves, fits=data.fits, forecasts=data.forecasts)
+    for entry in ENTRIES:
+        before, after = draw(entry, data).table, draw(entry, relabelled).table
+        assert (
+            before.drop("selector", strict=False)
+            .sort(pl.all())
+            .equals(after.drop("selector", strict=False).sort(pl.all()))
+        )

@@ -5,13 +5,13 @@ import polars as pl
 import pytest
 from scipy.special import betaln
 
-from itscale.columns import CURVES, FITS, FORECASTS, LEDGER, OUTCOMES
+from itscale.columns import CURVES, FITS, FORECASTS, LEDGER, OUTCOMES, SUMMARY
 from itscale.errors import DataError, PluginError
 from itscale.estimators import best_of_n, coverage, k_grid
 from itscale.selection import Accuracy
 from itscale.stages.curves import estimate_curves
 from itscale.stages.fits import fit_law
-from itscale.stages.summary import summarise, summary_rows, write_summary
+from itscale.stages.summary import read_summary, summarise, summary_rows, write_summary
 from itscale.store import payload_hash, read_table, write_table
 from itscale.study import resolve
 
@@ -351,22 +351,76 @@ def tables(tmp_path, pool):
 
 def test_the_summary_has_the_ends_of_the_curves_and_the_laws(tables):
     summary = summarise(a_study(), **tables)
-    assert len(summary) == 1
-    row = summary.row(0, named=True)
-    assert (row["problems"], row["budget"]) == (PROBLEMS, N)
-    first = curve(tables["curves"][0], "oracle")
-    assert row["pass_1"] == pytest.approx(first["estimate"][0])
-    assert (row["oracle"], row["oracle_low"], row["oracle_high"]) == first.select(
-        "estimate", "low", "high"
-    ).row(-1)
-    assert row["power_law.status"] == "ok"
-    assert row["power_law.b_low"] < row["power_law.b"] < row["power_law.b_high"]
-    text = summary_rows(summary)[0]
-    assert text["k"] == str(N)
-    assert text["coverage"].startswith(f"{100 * row['oracle']:.1f} % [")
+    assert summary.schema == SUMMARY
+    oracle = curve(tables["curves"][0], "oracle").filter(pl.col("budget").is_in([1, N]))
+    mine = summary.filter(role="selector", label="oracle")
+    for name in ("estimate", "low", "high", "interval", "problems", "estimand"):
+        assert mine[name].to_list() == oracle[name].to_list()
+    assert mine["k"].to_list() == [1, N]
+    (exponent,) = summary.filter(role="law", label="power_law", quantity="b").iter_rows(named=True)
+    assert exponent["status"] == "ok"
+    assert exponent["low"] < exponent["estimate"] < exponent["high"]
+    assert len(summary.filter(label="power_law", quantity="holdout_error")) == 1
+    (text,) = summary_rows(summary)
+    assert (text["k"], text["problems"]) == (str(N), str(PROBLEMS))
+    assert text["pass@1"].startswith(f"{100 * oracle['estimate'][0]:.1f} % [")
+    assert text["coverage"].startswith(f"{100 * oracle['estimate'][1]:.1f} % [")
     assert text["model"].endswith(" (simulated)")
     assert text["power_law"].startswith("a = ")
     assert "b = " in text["power_law"]
+    assert "holdout_error" not in text["power_law"]
+
+
+HOSTILE = {
+    "oracle": {"plugin": "majority_vote"},
+    "coverage": {"plugin": "first"},
+    "budget": {"plugin": "oracle"},
+    "problems": {"plugin": "majority_vote"},
+    "k": {"plugin": "oracle"},
+    "line": {"plugin": "all_correct"},
+}
+
+
+def test_a_label_decides_nothing(tmp_path, pool):
+    plain = {row["selector"]: row for row in pl.read_parquet(curves_of(tmp_path, pool)).to_dicts()}
+    study = a_study(
+        selectors=HOSTILE, laws={"line": {"plugin": "power_law"}, "model": {"plugin": "log_linear"}}
+    )
+    curves = curves_of(tmp_path, pool, study, "hostile")
+    ends = {row["selector"]: row for row in pl.read_parquet(curves).filter(budget=N).to_dicts()}
+    estimands = {label: row["estimand"] for label, row in ends.items()}
+    assert estimands == {
+        "oracle": "selected",
+        "coverage": "single",
+        "budget": "coverage",
+        "problems": "selected",
+        "k": "coverage",
+        "line": "reliability",
+    }
+    for label, was in (("oracle", "majority_vote"), ("coverage", "first"), ("budget", "oracle")):
+        for name in ("estimate", "low", "high"):
+            assert ends[label][name] == pytest.approx(plain[was][name])
+    fits = [fit_of(tmp_path, pool, curves, law, study)[0] for law in study.laws]
+    write_summary(study, curves=[curves], fits=fits, csv=tmp_path / "s.csv", tex=tmp_path / "s.tex")
+    (text,) = summary_rows(read_summary(tmp_path / "s.csv"))
+    assert text["problems"] == str(PROBLEMS)
+    assert text["k"] == str(N)
+    assert list(text) == [
+        "task",
+        "model",
+        "strategy",
+        "problems",
+        "pass@1",
+        "k",
+        "oracle",
+        "coverage (single)",
+        "coverage (budget)",
+        "problems (selector)",
+        "coverage (k)",
+        "line (selector)",
+        "line (law)",
+        "model (law)",
+    ]
 
 
 def test_the_summary_is_written_the_same_twice_and_says_what_is_simulated(tmp_path, tables):
@@ -386,6 +440,6 @@ def test_the_summary_is_written_the_same_twice_and_says_what_is_simulated(tmp_pa
 def test_a_failed_law_says_so_in_the_summary(tmp_path, runs):
     curves = curves_of(tmp_path, runs, strategy="beam")
     fits = [fit_of(tmp_path, runs, curves, law, strategy="beam")[0] for law in LAWS]
-    summary = summarise(a_study(), [curves], fits)
-    assert summary["pass_1"].to_list() == [None]
-    assert summary_rows(summary)[0]["beta_binomial"].startswith("failed: takes counts")
+    (text,) = summary_rows(summarise(a_study(), [curves], fits))
+    assert text["pass@1"] == "—"
+    assert text["beta_binomial"].startswith("failed: takes counts")

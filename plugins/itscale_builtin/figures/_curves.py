@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from itscale.figures import COVERAGE_MARK, DASHES, Drawing, FigureOptions, Mark, assign_marks
+from itscale.figures import COVERAGE_MARK, DASHES, Drawing, FigureData, FigureOptions, Mark, assign_marks
 from itscale.selection import FloatArray
 from itscale_builtin.figures import _panels as panels
 
@@ -142,9 +142,9 @@ def highest(rows: pl.DataFrame) -> float:
     return float(np.max(values, initial=0.0, where=np.isfinite(values)))
 
 
-def display_names(table: pl.DataFrame, coverage: str) -> Names:
-    """Return the names shown in place of labels: coverage, and what is simulated where not all is."""
-    names = {("selector", coverage): "coverage"}
+def display_names(data: FigureData, table: pl.DataFrame) -> Names:
+    """Return the names shown in place of labels: of selectors, and what is simulated where not all is."""
+    names = {("selector", label): name for label, name in data.selector_names.items()}
     if table["simulated"].n_unique() > 1:
         models = table.filter("simulated")["model"].unique()
         names |= {("model", model): f"{model} (simulated)" for model in models}
@@ -172,17 +172,14 @@ def strategy_lines(table: pl.DataFrame, names: Names) -> list[Line]:
     return lines
 
 
-def selector_lines(table: pl.DataFrame, coverage: str) -> list[Line]:
+def selector_lines(data: FigureData) -> list[Line]:
     """Return a line for every selector: coverage first and black, which no other can exceed."""
-    others = sorted(set(table["selector"].unique()) - {coverage})
-    marks = {coverage: COVERAGE_MARK, **assign_marks(others)}
+    coverage = sorted(set(data.coverage["selector"]))
+    others = sorted(set(data.curves["selector"]) - set(coverage))
+    marks = {**dict.fromkeys(coverage, COVERAGE_MARK), **assign_marks(others)}
+    names = data.selector_names
     return [
-        Line(
-            label="coverage" if name == coverage else name,
-            mark=marks[name],
-            rows=pl.col("selector") == name,
-        )
-        for name in marks
+        Line(label=names[label], mark=mark, rows=pl.col("selector") == label) for label, mark in marks.items()
     ]
 
 

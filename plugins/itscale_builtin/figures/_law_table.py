@@ -56,7 +56,7 @@ def drawn_rows(data: FigureData, most: int) -> pl.DataFrame:
         )
         .unique()
     )
-    points = _points(data.curves.filter(pl.col("selector") == data.coverage), forecasts, failed)
+    points = _points(data.coverage, forecasts, failed)
     return pl.concat([points, forecasts, failed]).sort(_COLUMNS, nulls_last=True)
 
 

@@ -40,13 +40,13 @@ class ComputeCurves:
         """Draw the curves against generated tokens."""
         judged = pl.col("scorer_tokens").fill_null(0) if self.options.scorer else pl.lit(0)
         curves = data.curves.with_columns(tokens=pl.col("generated_tokens") + judged)
-        names = display_names(curves, data.coverage)
+        names = display_names(data, curves)
         scored = curves.select((pl.col("tokens") > pl.col("generated_tokens")).any()).item()
         several = curves["strategy"].n_unique() > 1
         strategies = self.options.compare == "strategies" or (self.options.compare is None and several)
         plan = Plan(
             panel=("task", "selector") if strategies else ("task", "model", "strategy"),
-            lines=strategy_lines(curves, names) if strategies else selector_lines(curves, data.coverage),
+            lines=strategy_lines(curves, names) if strategies else selector_lines(data),
             names=names,
             x="tokens",
             x_label="generated and scored tokens per problem" if scored else "generated tokens per problem",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
-
 from itscale.figures import Drawing, FigureData
 from itscale.plugins import FigureEntry
 from itscale_builtin.figures._curves import CurveOptions, Plan, display_names, draw_curves, strategy_lines
@@ -21,8 +19,7 @@ class CoverageCurves:
 
     def draw(self, data: FigureData) -> Drawing:
         """Draw the coverage curves of all tasks."""
-        coverage = data.curves.filter(pl.col("selector") == data.coverage)
-        names = display_names(coverage, data.coverage)
+        names = display_names(data, data.coverage)
         plan = Plan(
             panel=("task",),
             lines=strategy_lines(data.curves, names),
@@ -32,7 +29,7 @@ class CoverageCurves:
             y_label="coverage (%)",
             share_y=self.options.share_y,
         )
-        return draw_curves(coverage, plan, empty="no coverage curve in this study")
+        return draw_curves(data.coverage, plan, empty="no coverage curve in this study")
 
 
 entry = FigureEntry(

@@ -64,7 +64,7 @@ class LawFits:
             figure = panels.blank("no law was fitted in this study")
             return Drawing(figure=figure, table=table, summary=summary)
         marks = _marks(data, table)
-        names = display_names(table, data.coverage)
+        names = display_names(data, table)
         one_value = {name for name in CURVE if table[name].n_unique() == 1}
         both: tuple[Scale, ...] = ("coverage", "negative_log")
         scales = both if self.options.scale == "both" else (self.options.scale,)

@@ -21,8 +21,8 @@ class SelectionCurves:
         """Draw the curves of all selectors."""
         plan = Plan(
             panel=("task", "model", "strategy"),
-            lines=selector_lines(data.curves, data.coverage),
-            names=display_names(data.curves, data.coverage),
+            lines=selector_lines(data),
+            names=display_names(data, data.curves),
             x="budget",
             x_label="completions per problem, k",
             y_label="problems solved (%)",

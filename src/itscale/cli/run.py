@@ -216,12 +216,11 @@ class _Run:
 
     def summary(self) -> None:
         """Print the short table, and where the report is."""
-        import polars as pl
         from rich.table import Table
 
-        from itscale.stages.summary import summary_rows
+        from itscale.stages.summary import read_summary, summary_rows
 
-        rows = summary_rows(pl.read_csv(self.reports / "summary.csv"))
+        rows = summary_rows(read_summary(self.reports / "summary.csv"))
         for start in range(0, len(rows), SIDE_BY_SIDE):
             beside = rows[start : start + SIDE_BY_SIDE]
             table = Table(show_header=False, box=None, pad_edge=False)

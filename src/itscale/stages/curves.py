@@ -102,7 +102,9 @@ def estimate_curves(
             scorer = getattr(study.selectors[label].options, "scorer", "")
             tokens = tokens_of_pools(opened.spans, spent, budgets, scorer)
             each = tokens_by_problem_of_pools(opened.spans, spent, matrix.problems, budgets, scorer)
-        tables.append(_rows(study, task, matrix, budgets, tokens).with_columns(selector=pl.lit(label)))
+        named = {"selector": label, "estimand": study.selectors[label].entry.estimand}
+        rows = _rows(study, task, matrix, budgets, tokens)
+        tables.append(rows.with_columns(**{name: pl.lit(value) for name, value in named.items()}))
         by_problem.append(accuracy_rows(label, matrix.problems, budgets, matrix.accuracy, matrix.error, each))
     identity = {"task": task, "model": model, "strategy": strategy, "simulated": opened.simulated}
     table = pl.concat(tables).with_columns(**{key: pl.lit(value) for key, value in identity.items()})

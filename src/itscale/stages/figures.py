@@ -60,7 +60,6 @@ def draw_figure(
         fits=_read(fits, FITS),
         forecasts=_read(forecasts, FORECASTS),
         differences=_read(differences, DIFFERENCES),
-        coverage=coverage_label(study),
     )
     maker = make_figure(ingredient)
     with style(ingredient.options):
@@ -73,12 +72,6 @@ def figure_caption(study: Study, figure: str) -> str:
     """Return what a figure shows, in words, with the level of the study's intervals."""
     confidence = f"{100 * study.config.curves.confidence:g} %"
     return _figure(study, figure).entry.caption.replace("{confidence}", confidence)
-
-
-def coverage_label(study: Study) -> str:
-    """Return the label under which the study has the selector `oracle`, whose accuracy is coverage."""
-    labels = (label for label, selector in study.selectors.items() if selector.entry.name == "oracle")
-    return next(labels, "oracle")
 
 
 def _figure(study: Study, label: str) -> Ingredient[FigureEntry]:

@@ -1,26 +1,31 @@
-"""The short summary: one row per task, model and strategy, with what every selector reached and every law."""
+"""The short summary: what every selector reached and every law says, a row per number, wide only in print."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from itscale.columns import CURVES, FITS
+from itscale.columns import CURVES, FITS, SUMMARY, Schema
 from itscale.latex import booktabs
+from itscale.selection import selector_names
 from itscale.store import atomic_path, read_table, write_text
 from itscale.study import Study
 
-__all__ = ["summarise", "summary_rows", "write_summary"]
+__all__ = ["read_summary", "summarise", "summary_rows", "write_summary"]
 
 IDENTITY = ("task", "model", "strategy")
-BOUNDS = ("", "_low", "_high")
+SELECTOR, LAW = "selector", "law"
+ACCURACY, HOLDOUT = "accuracy", "holdout_error"
+SINGLE = ("single", "coverage")
+"""Estimands that are at k = 1 the share of problems which one completion solves, parsed or not."""
+NOTHING = "—"
 
 
 def summarise(study: Study, curves: Sequence[Path], fits: Sequence[Path]) -> pl.DataFrame:
-    """Put the ends of the curves and the parameters of the laws side by side.
+    """Put the ends of the curves and the parameters of the laws into one table (schema `SUMMARY`).
 
     Parameters
     ----------
@@ -30,41 +35,54 @@ def summarise(study: Study, curves: Sequence[Path], fits: Sequence[Path]) -> pl.
     Returns
     -------
     polars.DataFrame
-        One row per (task, model, strategy), sorted: `problems`; `budget`, the largest k; `pass_1` (null where
-        no budget is 1); each selector at the largest k under its label; each law's `{law}.status`,
-        `{law}.message` and `{law}.{parameter}`. Every estimate has `_low` and `_high` beside it. A law of a
-        table has a row of its own, without task, model and strategy.
+        By task, model and strategy, in the study's order of selectors and laws: the accuracy of each selector
+        at k = 1 and at its largest k, each parameter of each law and its hold-out error. A law that failed
+        has one row, without an estimate. Laws of a table come last, without task, model and strategy.
     """
     curve = _concat(curves, CURVES).sort(*IDENTITY, "selector", "budget")
     fit = _concat(fits, FITS)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for key, points in curve.group_by(*IDENTITY, maintain_order=True):
-        row: dict[str, Any] = dict(zip(IDENTITY, key, strict=True))
-        mine = pl.all_horizontal(pl.col(name) == value for name, value in row.items())
-        row |= {"simulated": points["simulated"].any(), "problems": points["problems"].max()}
-        row |= {"budget": points["budget"].max(), **_pass_1(study, points)}
+        identity = dict(zip(IDENTITY, key, strict=True))
         for label in study.selectors:
-            end = points.filter(pl.col("selector") == label, pl.col("budget") == row["budget"])
-            row |= _bounded(label, end)
-        fitted = fit.filter(mine)
+            ends = points.filter(pl.col("selector") == label)
+            last = pl.col("budget") == pl.col("budget").max()
+            rows += map(_selector_row, ends.filter((pl.col("budget") == 1) | last).iter_rows(named=True))
+        mine = fit.filter(pl.all_horizontal(pl.col(name) == value for name, value in identity.items()))
         for label in study.curve_laws:
-            row |= _law_cells(label, fitted.filter(pl.col("law") == label))
-        rows.append(row)
+            rows += _law_rows(mine.filter(pl.col("law") == label))
     for label in study.table_laws:
-        cells = _law_cells(label, fit.filter(pl.col("law") == label, pl.col("task").is_null()))
-        rows.append(dict.fromkeys(IDENTITY) | {"simulated": False, **cells})
-    return pl.DataFrame(rows, infer_schema_length=None)
+        rows += _law_rows(fit.filter(pl.col("law") == label, pl.col("task").is_null()))
+    known = [{name: row.get(name) for name in SUMMARY} for row in rows]
+    return pl.DataFrame(known, schema=dict(SUMMARY), orient="row").fill_nan(None)
+
+
+def read_summary(path: Path) -> pl.DataFrame:
+    """Read a summary that `write_summary` wrote."""
+    return pl.read_csv(path, schema=dict(SUMMARY))
 
 
 def summary_rows(summary: pl.DataFrame) -> list[dict[str, str]]:
-    """Return a summary as text, one mapping of headings to cells per row: `42.0 % [31.2, 55.0]`."""
-    return [dict(_cells(row)) for row in summary.iter_rows(named=True)]
+    """Return a summary as text, wide: a mapping of headings to cells for each task, model and strategy.
+
+    Cells are like `42.0 % [31.2, 55.0]`; a law's parameters share one.
+    """
+    headings = _headings(summary)
+    of_tables = pl.col("task").is_null()
+    curves = summary.filter(~of_tables)
+    here = set(curves.select("role", "label").iter_rows())
+    shown = {place: heading for place, heading in headings.items() if place in here}
+    found = [dict(_cells(rows, shown)) for _, rows in curves.group_by(*IDENTITY, maintain_order=True)]
+    laws = summary.filter(of_tables).partition_by("label", maintain_order=True)
+    return found + [
+        {"task": "(table)", headings[LAW, rows["label"][0]]: _law_text(rows)} for rows in laws if len(rows)
+    ]
 
 
 def write_summary(
     study: Study, *, curves: Sequence[Path], fits: Sequence[Path], csv: Path, tex: Path
 ) -> None:
-    """Write the summary as numbers (CSV) and as a table for a paper (LaTeX, booktabs)."""
+    """Write the summary as numbers (CSV, long) and as a table for a paper (LaTeX, booktabs, wide)."""
     summary = summarise(study, curves, fits)
     with atomic_path(csv) as temporary:
         summary.write_csv(temporary)
@@ -74,75 +92,85 @@ def write_summary(
     write_text(tex, booktabs(table, f"Summary of {study.name}", f"{simulated}Brackets: {level}."))
 
 
-def _concat(paths: Sequence[Path], schema: Any) -> pl.DataFrame:
+def _concat(paths: Sequence[Path], schema: Schema) -> pl.DataFrame:
     tables = [read_table(path, schema).select(*schema) for path in paths]
     return pl.concat(tables) if tables else pl.DataFrame(schema=dict(schema))
 
 
-def _pass_1(study: Study, points: pl.DataFrame) -> dict[str, float | None]:
-    """Return accuracy at k = 1, where a selector that needs no answer to be parsed has it."""
-    labels = [label for label, item in study.selectors.items() if item.entry.name in ("oracle", "first")]
-    return _bounded("pass_1", points.filter(pl.col("selector").is_in(labels), pl.col("budget") == 1))
+def _selector_row(point: Mapping[str, Any]) -> dict[str, Any]:
+    own = {"role": SELECTOR, "label": point["selector"], "quantity": ACCURACY, "k": point["budget"]}
+    return {**point, **own, "status": "ok", "message": ""}
 
 
-def _bounded(name: str, rows: pl.DataFrame) -> dict[str, float | None]:
-    values = rows.select("estimate", "low", "high").row(0) if len(rows) else (None, None, None)
-    return {name + bound: value for bound, value in zip(BOUNDS, values, strict=True)}
+def _law_rows(fits: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield a row for each parameter of a law and one for its hold-out error, or one that says why not."""
+    for fit in fits.iter_rows(named=True):
+        yield {**fit, "role": LAW, "label": fit["law"], "quantity": fit["parameter"]}
+    if len(fits) and fits["status"][0] == "ok":
+        first = fits.row(0, named=True)
+        value = {"quantity": HOLDOUT, "estimate": first[HOLDOUT], "low": None, "high": None, "estimand": None}
+        yield {**first, "role": LAW, "label": first["law"], **value}
 
 
-def _law_cells(label: str, rows: pl.DataFrame) -> dict[str, Any]:
+def _headings(summary: pl.DataFrame) -> dict[tuple[str, str], str]:
+    """Return the heading of each selector and law: its name, with its role where that is another's, too."""
+    of_selectors = summary.filter(role=SELECTOR).unique(["label"], maintain_order=True)
+    names = {
+        (SELECTOR, label): name
+        for label, name in selector_names(dict(of_selectors.select("label", "estimand").iter_rows())).items()
+    }
+    names |= {(LAW, label): label for label in summary.filter(role=LAW)["label"].unique(maintain_order=True)}
+    taken = [*IDENTITY, "problems", "k", *names.values()]
+    return {
+        (role, label): name if taken.count(name) == 1 else f"{name} ({role})"
+        for (role, label), name in names.items()
+    }
+
+
+def _cells(rows: pl.DataFrame, headings: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
+    """Yield heading and text of each cell of one task, model and strategy."""
+    first = rows.row(0, named=True)
+    accuracies = rows.filter(role=SELECTOR)
+    last = accuracies["k"].max()
+    ends = accuracies.filter(k=last)
+    for name in IDENTITY:
+        yield name, f"{first[name]} (simulated)" if name == "model" and first["simulated"] else first[name]
+    most, fewest = accuracies["problems"].max(), ends["problems"].min()
+    yield "problems", f"{most!r}" if fewest == most else f"{most!r} ({fewest!r} at k = {last!r})"
+    single = accuracies.filter(pl.col("k") == 1, pl.col("estimand").is_in(SINGLE))
+    yield "pass@1", _share(single)
+    yield "k", str(last)
+    for (role, label), heading in headings.items():
+        mine = (ends if role == SELECTOR else rows.filter(role=LAW)).filter(label=label)
+        yield heading, _share(mine) if role == SELECTOR else _law_text(mine)
+
+
+def _law_text(rows: pl.DataFrame) -> str:
     if rows.is_empty():
-        return {}
-    cells = {f"{label}.status": rows["status"][0], f"{label}.message": rows["message"][0]}
-    for parameter in rows["parameter"].drop_nulls():
-        cells |= _bounded(f"{label}.{parameter}", rows.filter(pl.col("parameter") == parameter))
-    return cells | {f"{label}.holdout_error": rows["holdout_error"][0]}
+        return NOTHING
+    first = rows.row(0, named=True)
+    if first["status"] != "ok":
+        return f"{first['status']}: {first['message']}"
+    parts = [
+        f"{row['quantity']} = {_number(row)}"
+        for row in rows.filter(pl.col("estimate").is_not_null()).iter_rows(named=True)
+        if row["quantity"] != HOLDOUT
+    ]
+    return ", ".join(parts)
 
 
-def _cells(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield heading and text of each cell; a law's parameters share one."""
-    if row["task"] is None:  # a law of a table, which no task belongs to
-        (law,) = (name.removesuffix(".status") for name in row if name.endswith(".status") and row[name])
-        yield from (("task", "(table)"), (law, _law_text(law, row)))
-        return
-    for name, value in row.items():
-        if name.endswith(".status"):
-            law = name.removesuffix(".status")
-            yield law, _law_text(law, row)
-        elif name == "pass_1":
-            yield "pass@1", _share(row, name)
-        elif name == "model" and row["simulated"]:
-            yield name, f"{value} (simulated)"
-        elif name in (*IDENTITY, "problems"):
-            yield name, str(value)
-        elif name == "budget":
-            yield "k", str(value)
-        elif f"{name}_low" in row and "." not in name:
-            yield ("coverage" if name == "oracle" else name), _share(row, name)
-
-
-def _law_text(law: str, row: dict[str, Any]) -> str:
-    if row[f"{law}.status"] is None:
-        return "—"
-    if row[f"{law}.status"] != "ok":
-        return f"{row[f'{law}.status']}: {row[f'{law}.message']}"
-    mine = [name for name in row if name.startswith(f"{law}.")]
-    stems = [name.removesuffix("_low") for name in mine if name.endswith("_low")]
-    parts = [f"{stem.removeprefix(f'{law}.')} = {_interval(row, stem)}" for stem in stems]
-    return ", ".join(part for part in parts if not part.endswith("—"))
-
-
-def _share(row: dict[str, Any], name: str) -> str:
-    if row[name] is None:
-        return "—"
-    bounds = [row[name + bound] for bound in BOUNDS[1:]]
+def _share(rows: pl.DataFrame) -> str:
+    if rows.is_empty():
+        return NOTHING
+    row = rows.row(0, named=True)
+    if row["estimate"] is None:
+        return NOTHING
+    bounds = [row["low"], row["high"]]
     interval = "" if None in bounds else f" [{100 * bounds[0]:.1f}, {100 * bounds[1]:.1f}]"
-    return f"{100 * row[name]:.1f} %{interval}"
+    return f"{100 * row['estimate']:.1f} %{interval}"
 
 
-def _interval(row: dict[str, Any], name: str) -> str:
-    if row[name] is None:
-        return "—"
-    if row[f"{name}_low"] is None:
-        return f"{row[name]:.3g}"
-    return f"{row[name]:.3g} [{row[f'{name}_low']:.3g}, {row[f'{name}_high']:.3g}]"
+def _number(row: Mapping[str, Any]) -> str:
+    if row["low"] is None:
+        return f"{row['estimate']:.3g}"
+    return f"{row['estimate']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from itscale.plugins import SelectorEntry
-from itscale.selection import IntArray
+from itscale.selection import Estimand, IntArray
 
 __all__ = ["Counted", "clusters_of", "counted_curve"]
 
@@ -32,12 +32,10 @@ def clusters_of(problems: Sequence[str], pattern: str | None) -> list[str] | Non
 def counted_curve(
     entry: SelectorEntry, sampled: IntArray, correct: IntArray, budgets: IntArray
 ) -> Counted | None:
-    """Return the counts whose coverage a selector's curve is; None where it needs answers or scores.
+    """Return the counts whose coverage a selector's curve is; None where it is no coverage.
 
-    The first of k completions is right as often as a single one: its curve is coverage at k = 1.
+    One of k completions, taken without a look at the others, is right as often as a single one: its curve is
+    coverage at k = 1.
     """
-    if entry.name == "oracle":
-        return sampled, correct, budgets
-    if entry.name == "first":
-        return sampled, correct, np.ones_like(budgets)
-    return None
+    ks: Mapping[Estimand, IntArray] = {"coverage": budgets, "single": np.ones_like(budgets)}
+    return (sampled, correct, ks[entry.estimand]) if entry.estimand in ks else None

@@ -24,14 +24,13 @@ def small_study(*, simulated: bool = True) -> FigureData:
     curves, fits, forecasts = [], [], []
     for model, rate in (("large", 0.4), ("small", 0.2)):
         where = {"task": "sums", "model": model, "strategy": "repeated_sampling", "simulated": simulated}
-        for selector, share in (("oracle", 1.0), ("majority_vote", 0.7)):
+        for selector, estimand, share in (("oracle", "coverage", 1.0), ("majority_vote", "selected", 0.7)):
             for k in (1, 2, 4, 8, 16):
                 value = share * (1 - (1 - rate) ** k)
                 band = {"estimate": value, "low": 0.9 * value, "high": min(1.0, 1.1 * value)}
                 cost = {"budget": k, "generated_tokens": 50.0 * k, "prompt_tokens": 20.0}
-                curves.append(
-                    {**where, "selector": selector, **cost, **band, "monte_carlo_error": 0.0, "problems": 8}
-                )
+                what = {"selector": selector, "estimand": estimand, "problems": 8}
+                curves.append({**where, **what, **cost, **band, "monte_carlo_error": 0.0})
         law = {**where, "law": "power_law"}
         fit = {"status": "ok", "message": "", "estimand": "asymptotic", "points": 5, "problems": 8}
         hold = {"refits": 100, "refits_failed": 0, "holdout_origins": 1, "holdout_error": 0.02}
