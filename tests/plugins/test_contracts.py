@@ -26,6 +26,19 @@ def reasoning_gym_problems() -> list[Problem]:
     return list(entry.factory(entry.options(dataset="gcd", size=2)))
 
 
+def lettered_problems() -> list[Problem]:
+    """Two problems of multiple choice."""
+    return [
+        Problem(
+            problem_id=f"choice-{reference}",
+            messages=({"role": "user", "content": "Which?"},),
+            reference=reference,
+            metadata={"choices": ["red", "green", "blue"]},
+        )
+        for reference in ("B", "blue")
+    ]
+
+
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "engines/openai": {**NEEDS_A_MODEL, "options": {"model": "m", "base_url": "http://localhost:1/v1"}},
     "engines/vllm": {**NEEDS_A_MODEL, "options": {"model": "m"}},
@@ -43,6 +56,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "tasks/reasoning_gym": {"options": {"dataset": "gcd", "size": 8}},
     "verifiers/logprob": {"reads_logprobs": True},
     "verifiers/math": {"options": {"seconds": 1.0}},
+    "verifiers/multiple_choice": {"problems": lettered_problems()},
     "verifiers/reasoning_gym": {"problems": property(lambda self: reasoning_gym_problems())},
 }
 """Attributes of the contract class where a built-in cannot do without: by kind and name."""

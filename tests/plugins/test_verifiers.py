@@ -127,6 +127,16 @@ def test_tidying_takes_off_what_is_no_part_of_an_answer(answer: str, expected: s
         ({"ignore_articles": True}, "the end", "End", True),
         ({"pattern": r"=> (\w+)"}, "=> a\n=> b\nc", "b", True),
         ({"find": ["hashes"]}, "Paris", "Paris", False),
+        ({"pattern": r"(\w+\s?)+\.$"}, "a" * 40 + "!", "a", False),  # takes for ever
+        ({}, "The answer is 102.", "10²", False),
+        ({}, "The answer is 10^2.", "10²", True),
+        ({}, "The answer is 10².", "10²", True),
+        ({}, r"\boxed{\text{Paris}}", "Paris", True),
+        ({}, "The answer is Paris. I hope this answer is helpful!", "Paris", True),
+        ({}, "The answer is Washington, D.C.", "Washington, D.C.", True),
+        ({}, "The answer is Washington, D.C.", "Washington, D.C", True),
+        ({}, "The answer is Paris, which is in France.", "Paris", True),
+        ({}, "**Answer:**\nParis", "Paris", True),
     ],
 )
 def test_exact_match(options: dict[str, Any], text: str, reference: str, expected: bool) -> None:

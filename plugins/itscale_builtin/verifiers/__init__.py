@@ -4,7 +4,14 @@ from collections.abc import Iterable
 
 from itscale import hookimpl
 from itscale.plugins import VerifierEntry
-from itscale_builtin.verifiers import exact_match, logprob, math, process_reward, reasoning_gym
+from itscale_builtin.verifiers import (
+    exact_match,
+    logprob,
+    math,
+    multiple_choice,
+    process_reward,
+    reasoning_gym,
+)
 
 __all__ = ["itscale_register_verifiers"]
 
@@ -12,4 +19,7 @@ __all__ = ["itscale_register_verifiers"]
 @hookimpl
 def itscale_register_verifiers() -> Iterable[VerifierEntry]:
     """Return the built-in verifiers."""
-    return [module.entry for module in (exact_match, logprob, math, process_reward, reasoning_gym)]
+    return [
+        module.entry
+        for module in (exact_match, logprob, math, multiple_choice, process_reward, reasoning_gym)
+    ]

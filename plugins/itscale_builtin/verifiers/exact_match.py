@@ -10,9 +10,15 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from itscale.plugins import Options, VerifierEntry
+from itscale.sandbox import Sandbox
 from itscale.types import Problem, Verdict
 from itscale_builtin.verifiers.answers import Locator, last_match, locate, tidy
 
+RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ]+")
+"""Signs that compatibility would lower: 10² is not 102."""
+WORDS = re.compile(r"\\(?:text(?:bf|it|rm)?|mbox|mathrm)\{([^{}]{0,1000})\}")
+TOGETHER = 10_000
+"""Texts that one process looks through: what it finds is text, whatever stands in the others."""
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 
@@ -29,6 +35,8 @@ class ExactMatchOptions(Options):
     """Where the answer is looked for: the first of these places that holds one counts."""
     pattern: str | None = None
     """A regular expression that finds the answer instead: its last match, the first group if it has one."""
+    seconds: float = Field(default=1.0, gt=0)
+    """Most processor time of looking for the pattern in one text; if it takes longer there is no answer."""
     ignore_case: bool = True
     """Whether capital and small letters are the same."""
     ignore_punctuation: bool = False
@@ -52,11 +60,14 @@ class ExactMatch:
 
     def __init__(self, options: ExactMatchOptions) -> None:
         self.options = options
-        self._pattern = re.compile(options.pattern) if options.pattern else None
+        # No model writes the pattern, so any process will do; but only a process can be ended.
+        self._sandbox = Sandbox(
+            f"{__name__}:last_found", seconds=options.seconds, together=TOGETHER, weakest="process"
+        )
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return the normalised answer, None if no place holds one."""
-        found = self._match(text) if self._pattern else locate(text, self.options.find)
+        found = locate(text, self.options.find) if self.options.pattern is None else self._match(text)
         return None if found is None else self._normalise(tidy(found, problem.reference)) or None
 
     def classes(self, answers: Sequence[str]) -> list[str]:
@@ -69,11 +80,13 @@ class ExactMatch:
         return [Verdict(correct=answer == reference) for answer in answers]
 
     def _match(self, text: str) -> str | None:
-        assert self._pattern is not None
-        last = last_match(self._pattern, text)
-        return None if last is None else last.group(1 if self._pattern.groups else 0)
+        reply = self._sandbox.call(self.options.pattern, text)
+        return reply.value if isinstance(reply.value, str) else None
 
     def _normalise(self, text: str) -> str:
+        text = RAISED.sub(
+            lambda run: f"^{unicodedata.normalize('NFKC', run.group())}", WORDS.sub(r"\1", text)
+        )
         text = unicodedata.normalize("NFKC", text)
         if self.options.ignore_case:
             text = text.casefold()
@@ -81,7 +94,15 @@ class ExactMatch:
             text = "".join(" " if unicodedata.category(sign)[0] == "P" else sign for sign in text)
         if self.options.ignore_articles:
             text = ARTICLES.sub(" ", text)
-        return " ".join(text.split())
+        text = " ".join(text.split())
+        return text.rstrip(".").rstrip() or text
+
+
+def last_found(pattern: str, text: str) -> str | None:
+    """Return the last match of a pattern, or its first group; None if there is none. Runs in the sandbox."""
+    compiled = re.compile(pattern)
+    last = last_match(compiled, text)
+    return None if last is None else last.group(1 if compiled.groups else 0)
 
 
 entry = VerifierEntry(
@@ -89,5 +110,6 @@ entry = VerifierEntry(
     factory=ExactMatch,
     options=ExactMatchOptions,
     role="oracle",
+    revision=2,
     summary="Correct is what equals the reference, once both are normalised.",
 )

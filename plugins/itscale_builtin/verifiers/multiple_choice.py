@@ -1,0 +1,210 @@
+r"""Correct is the letter of the right choice, however it is written.
+
+`(B)`, `B)`, `B: Paris`, `[B]`, `\boxed{\text{B}}`, `option B`, `**B**` are B, and so is `Paris` where the
+problem's metadata has the choices. It refuses to guess: several letters, or a letter beside the text of
+another choice, are no answer.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from itscale.errors import DataError
+from itscale.plugins import Options, VerifierEntry
+from itscale.types import Problem, Verdict
+from itscale_builtin.verifiers.answers import LOCATORS, Locator, cut_off, tidy
+
+LONGEST = 2_000
+"""An answer with more characters is none: it would hold the letters of several choices."""
+LOOKS = re.compile(
+    r"\\(?:text(?:bf|it|rm)?|mathrm|mathbf|mathbb|mbox|boxed|fbox|displaystyle|left|right)(?![A-Za-z])|[*_`$]"
+)
+NAMED = (
+    r"(?:(?:the\s)?(?:correct\s|right|best\s|final\s)?(?:option|choice|answer|letter|alternative|statement)\b"
+)
+BEFORE = re.compile(rf"\s*{NAMED}(?:\s(?:is|number))?\s?[:=]?\s?)*", re.IGNORECASE)
+AFTER = re.compile(
+    r"\s*(?:$|[.:,;)\]}/=–—-]|\b(?:because|since|as|which|is|for|so|seems|would|it|and|or)\b)", re.IGNORECASE
+)
+"""What may follow a letter that is meant as one: nobody writes "a because"."""
+JOINT = re.compile(r"\s*(?:,|/|&|;|\band\b|\bor\b|,\s*(?:and|or)\b)\s*", re.IGNORECASE)
+MARKED = re.compile(r"[(\[]\s?(\w)\s?[)\]]\s*[.:]?|(\w)\s?[)\]:.](?!\w)")
+BARE = re.compile(r"(\w)(?!\w)")
+ANOTHER = re.compile(r"(?:option|choice)?\s?[(\[]?\w(?!\w)", re.IGNORECASE)
+"""What begins another label after "or" or a comma."""
+IN_BRACKETS = re.compile(r"[(\[](\w)[)\]]")
+AFTER_NAME = re.compile(rf"{NAMED}\s(?:is\s)?([A-Z0-9])(?!\w))")
+CAPITAL = re.compile(r"(?<![\w'])[A-Z](?![\w'])")
+PAIR = re.compile(r"(?<![\w'])([A-Z])\s?(?:,|/|or|and|nor)\s?([A-Z])(?![\w'])")
+WORD = re.compile(r"[^\W_]+")
+ARTICLES = frozenset("AI")
+"""Letters that are words of their own."""
+
+
+class MultipleChoiceOptions(Options):
+    """Options of the multiple_choice oracle."""
+
+    find: Annotated[tuple[Locator, ...], Field(min_length=1)] = (
+        "tags",
+        "boxed",
+        "hashes",
+        "answer_is",
+        "last_line",
+    )
+    """Where the answer is looked for: the first of these places that holds a choice counts."""
+    labels: Annotated[str, Field(min_length=2, pattern=r"^[A-Za-z0-9]+$")] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    """What the choices are called, a sign each, in their order."""
+    choices: str = "choices"
+    """Where the metadata of a problem have the texts of its choices: a list, or texts by label. Problems
+    without it have letters only, and as many choices as `count` says."""
+    count: Annotated[int, Field(ge=2)] | None = None
+    """How many choices a problem has whose metadata do not say it; one for each label if left out."""
+    first: Annotated[int, Field(ge=0, le=1)] | None = None
+    """The number of the first choice, where references are numbers; labels or texts if left out."""
+    several: bool = False
+    """Whether several choices may be right together, as in `A, C`; if not, several letters are no answer."""
+
+
+class MultipleChoice:
+    """The oracle; see the module."""
+
+    def __init__(self, options: MultipleChoiceOptions) -> None:
+        self.options = options
+        self._labels = options.labels.upper()
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """Return the label of the choice (`A, C` if several may be right), None if there is none."""
+        texts = self._texts(problem)
+        for place in self.options.find:
+            if place == "boxed" and cut_off(text):
+                return None
+            found = LOCATORS[place](text)
+            if not found or len(found) > LONGEST:
+                continue
+            chosen = self._chosen(found, texts, whole=place != "last_line")
+            if chosen:
+                return ", ".join(sorted(chosen)) if len(chosen) == 1 or self.options.several else None
+        return None
+
+    def classes(self, answers: Sequence[str]) -> list[str]:
+        """Return the answers themselves: labels."""
+        return list(answers)
+
+    def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
+        """Compare each answer's labels with those of the reference.
+
+        Raises
+        ------
+        DataError
+            If the reference is no choice of the problem.
+        """
+        right = self._right(problem)
+        return [Verdict(correct=set(answer.split(", ")) == right) for answer in answers]
+
+    def _texts(self, problem: Problem) -> dict[str, str]:
+        """Return the choices of a problem: their texts, empty where not known, by label."""
+        given = problem.metadata.get(self.options.choices)
+        if isinstance(given, Mapping) and set(map(str.upper, given)) <= set(self._labels):
+            return {label.upper(): _plain(str(text)) for label, text in given.items()}
+        if isinstance(given, Sequence) and not isinstance(given, str) and 0 < len(given) <= len(self._labels):
+            return dict(zip(self._labels, (_plain(str(text)) for text in given), strict=False))
+        if given is not None:
+            raise DataError(
+                f"problem {problem.problem_id}: metadata {self.options.choices!r}: found {given!r:.60}, "
+                f"expected a list of at most {len(self._labels)} texts, or texts by label"
+            )
+        return dict.fromkeys(self._labels[: self.options.count], "")
+
+    def _right(self, problem: Problem) -> set[str]:
+        texts, reference = self._texts(problem), problem.reference.strip()
+        if self.options.first is not None and reference.isdecimal():
+            place = int(reference[:9]) - self.options.first
+            found = set(list(texts)[place : place + 1]) if place >= 0 else set()
+        else:
+            found = self._chosen(reference, texts, whole=True)
+            if not found and self.options.several and set(reference.upper()) <= set(texts):
+                found = set(reference.upper())
+        if not found or (len(found) > 1 and not self.options.several):
+            raise DataError(
+                f"problem {problem.problem_id}: reference: found {reference[:60]!r}, expected one of "
+                f"{', '.join(texts)}{' or the text of a choice' if any(texts.values()) else ''}"
+            )
+        return found
+
+    def _chosen(self, found: str, texts: Mapping[str, str], *, whole: bool) -> set[str]:
+        """Return the labels that an answer names: all of them, so that a doubt shows."""
+        text = " ".join(LOOKS.sub(" ", tidy(found)).replace("{", " ").replace("}", " ").split())
+        by_text = {label for label, choice in texts.items() if choice and _plain(text) == choice}
+        if by_text:
+            return by_text
+        labels, rest = self._leading(text, texts)
+        if not labels and not whole:
+            labels, rest = self._anywhere(text, texts), ""
+        said = _plain(rest)
+        other = {label for label, choice in texts.items() if choice and said == choice}
+        return labels | other
+
+    def _leading(self, text: str, texts: Mapping[str, str]) -> tuple[set[str], str]:
+        """Return the labels that a text begins with, and the text after them."""
+        at = _past(BEFORE, text, 0)
+        labels: set[str] = set()
+        while True:
+            marked = MARKED.match(text, at)
+            match = marked or BARE.match(text, at)
+            label = next(filter(None, match.groups())).upper() if match else ""
+            if (
+                match is None
+                or label not in texts
+                or not self._meant(match, bool(marked), text, texts[label])
+            ):
+                return labels, text[at:]
+            labels.add(label)
+            at = match.end()
+            joint = JOINT.match(text, at)
+            if joint is None or ANOTHER.match(text, joint.end()) is None:
+                return labels, text[at:]
+            at = _past(BEFORE, text, joint.end())
+
+    def _meant(self, match: re.Match[str], marked: bool, text: str, choice: str) -> bool:
+        """Say whether a sign is meant as a label: alone, in brackets, or followed by what follows a label."""
+        sign = next(filter(None, match.groups()))
+        alone = not text[match.end() :].strip(" .!?)]")
+        if marked or alone:
+            return True
+        if choice and _plain(text[match.end() :]) == choice:
+            return True
+        return (sign.isupper() or sign.isdigit()) and AFTER.match(text, match.end()) is not None
+
+    def _anywhere(self, text: str, texts: Mapping[str, str]) -> set[str]:
+        """Return the labels that a sentence names: in brackets, after "option", or as capitals."""
+        marked = {label.upper() for label in IN_BRACKETS.findall(text)} | set(AFTER_NAME.findall(text))
+        capitals = set(CAPITAL.findall(text)) - ARTICLES
+        capitals |= {label for pair in PAIR.findall(text) for label in pair}
+        return next((labels for labels in (marked & set(texts), capitals & set(texts)) if labels), set())
+
+
+def _past(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Return where a pattern that matches at a place ends, or the place."""
+    match = pattern.match(text, at)
+    return match.end() if match else at
+
+
+def _plain(text: str) -> str:
+    """Return the words of a text in small letters; the text itself where it has none."""
+    text = unicodedata.normalize("NFKC", text).casefold().strip()
+    return " ".join(WORD.findall(text)) or text
+
+
+entry = VerifierEntry(
+    name="multiple_choice",
+    factory=MultipleChoice,
+    options=MultipleChoiceOptions,
+    role="oracle",
+    summary="Correct is the letter of the right choice, however it is written.",
+    reference="Hendrycks et al. 2021, Measuring Massive Multitask Language Understanding, arXiv:2009.03300",
+)
