@@ -134,6 +134,7 @@ def _maker() -> Sandbox:
         f"{__name__}:item",
         seconds=SECONDS,
         preload=["reasoning_gym"],
+        output=64 << 20,
         together=TOGETHER,
         weakest="process",
     )

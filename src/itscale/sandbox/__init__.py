@@ -1,13 +1,27 @@
 """Where anything that a model wrote is executed or evaluated; nothing else ever is.
 
-`Sandbox` calls a trusted function on hostile arguments. `containment` is what a study says about it, and
-`best_rung` what this machine offers. docs/sandbox.md says what is contained, and how a plugin uses it.
+`Sandbox` calls a trusted function on hostile arguments, `Programs` runs and judges programs. `containment`
+is what a study says about it, and `best_rung` what this machine offers. docs/sandbox.md says what is
+contained, and how a plugin uses it.
 """
 
 from itscale.errors import SandboxError
+from itscale.sandbox.calls import Reply, Sandbox
 from itscale.sandbox.containment import Containment, containment
 from itscale.sandbox.ladder import best_rung
-from itscale.sandbox.pool import Reply, Sandbox
+from itscale.sandbox.programs import Judgement, Programs, Run
 from itscale.sandbox.settings import RUNGS, Rung
 
-__all__ = ["RUNGS", "Containment", "Reply", "Rung", "Sandbox", "SandboxError", "best_rung", "containment"]
+__all__ = [
+    "RUNGS",
+    "Containment",
+    "Judgement",
+    "Programs",
+    "Reply",
+    "Run",
+    "Rung",
+    "Sandbox",
+    "SandboxError",
+    "best_rung",
+    "containment",
+]

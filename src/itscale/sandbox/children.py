@@ -37,7 +37,7 @@ class Allowance:
     @property
     def patience(self) -> float:
         """Seconds that may pass, those spent waiting for a processor left out."""
-        return 2 * self.seconds + 1
+        return self.seconds + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ def converse(
     requests: Sequence[bytes],
     allowance: Allowance,
     stream: int | None = None,
+    feed: tuple[socket.socket, bytes] | None = None,
 ) -> Outcome:
     """Send each child its request and wait for the last one's reply, or for a limit.
 
@@ -132,8 +133,10 @@ def converse(
     ----------
     stream
         A descriptor to read besides, until the reply; with the reply it may have `allowance.output` bytes.
+    feed
+        A socket to write to besides, and what; it is closed for writing then.
     """
-    return _Conversation(children, requests, allowance, stream).outcome()
+    return _Conversation(children, requests, allowance, stream, feed).outcome()
 
 
 class _Conversation:
@@ -143,6 +146,7 @@ class _Conversation:
         requests: Sequence[bytes],
         allowance: Allowance,
         stream: int | None,
+        feed: tuple[socket.socket, bytes] | None,
     ) -> None:
         self._meter = _Meter(children, allowance)
         self._most = allowance.output
@@ -151,6 +155,10 @@ class _Conversation:
             child.channel.fileno(): (child.channel, memoryview(framed(request)))
             for child, request in zip(children, requests, strict=True)
         }
+        if feed is not None:
+            feed[0].setblocking(False)
+            self._unsent[feed[0].fileno()] = (feed[0], memoryview(feed[1]))
+        self._feed = feed[0] if feed else None
         self._stream = stream
         self._reply = bytearray()
         self._streamed = bytearray()
@@ -229,6 +237,9 @@ class _Conversation:
                 self._poll.modify(descriptor, select.POLLIN)
             else:
                 self._poll.unregister(descriptor)
+            if channel is self._feed:
+                with contextlib.suppress(OSError):
+                    channel.shutdown(socket.SHUT_WR)
 
     def _ended(self, kind: Literal["reply", "gone", "processor", "idle", "output"]) -> Outcome:
         if self._stream is not None and kind in ("reply", "gone"):

@@ -61,7 +61,7 @@ class Confinement:
         self._limit()
         self._drop_privileges()
         if seccomp.SUPPORTED:
-            seccomp.install()
+            seccomp.install(files_in_sight=not self._namespaces)
 
     def _limit(self) -> None:
         settings = self._settings

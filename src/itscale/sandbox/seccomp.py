@@ -128,6 +128,28 @@ REFUSED: dict[str, tuple[int, int]] = {
 }
 """Refused with EPERM whatever the arguments: numbers on x86_64 and on aarch64."""
 
+METADATA: dict[str, tuple[int, int]] = {
+    "chmod": (90, ABSENT),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, ABSENT),
+    "lchown": (94, ABSENT),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "utime": (132, ABSENT),
+    "utimes": (235, ABSENT),
+    "futimesat": (261, ABSENT),
+    "utimensat": (280, 88),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+}
+"""Refused besides where the user's files are in sight: Landlock lets all of these pass."""
+
 CLONE = (56, 220)
 CLONE3 = (435, 435)
 KILL_CALL = (62, 129)
@@ -149,21 +171,26 @@ SUPPORTED = _machine() in ARCHITECTURES
 Instruction = tuple[int, int, int, int]
 
 
-def install() -> None:
+def install(*, files_in_sight: bool) -> None:
     """Refuse the system calls from now on, in this process and in every thread it starts.
+
+    Parameters
+    ----------
+    files_in_sight
+        Whether the process sees files of others, whose modes and times it must not change.
 
     Raises
     ------
     OSError
         If the kernel takes no filter, or the process may still gain privileges.
     """
-    program = b"".join(struct.pack("=HBBI", *one) for one in _program(os.getpid()))
+    program = b"".join(struct.pack("=HBBI", *one) for one in _program(os.getpid(), files_in_sight))
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     prctl(PR_SET_SECCOMP, MODE_FILTER, ctypes.create_string_buffer(header, len(header)))
 
 
-def _program(pid: int) -> list[Instruction]:
+def _program(pid: int, files_in_sight: bool) -> list[Instruction]:
     column, architecture = ARCHITECTURES[_machine()]
     program: list[Instruction] = [
         (LOAD, 0, 0, ARCHITECTURE),
@@ -173,7 +200,8 @@ def _program(pid: int) -> list[Instruction]:
     ]
     if column == 0:  # the x32 calls have numbers of their own
         program += [(AT_LEAST, 0, 1, X32), (RETURN, 0, 0, KILL)]
-    for numbers in REFUSED.values():
+    refused = REFUSED | METADATA if files_in_sight else REFUSED
+    for numbers in refused.values():
         if numbers[column] != ABSENT:
             program += [(EQUAL, 0, 1, numbers[column]), (RETURN, 0, 0, REFUSE | errno.EPERM)]
     # The C library starts threads by `clone` where there is no `clone3`, whose flags no filter can read.

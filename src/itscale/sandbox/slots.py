@@ -26,8 +26,10 @@ __all__ = ["Slot"]
 
 START_SECONDS = 300.0
 """How long a zygote may take to import what it needs: a cold network file system is slow."""
-END_SECONDS = 30.0
-"""How long the kernel may take to end a child that was killed."""
+END_SECONDS = 300.0
+"""How long it may take to fork a child, or to end one that was killed: a machine may be very busy."""
+CLOSE_SECONDS = 3.0
+"""How long a zygote may take to notice that nobody needs it."""
 FILE_SIZE = 16 << 20
 LAST_OF_STDERR = 2000
 
@@ -48,7 +50,7 @@ class Slot:
         rung: Rung,
         preload: Sequence[str] = (),
         warm: Sequence[Sequence[Any]] = (),
-        memory: int = 4 << 30,
+        memory: int = 2 << 30,
         processor: int,
         number: int = 0,
     ) -> None:
@@ -114,7 +116,7 @@ class Slot:
             self._control = None
         if self._process is not None:
             try:
-                self._process.wait(END_SECONDS / 10)
+                self._process.wait(CLOSE_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -1,0 +1,279 @@
+"""Programs that a model wrote: run on an input, or judged by unit tests.
+
+The expected output of a run is compared outside. Where tests call the program's function on plain data, the
+program and its tests are two processes, and the program can neither read the tests nor forge their outcome.
+Where they cannot be kept apart, they share one process, and the judgement says so: `forgeable`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from itscale.sandbox.calls import UNWATCHED, Reply, ending, overrun, understood
+from itscale.sandbox.children import Allowance, Outcome, converse
+from itscale.sandbox.containment import containment_of_study
+from itscale.sandbox.ladder import best_rung
+from itscale.sandbox.pool import Pool
+from itscale.sandbox.settings import Rung
+from itscale.sandbox.slots import Slot
+
+__all__ = ["STANDARD", "Assignment", "Judgement", "Programs", "Run"]
+
+TARGET = "itscale.sandbox.roles:play"
+STANDARD = (
+    *("array", "base64", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal"),
+    *("enum", "fractions", "functools", "hashlib", "heapq", "inspect", "io", "itertools", "json", "math"),
+    *("numbers", "operator", "queue", "random", "re", "statistics", "string", "textwrap", "threading"),
+    *("time", "traceback", "types", "typing", "unicodedata", "uuid"),
+)
+"""Modules of the standard library that programs import: imported beforehand, once for all."""
+
+Status = Literal["done", "timeout", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of running a program: its standard output, and why it did not end well if it did not."""
+
+    status: Status
+    stdout: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether a program passed its tests.
+
+    Attributes
+    ----------
+    passed
+        Whether all tests passed.
+    status
+        `done` if the tests came to an end, passed or not; `timeout`, or `error` if the process ended early.
+    detail
+        What the first test that failed said, or what went wrong.
+    forgeable
+        Whether program and tests shared a process, so that the program could have forged the outcome.
+    rung
+        How it was contained.
+    """
+
+    passed: bool
+    status: Status
+    detail: str
+    forgeable: bool
+    rung: Rung
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A program and what it is judged by.
+
+    Attributes
+    ----------
+    source
+        The program.
+    tests
+        Code that raises an exception if the program is wrong. It finds the program's function under its own
+        name and as `candidate`.
+    entry_point
+        Name of the function that the tests call; None if they need more of the program than that.
+    context
+        Code that the tests need besides: helpers that were given to the model.
+    """
+
+    source: str
+    tests: str
+    entry_point: str | None = None
+    context: str = ""
+
+
+class _Desk:
+    """Where one program at a time is judged: a zygote for it and one for its judge."""
+
+    def __init__(self, make: Callable[[int], Slot], number: int) -> None:
+        self.program, self.judge = make(2 * number), make(2 * number + 1)
+
+    def discard(self) -> None:
+        self.program.discard()
+        self.judge.discard()
+
+    def close(self) -> None:
+        self.program.close()
+        self.judge.close()
+
+
+class Programs:
+    """Runs and judges programs in the sandbox.
+
+    Parameters
+    ----------
+    seconds
+        Most processor time of a program, and of its judge; see `Sandbox`.
+    preload
+        Modules that programs import, besides the standard library's: imported beforehand.
+    memory
+        Most address space, in bytes.
+    output
+        Most bytes of standard output, or of a reply.
+    weakest
+        The weakest rung that will do; what the study says (`sandbox`) if left out.
+
+    Raises
+    ------
+    SandboxError
+        At the first program, if there is no sandbox that will do.
+    """
+
+    def __init__(
+        self,
+        *,
+        seconds: float = 3.0,
+        preload: Sequence[str] = (),
+        memory: int = 1 << 30,
+        output: int = 1 << 20,
+        weakest: Rung | None = None,
+    ) -> None:
+        self._allowance = Allowance(seconds, output)
+        self._preload = (*STANDARD, *preload)
+        self._memory = memory
+        self._containment = containment_of_study()
+        self._weakest = weakest or self._containment.weakest
+        self._pool = Pool(lambda number: _Desk(self._slot, number))
+
+    @property
+    def rung(self) -> Rung:
+        """How programs are contained here."""
+        return best_rung(self._weakest)
+
+    def run(self, source: str, stdin: str = "") -> Run:
+        """Run a program on an input."""
+        return self.run_all([(source, stdin)])[0]
+
+    def run_all(self, programs: Iterable[tuple[str, str]]) -> list[Run]:
+        """Run programs on their inputs, on all processors; runs come in order."""
+        return self._pool.map(self._run, programs)
+
+    def judge(self, source: str, tests: str, entry_point: str | None = None, context: str = "") -> Judgement:
+        """Judge a program; see `Assignment`."""
+        return self.judge_all(
+            [Assignment(source=source, tests=tests, entry_point=entry_point, context=context)]
+        )[0]
+
+    def judge_all(self, assignments: Iterable[Assignment]) -> list[Judgement]:
+        """Judge programs, on all processors; judgements come in order."""
+        return self._pool.map(self._judge, assignments)
+
+    def close(self) -> None:
+        """End all processes; the next program starts others."""
+        self._pool.close()
+
+    def __enter__(self) -> Programs:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def _slot(self, number: int) -> Slot:
+        rung = self.rung
+        self._containment.rungs.add(rung)
+        processor = int(self._allowance.seconds) + UNWATCHED
+        return Slot(
+            TARGET,
+            rung=rung,
+            preload=self._preload,
+            memory=self._memory,
+            processor=processor,
+            number=number,
+        )
+
+    def _run(self, desk: _Desk, program: tuple[str, str]) -> Run:
+        source, stdin = program
+        reading, writing = os.pipe()
+        mine, its = socket.socketpair()
+        try:
+            child = desk.program.child(besides=[writing, its.fileno()])
+            os.close(writing)
+            writing = -1
+            its.close()
+            feed = (mine, stdin.encode(errors="surrogatepass"))
+            outcome = converse([child], [_request("run", source)], self._allowance, reading, feed)
+        finally:
+            mine.close()
+            its.close()
+            os.close(reading)
+            if writing >= 0:
+                os.close(writing)
+        return self._ran(outcome, desk.program.discard())
+
+    def _ran(self, outcome: Outcome, status: int | None) -> Run:
+        stdout = outcome.stream.decode(errors="replace")
+        if outcome.kind == "gone":
+            left = status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
+            return Run("done", stdout) if left else Run("error", stdout, f"the program {ending(status)}")
+        reply = understood(outcome.reply) if outcome.kind == "reply" else overrun(outcome, self._allowance)
+        if reply.status == "done" and reply.value not in (None, 0):
+            return Run("error", stdout, f"exit status {str(reply.value)[:100]}")
+        return Run(reply.status, stdout, reply.detail)
+
+    def _judge(self, desk: _Desk, assignment: Assignment) -> Judgement:
+        if assignment.entry_point is not None:
+            judgement = self._apart(desk, assignment, assignment.entry_point)
+            if judgement is not None:
+                return judgement
+        child = desk.program.child()
+        request = _request("both", assignment.source, assignment.tests)
+        outcome = converse([child], [request], self._allowance)
+        reply = self._reply(outcome, desk.program)
+        desk.discard()
+        return self._judged(reply, forgeable=True)
+
+    def _apart(self, desk: _Desk, assignment: Assignment, entry_point: str) -> Judgement | None:
+        """Judge a program from another process; None if its tests say that they need it at hand."""
+        with _between() as (its, judges):
+            program = desk.program.child(besides=[its])
+            judge = desk.judge.child(besides=[judges])
+        requests = [
+            _request("candidate", assignment.source, entry_point),
+            _request("judge", entry_point, assignment.tests, assignment.context),
+        ]
+        outcome = converse([program, judge], requests, self._allowance)
+        reply = self._reply(outcome, desk.judge)
+        desk.discard()
+        if reply.status == "done" and isinstance(reply.value, dict) and reply.value.get("apart") is False:
+            return None
+        return self._judged(reply, forgeable=False)
+
+    def _reply(self, outcome: Outcome, slot: Slot) -> Reply:
+        if outcome.kind == "reply":
+            return understood(outcome.reply)
+        if outcome.kind == "gone":
+            return Reply("error", detail=f"the process {ending(slot.discard())}")
+        return overrun(outcome, self._allowance)
+
+    def _judged(self, reply: Reply, *, forgeable: bool) -> Judgement:
+        if reply.status != "done":
+            return Judgement(False, reply.status, reply.detail, forgeable, self.rung)
+        match reply.value:
+            case {"passed": bool(passed), "fault": str(fault)}:
+                return Judgement(passed, "done", fault[:200], forgeable, self.rung)
+        return Judgement(False, "error", "a reply that is none", forgeable, self.rung)
+
+
+def _request(*arguments: Any) -> bytes:
+    return json.dumps(arguments).encode()
+
+
+@contextmanager
+def _between() -> Iterator[tuple[int, int]]:
+    """Yield the two ends of a channel that the host has no part in."""
+    one, other = socket.socketpair()
+    with contextlib.closing(one), contextlib.closing(other):
+        yield one.fileno(), other.fileno()
