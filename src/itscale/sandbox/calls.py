@@ -130,7 +130,7 @@ class Sandbox:
         if outcome.kind == "reply":
             reply = understood(outcome.reply)
         elif outcome.kind == "gone":
-            reply = Reply("error", detail=f"the process {ending(slot.discard())}")
+            reply = Reply("error", detail=f"the process {ending(slot.discard(ending=True))}")
         else:
             reply = overrun(outcome, self._allowance)
         if reply.status != "done":

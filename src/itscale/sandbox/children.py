@@ -72,6 +72,12 @@ class Child:
         except (OSError, IndexError, ValueError):
             return None
 
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, but no longer than that."""
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        poll.poll(seconds * 1000)
+
     def kill(self) -> None:
         """End it, and with it all of its pid namespace."""
         with contextlib.suppress(OSError):

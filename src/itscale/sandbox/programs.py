@@ -211,7 +211,7 @@ class Programs:
             os.close(reading)
             if writing >= 0:
                 os.close(writing)
-        return self._ran(outcome, desk.program.discard())
+        return self._ran(outcome, desk.program.discard(ending=outcome.kind == "gone"))
 
     def _ran(self, outcome: Outcome, status: int | None) -> Run:
         stdout = outcome.stream.decode(errors="replace")
@@ -255,7 +255,7 @@ class Programs:
         if outcome.kind == "reply":
             return understood(outcome.reply)
         if outcome.kind == "gone":
-            return Reply("error", detail=f"the process {ending(slot.discard())}")
+            return Reply("error", detail=f"the process {ending(slot.discard(ending=True))}")
         return overrun(outcome, self._allowance)
 
     def _judged(self, reply: Reply, *, forgeable: bool) -> Judgement:

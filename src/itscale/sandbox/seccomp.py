@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from itscale.sandbox.kernel import prctl
 
-__all__ = ["SUPPORTED", "install"]
+__all__ = ["SUPPORTED", "filter_for", "install"]
 
 # Operations of classic BPF, and offsets in `struct seccomp_data`.
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -171,23 +171,33 @@ SUPPORTED = _machine() in ARCHITECTURES
 Instruction = tuple[int, int, int, int]
 
 
-def install(*, files_in_sight: bool) -> None:
+def install(program: bytes) -> None:
     """Refuse the system calls from now on, in this process and in every thread it starts.
 
     Parameters
     ----------
-    files_in_sight
-        Whether the process sees files of others, whose modes and times it must not change.
+    program
+        What `filter_for` made for this process.
 
     Raises
     ------
     OSError
         If the kernel takes no filter, or the process may still gain privileges.
     """
-    program = b"".join(struct.pack("=HBBI", *one) for one in _program(os.getpid(), files_in_sight))
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     prctl(PR_SET_SECCOMP, MODE_FILTER, ctypes.create_string_buffer(header, len(header)))
+
+
+def filter_for(pid: int, *, files_in_sight: bool) -> bytes:
+    """Return the filter of a process, which may send signals to itself.
+
+    Parameters
+    ----------
+    files_in_sight
+        Whether the process sees files of others, whose modes and times it must not change.
+    """
+    return b"".join(struct.pack("=HBBI", *one) for one in _program(pid, files_in_sight))
 
 
 def _program(pid: int, files_in_sight: bool) -> list[Instruction]:

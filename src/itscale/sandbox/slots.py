@@ -28,6 +28,7 @@ START_SECONDS = 300.0
 """How long a zygote may take to import what it needs: a cold network file system is slow."""
 END_SECONDS = 300.0
 """How long it may take to fork a child, or to end one that was killed: a machine may be very busy."""
+MOMENT = 0.5
 CLOSE_SECONDS = 3.0
 """How long a zygote may take to notice that nobody needs it."""
 FILE_SIZE = 16 << 20
@@ -94,11 +95,16 @@ class Slot:
         self._calls += 1
         return self._child
 
-    def discard(self) -> int | None:
-        """End the child, if there is one; return its wait status where the zygote tells it."""
+    def discard(self, *, ending: bool = False) -> int | None:
+        """End the child, if there is one; return its wait status where the zygote tells it.
+
+        One that is `ending` by itself is given a moment, so that the status says how.
+        """
         child, self._child = self._child, None
         if child is None:
             return None
+        if ending:
+            child.wait(MOMENT)
         child.kill()
         try:
             return self._status()

@@ -44,7 +44,6 @@ def main(settings: Settings) -> None:
     warnings.simplefilter("ignore")
     for arguments in settings.warm:
         function(*arguments)
-    random.seed(0)  # what is drawn in a call is the same in every run
     confinement = Confinement(settings)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     gc.collect()
@@ -94,6 +93,7 @@ def _live(confinement: Confinement, function: Callable[..., Any], descriptors: l
     code = 1
     try:
         confinement.enter(descriptors)
+        random.seed(0)  # what is drawn in a call is the same in every run
         _serve(function)
         code = 0
     finally:
