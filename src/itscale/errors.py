@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 __all__ = [
     "BudgetExhausted",
@@ -18,6 +19,7 @@ __all__ = [
     "UserError",
     "describe_os_error",
     "nearest",
+    "nearest_file",
 ]
 
 
@@ -76,6 +78,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(known)}" if known else "there is none"
+
+
+def nearest_file(path: Path, *endings: str) -> str:
+    """Say which file beside a missing one has the nearest name, of those with its ending or with others."""
+    wanted = endings or (path.suffix,)
+    siblings = [str(found) for found in path.parent.glob("*") if found.suffix in wanted]
+    return nearest(str(path), siblings) if siblings else "none is near"
 
 
 _HINTS = {

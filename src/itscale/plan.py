@@ -11,6 +11,7 @@ from itscale.blocks import BLOCK_PATTERN, Block, plan_blocks
 from itscale.importing.resolve import Combination
 from itscale.importing.source import Source
 from itscale.sampling import SamplingOptions
+from itscale.store import payload_hash
 from itscale.study import Ingredient, Study
 from itscale.throughput import Throughput, cell_size, measure, pooled
 
@@ -178,9 +179,18 @@ class Plan:
         """Return where a combination's outcomes come from, None if they are sampled."""
         return self.study.outcomes.get((wildcards.task, wildcards.model, wildcards.strategy))
 
+    def source_files(self, wildcards: Any) -> list[str]:
+        """Return the files a combination's outcomes come from, if from elsewhere, that Snakemake can watch.
+
+        Of the others it would fill in parts of the names: they count with their hashes (`depends`).
+        """
+        source = self.source(wildcards)
+        return [str(path) for path in source.paths if _is_literal(path)] if source else []
+
     def _outcomes(self, wildcards: Any) -> dict[str, Any]:
         if source := self.source(wildcards):
-            return {"import": source.fingerprint()}
+            hashes = {str(path): payload_hash(path) for path in source.paths if not _is_literal(path)}
+            return {"import": source.fingerprint(), **({"files": hashes} if hashes else {})}
         verifiers = self.study.verifiers_of(wildcards.task)
         return {
             "verifiers": {
@@ -236,6 +246,11 @@ class Plan:
 
     def _task(self, task: str) -> dict[str, Any]:
         return dict(self.tasks[task])
+
+
+def _is_literal(path: Path) -> bool:
+    """Return whether Snakemake takes a path as it is: it knows no way to write a brace in an input."""
+    return not set("{}<>") & set(str(path))
 
 
 def _fingerprints(ingredients: Mapping[str, Ingredient[Any]]) -> dict[str, Any]:

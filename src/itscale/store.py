@@ -15,11 +15,12 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from itscale.columns import Schema
-from itscale.errors import DataError, nearest
+from itscale.errors import DataError, nearest, nearest_file
 from itscale.secrets import masked_words, remembered_words
 
 __all__ = [
     "atomic_path",
+    "literal",
     "payload_hash",
     "read_metadata",
     "read_table",
@@ -37,6 +38,14 @@ ROW_GROUP = 1 << 18
 
 # Some damage makes polars panic: that is no Exception, and would pass every handler up to the user.
 _UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
+
+def literal(path: Path) -> str:
+    """Return a path for polars, to which a leading `~` or `s3:` then means nothing.
+
+    What reads by it says `glob=False`, too: `r[1].csv` is not `r1.csv`.
+    """
+    return str(path.absolute())
 
 
 @contextmanager
@@ -68,7 +77,7 @@ def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, Any]) ->
     """Write a table so that it is whole or absent, with `metadata` (JSON values) in its footer."""
     footer = {METADATA_KEY: masked_words(json.dumps(metadata, sort_keys=True))}
     with atomic_path(path) as temporary:
-        _masked(frame).rechunk().write_parquet(temporary, compression="zstd", metadata=footer)
+        _masked(frame).rechunk().write_parquet(literal(temporary), compression="zstd", metadata=footer)
 
 
 def write_batches(
@@ -86,9 +95,9 @@ def write_batches(
             yield _masked(batch).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
     with atomic_path(path) as temporary:
-        register_io_source(source, schema=dict(schema)).sink_parquet(
-            temporary, compression="zstd", row_group_size=ROW_GROUP, maintain_order=True, metadata=footer
-        )
+        table = register_io_source(source, schema=dict(schema))
+        options: dict[str, Any] = {"compression": "zstd", "row_group_size": ROW_GROUP, "metadata": footer}
+        table.sink_parquet(literal(temporary), maintain_order=True, **options)
 
 
 def _masked(frame: pl.DataFrame) -> pl.DataFrame:
@@ -116,18 +125,22 @@ def read_table(path: Path, schema: Schema, columns: Sequence[str] | None = None)
     """
     with whole_table(path):
         if columns is None:
-            frame = pl.read_parquet(path)
+            frame = pl.read_parquet(literal(path), glob=False)
             _check_columns(path, frame.schema, schema)
             return frame
-        _check_columns(path, pl.read_parquet_schema(path), schema)
-        return pl.read_parquet(path, columns=list(columns))
+        _check_columns(path, _schema(path), schema)
+        return pl.read_parquet(literal(path), columns=list(columns), glob=False)
 
 
 def scan_table(path: Path, schema: Schema) -> pl.LazyFrame:
     """Open a table of which not everything is wanted at once; checks and errors as in `read_table`."""
     with whole_table(path):
-        _check_columns(path, pl.read_parquet_schema(path), schema)
-        return pl.scan_parquet(path)
+        _check_columns(path, _schema(path), schema)
+        return pl.scan_parquet(literal(path), glob=False)
+
+
+def _schema(path: Path) -> Mapping[str, Any]:
+    return pl.scan_parquet(literal(path), glob=False).collect_schema()
 
 
 @contextmanager
@@ -159,7 +172,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         If the file is missing, damaged or not written by itscale.
     """
     try:
-        return dict(json.loads(pl.read_parquet_metadata(path)[METADATA_KEY]))
+        return dict(json.loads(pl.read_parquet_metadata(literal(path))[METADATA_KEY]))
     except FileNotFoundError:
         raise DataError(f"{path}: missing") from None
     except _UNREADABLE as error:
@@ -179,10 +192,7 @@ def payload_hash(path: Path) -> str:
         If there is no such file.
     """
     if not path.is_file():
-        siblings = [str(found) for found in path.parent.glob(f"*{path.suffix}")]
-        raise DataError(
-            f"{path}: no such file; {nearest(str(path), siblings) if siblings else 'none is near'}"
-        )
+        raise DataError(f"{path}: no such file; {nearest_file(path)}")
     size = path.stat().st_size
     with path.open("rb") as file:
         if path.suffix == ".parquet" and size > 12:

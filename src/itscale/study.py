@@ -9,7 +9,7 @@ from typing import Any
 
 from itscale.checks import check_study
 from itscale.config import Section, StudyConfig, as_sections
-from itscale.errors import StudyError, nearest
+from itscale.errors import StudyError, nearest_file
 from itscale.importing.resolve import Combination, find_sources, fit_selectors
 from itscale.importing.source import Source
 from itscale.ingredients import Ingredient, Resolver
@@ -188,8 +188,7 @@ def read_document(path: Path) -> Document:
     try:
         document = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        siblings = [str(found) for found in path.parent.glob("*.y*ml")]
-        raise StudyError(f"{path}: no such study; {nearest(str(path), siblings)}") from None
+        raise StudyError(f"{path}: no such study; {nearest_file(path, '.yaml', '.yml')}") from None
     except OSError as error:
         raise StudyError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:

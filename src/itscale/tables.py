@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from itscale.errors import DataError, nearest
+from itscale.errors import DataError, nearest, nearest_file
 from itscale.laws import FitFailure, FitWarning, TableData, TableLaw
 from itscale.plugins import Options
 from itscale.selection import FloatArray, IntArray
+from itscale.store import literal
 
 __all__ = [
     "RESPONSE",
@@ -255,14 +256,13 @@ class _Dropped:
 
 def _read(path: Path, place: str) -> pl.DataFrame:
     if not path.is_file():
-        siblings = [str(found) for found in path.parent.glob(f"*{path.suffix}")]
-        hint = nearest(str(path), siblings) if siblings else f"looked from {Path.cwd().name!r}"
+        hint = f"{nearest_file(path)} (looked from {Path.cwd().name!r})"
         raise DataError(f"{place}: {path}: no such file; {hint}")
     try:
         if path.suffix == ".parquet":
-            return pl.read_parquet(path)
+            return pl.read_parquet(literal(path), glob=False)
         # cells stay text: whatever is no number is named with its row
-        return pl.read_csv(path, infer_schema=False, null_values=MISSING)
+        return pl.read_csv(literal(path), glob=False, infer_schema=False, null_values=MISSING)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{place}: {path}: cannot be read as a table ({reason})") from None

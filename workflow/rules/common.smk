@@ -37,8 +37,7 @@ def get_problems(wildcards):
 
 def get_source(wildcards):
     """Return the files of outcomes from elsewhere, where they are."""
-    source = plan.source(wildcards)
-    return [str(path) for path in source.paths] if source else []
+    return plan.source_files(wildcards)
 
 
 def get_verdicts(wildcards):

@@ -179,11 +179,12 @@ def _counts(path: Path) -> Counts:
 
     from itscale.errors import nearest
     from itscale.stages.pools import Counts, open_outcomes
+    from itscale.store import literal
 
     if path.suffix == ".parquet":
         return open_outcomes(path).counts()
     try:
-        table = pl.read_csv(path)
+        table = pl.read_csv(literal(path), glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path}: not a readable CSV: {' '.join(str(error).split())[:100]}") from None
     for name in ("problem", "n", "correct"):

@@ -238,12 +238,13 @@ class _Run:
         import polars as pl
 
         from itscale.stages.differences import difference_rows
+        from itscale.store import literal
 
         path = self.reports / "differences.csv"
         if not self.plan.study.config.differences or not path.is_file():
             return
         self.console.print("")
-        for row in difference_rows(pl.read_csv(path)):
+        for row in difference_rows(pl.read_csv(literal(path), glob=False)):
             self.console.print(
                 f"{row['difference']}, {row['task']}: {row['of']} minus {row['minus']}, "
                 f"at equal {row['at equal']}: {row['points']} points, "

@@ -62,12 +62,24 @@ def command(study: Path, cores: int | None, *extra: str) -> list[str]:
     """
     folder = workflow_folder()
     default = folder / "profiles" / "default"
-    fixed = ["--snakefile", folder / "Snakefile", "--workflow-profile", default, "--configfile", study]
+    fixed = [
+        "--snakefile",
+        folder / "Snakefile",
+        "--workflow-profile",
+        default,
+        "--configfile",
+        _no_option(study),
+    ]
     arguments = with_own_profiles(extra, default.parent)
     if cores is None and not runs_elsewhere(arguments):
         cores = os.cpu_count() or 1
     limit = [] if cores is None else ["--cores", str(cores)]
     return [sys.executable, "-m", "snakemake", *map(str, fixed), *limit, "--nocolor", *arguments]
+
+
+def _no_option(path: Path) -> str:
+    """Return a path that no program takes for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def start(arguments: Sequence[str], log: Path, keep_open: Sequence[int] = ()) -> subprocess.Popen[bytes]:
