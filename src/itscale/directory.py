@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 
 from itscale.errors import UserError
 
-__all__ = ["HELD", "DirectoryBusyError", "hold", "is_locked_by_snakemake"]
+__all__ = ["HELD", "DirectoryBusyError", "hold", "is_locked_by_snakemake", "keep_off_import_path"]
 
 HELD = "ITSCALE_DIRECTORY_HELD"
 """Environment variable naming the directory that a parent process holds for its children."""
@@ -50,6 +51,15 @@ def hold(directory: Path) -> int:
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     _held[directory] = descriptor
     return descriptor
+
+
+def keep_off_import_path() -> None:
+    """Import nothing from the working directory, where a `random.py` may lie; nor let children do so."""
+    if not sys.flags.safe_path and sys.path[:1] in ([""], [str(Path.cwd())]):
+        del sys.path[0]
+    os.environ["PYTHONSAFEPATH"] = "1"
+    if folders := os.environ.get("PYTHONPATH"):  # in which an empty one is the working directory
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, folders.split(os.pathsep)))
 
 
 def is_locked_by_snakemake(directory: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 __all__ = [
     "BudgetExhausted",
     "ContractError",
+    "DamagedError",
     "DataError",
     "DesignError",
     "EngineError",
@@ -45,6 +46,10 @@ class DataError(UserError):
 
 class ContractError(PluginError, DataError):
     """A plugin gave what its kind must not: the message names it, what was found and what was expected."""
+
+
+class DamagedError(DataError):
+    """A data file is there, but not whole."""
 
 
 class DesignError(UserError):

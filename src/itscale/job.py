@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from itscale.blocks import Block
 from itscale.errors import UserError, describe_os_error
+from itscale.fingerprints import Fingerprints
 from itscale.messages import PrintableStream, one_line
 from itscale.mistakes import Mistake
 from itscale.plugins import Kind
@@ -125,6 +126,7 @@ def job(snakemake: Any) -> Iterator[Study]:
         _write_to(Path(snakemake.log[0]))
         threading.Thread(target=_end_with_parents, args=(_parents(),), daemon=True).start()
         study = study_of(snakemake.config, without=UNUSED_BY.get(snakemake.rule, ()))
+        _check_inputs(study, snakemake.input)
         started = time.perf_counter()
         yield study
         print(f"done in {time.perf_counter() - started:.3f} s")
@@ -141,6 +143,14 @@ def job(snakemake: Any) -> Iterator[Study]:
         _fail(console, f"{type(error).__name__}: {error}")
     finally:
         _mask(Path(snakemake.log[0]))
+
+
+def _check_inputs(study: Study, inputs: Any) -> None:
+    """Refuse tables that are not what their place says; those from elsewhere (`source`) may be anybody's."""
+    fingerprints = Fingerprints(study)
+    for name, files in inputs.items():
+        for path in paths(files) if name != "source" else ():
+            fingerprints.check(path)
 
 
 def _write_to(log: Path) -> None:

@@ -12,10 +12,11 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from itscale.columns import LEDGER, MISSING
-from itscale.errors import DataError
+from itscale.errors import DataError, UserError
+from itscale.fingerprints import Fingerprints
 from itscale.seeds import digest
 from itscale.store import payload_hash, read_metadata, read_table, write_text
-from itscale.study import Study
+from itscale.study import Study, resolve
 
 __all__ = ["Artifact", "Manifest", "find_mismatches", "read_manifest", "study_digest", "write_manifest"]
 
@@ -196,6 +197,9 @@ def find_mismatches(manifest: Manifest, path: Path) -> list[str]:
     """
     root = path.resolve().parents[len(Path(manifest.manifest).parts) - 1]
     problems = {name: _mismatch(root / name, name, artifact) for name, artifact in manifest.artifacts.items()}
+    fingerprints = _fingerprints(manifest)
+    for name, artifact in manifest.artifacts.items():
+        problems[name] = problems[name] or _misplaced(root / name, name, artifact, fingerprints)
     there = Counter(artifact.hash for name, artifact in manifest.artifacts.items() if not problems[name])
     lines = [line for line in problems.values() if line]
     for name, artifact in manifest.artifacts.items():
@@ -205,8 +209,30 @@ def find_mismatches(manifest: Manifest, path: Path) -> list[str]:
             given for given, hash_ in artifact.inputs.items() if given not in REWRITTEN and hash_ not in there
         ]
         if missing and not problems[name]:
-            lines.append(f"{name}: made from another {missing[0]} than the one there; run the study again")
+            lines.append(f"{name}: made from another {missing[0]} than the one there")
     return lines
+
+
+def _fingerprints(manifest: Manifest) -> Fingerprints | None:
+    """Return what the study's tables have to say of themselves; None where its plugins are not installed."""
+    try:
+        return Fingerprints(resolve(manifest.study))
+    except UserError:
+        return None
+
+
+def _misplaced(path: Path, name: str, artifact: Artifact, fingerprints: Fingerprints | None) -> str:
+    """Say whether a table's footer is that of another study, though its manifest may bless it."""
+    if path.suffix != ".parquet":
+        return ""
+    found = read_metadata(path).get("fingerprint")
+    if artifact.fingerprint and digest(found) != artifact.fingerprint:
+        return f"{name}: made with other options than the manifest says"
+    try:
+        fault = fingerprints.fault(path) if fingerprints else ""
+    except UserError:
+        fault = ""  # a file that the study reads is gone: the check of the digest stands
+    return fault and f"{name}: {fault}"
 
 
 def _mismatch(path: Path, name: str, artifact: Artifact) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -16,6 +15,7 @@ from itscale.blocks import Block
 from itscale.columns import COMPLETIONS, LEDGER, PROBLEMS, VERDICTS, Schema
 from itscale.directory import hold
 from itscale.errors import DataError, UserError
+from itscale.fingerprints import differences
 from itscale.store import atomic_path, payload_hash, read_metadata, read_table
 
 __all__ = ["MergeConflictError", "Merged", "merge"]
@@ -271,18 +271,11 @@ def _other_origin(first: _Piece, piece: _Piece) -> str:
     """Say in what two blocks' fingerprints differ, nothing if they belong to one study."""
     ours, theirs = (read_metadata(one.path())["fingerprint"] for one in (first, piece))
     keys = ["seed", "sampling", *(["problems"] if first.block == piece.block else [])]
-    for name, found, expected in _leaves({k: theirs.get(k) for k in keys}, {k: ours.get(k) for k in keys}):
+    for name, found, expected in differences(
+        {k: theirs.get(k) for k in keys}, {k: ours.get(k) for k in keys}
+    ):
         return f"of another fingerprint: {name}: found {found!r}, expected {expected!r} as in {first.path()}"
     return ""
-
-
-def _leaves(found: Any, expected: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the name and both values of everything in which two JSON values differ."""
-    if isinstance(found, Mapping) and isinstance(expected, Mapping):
-        for key in dict.fromkeys([*expected, *found]):
-            yield from _leaves(found.get(key), expected.get(key), f"{name}.{key}" if name else key)
-    elif found != expected:
-        yield name, found, expected
 
 
 def _difference(one: Path, other: Path, schema: Schema) -> str:

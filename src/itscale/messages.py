@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from itscale.secrets import masked
 
-__all__ = ["PrintableStream", "one_line", "printable"]
+__all__ = ["PrintableStream", "one_line", "printable", "without_tags"]
 
 LONGEST = 4000
 """Characters of a message: what a server or a file says may go on for ever."""
@@ -38,6 +39,21 @@ def one_line(message: object) -> str:
     """Return a message (an error, mostly) as one printable line."""
     line = " ".join(printable(str(message)[: 2 * LONGEST]).split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
+
+
+def without_tags(value: Any) -> Any:
+    """Return a JSON value whose texts, keys too, hold nothing that HTML takes for a tag.
+
+    Snakemake's report has what jobs depend on inside of a script, as it is: `</script>` would end it. A space
+    without width behind the `<` says the same to a reader.
+    """
+    if isinstance(value, str):
+        return re.sub(r"<(?=[a-zA-Z/!?])", "<\u200b", value)
+    if isinstance(value, Mapping):
+        return {without_tags(key): without_tags(below) for key, below in value.items()}
+    if isinstance(value, Sequence):
+        return [without_tags(below) for below in value]
+    return value
 
 
 class PrintableStream:

@@ -10,6 +10,7 @@ from typing import Any
 from itscale.blocks import BLOCK_PATTERN, Block, plan_blocks
 from itscale.importing.resolve import Combination
 from itscale.importing.source import Source
+from itscale.messages import without_tags
 from itscale.sampling import SamplingOptions
 from itscale.store import payload_hash
 from itscale.study import Ingredient, Study
@@ -24,7 +25,7 @@ STAGE_REVISIONS: Mapping[str, int] = {
     "models": 1,
     "sampling": 1,
     "verification": 1,
-    "outcomes": 3,
+    "outcomes": 4,
     "failures": 1,
     "curves": 5,
     "fits": 3,
@@ -37,6 +38,10 @@ STAGE_REVISIONS: Mapping[str, int] = {
     "manifest": 1,
 }
 """Raised when a stage gives other outputs from the same inputs: what it made runs again."""
+
+
+REPORTED = frozenset({"differences", "failures", "figures", "leaderboard_table", "manifest", "summary"})
+"""Stages of which some outputs are in Snakemake's report, with all that they depend on."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,23 @@ class Plan:
             for verifier in self.study.verifiers_of(place[0])
             for block in blocks
         ]
+
+    def tables(self) -> list[str]:
+        """Return the path of every table of the study, below its results."""
+        study = self.study
+        places = ["/".join(place) for place in self.cut]
+        found = [f"problems/{task}" for task in study.tasks]
+        found += [f"{kind}/{block}" for kind in ("completions", "ledger") for block in self.block_paths()]
+        found += [f"verdicts/{path}" for path in self.verdict_paths()]
+        found += ["failures", "missing"] if self.block_paths() else []
+        found += [f"{kind}/{place}" for kind in ("outcomes", "curves", "accuracies") for place in places]
+        if study.curve_laws:
+            found += [f"{kind}/{place}" for kind in ("leaderboard", "ensemble") for place in places]
+        for kind in ("fits", "forecasts", "refits"):
+            found += [f"{kind}/{place}/{law}" for place in places for law in study.curve_laws]
+        found += [f"{kind}/tables/{law}" for kind in ("fits", "forecasts") for law in study.table_laws]
+        found += ["differences"] * bool(study.config.differences)
+        return [f"{path}.parquet" for path in found]
 
     def completions(self, block: Block) -> int:
         """Return how many completions a block holds: each run of a run-based strategy makes its budget."""
@@ -159,7 +181,11 @@ class Plan:
 
         How many completions, budgets or problems are asked for is never in it: those add blocks.
         """
-        return {"revision": STAGE_REVISIONS[stage], **getattr(self, f"_{stage}")(wildcards)}
+        depends: dict[str, Any] = {
+            "revision": STAGE_REVISIONS[stage],
+            **getattr(self, f"_{stage}")(wildcards),
+        }
+        return without_tags(depends) if stage in REPORTED else depends
 
     def _problems(self, wildcards: Any) -> dict[str, Any]:
         return {"task": self._task(wildcards.task), "problems": self.problems[wildcards.task]}

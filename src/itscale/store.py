@@ -15,7 +15,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from itscale.columns import Schema
-from itscale.errors import DataError, nearest, nearest_file
+from itscale.errors import DamagedError, DataError, nearest, nearest_file
 from itscale.secrets import masked_words, remembered_words
 
 __all__ = [
@@ -152,7 +152,9 @@ def whole_table(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: missing, expected the table an earlier stage writes") from None
     except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:120]
-        raise DataError(f"{path}: not a whole parquet file ({reason}); delete it and run again") from None
+        raise DamagedError(
+            f"{path}: not a whole parquet file ({reason}); move it away, and `itscale run` makes it again"
+        ) from None
 
 
 def _check_columns(path: Path, found: Mapping[str, Any], expected: Schema) -> None:
@@ -176,7 +178,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DataError(f"{path}: missing") from None
     except _UNREADABLE as error:
-        raise DataError(f"{path}: not a whole parquet file ({' '.join(str(error).split())[:120]})") from None
+        reason = " ".join(str(error).split())[:120]
+        raise DamagedError(f"{path}: not a whole parquet file ({reason})") from None
     except (KeyError, ValueError):
         raise DataError(f"{path}: carries no itscale metadata") from None
 

@@ -100,14 +100,3 @@ def test_an_engine_that_is_not_installed_says_what_to_install(workspace, monkeyp
     assert not workspace.files("results", "reports", "logs")
 
 
-def test_a_truncated_file_of_a_killed_run_is_named_and_nothing_is_made_of_it(finished, tmp_path):
-    workspace = finished.copy(tmp_path)
-    (path,) = (workspace.folder / "results/tiny/outcomes").rglob("*.parquet")
-    path.write_bytes(path.read_bytes()[:-40])
-    (workspace.folder / "results/tiny/curves").joinpath("sums/toy/repeated_sampling.parquet").unlink()
-    done = workspace.itscale("run", "study.yaml", "--cores", "2")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert "repeated_sampling.parquet" in done.stderr
-    assert "delete it and run again" in done.stderr
-    assert not workspace.files("results/tiny/curves")

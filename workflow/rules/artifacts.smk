@@ -3,33 +3,7 @@
 
 def get_artifacts():
     """Return every table of the study, from problems to forecasts."""
-    tables = expand("<results>/problems/{task}.parquet", task=study.tasks)
-    tables += expand(
-        "<results>/{stage}/{block}.parquet",
-        stage=["completions", "ledger"],
-        block=plan.block_paths(),
-    )
-    tables += expand("<results>/verdicts/{block}.parquet", block=plan.verdict_paths())
-    if plan.block_paths():
-        tables += expand("<results>/{kind}.parquet", kind=["failures", "missing"])
-    for stage in ("outcomes", "curves", "accuracies"):
-        tables += get_combinations(
-            f"<results>/{stage}/{{task}}/{{model}}/{{strategy}}.parquet"
-        )
-    for stage in ("leaderboard", "ensemble") if study.curve_laws else ():
-        tables += get_combinations(
-            f"<results>/{stage}/{{task}}/{{model}}/{{strategy}}.parquet"
-        )
-    for stage in ("fits", "forecasts", "refits"):
-        path = f"<results>/{stage}/{{task}}/{{model}}/{{strategy}}/{{law}}.parquet"
-        tables += get_combinations(path, law=study.curve_laws)
-    for stage in ("fits", "forecasts"):
-        tables += expand(
-            f"<results>/{stage}/tables/{{law}}.parquet", law=study.table_laws
-        )
-    if study.config.differences:
-        tables += expand("<results>/differences.parquet")
-    return tables
+    return [f"<results>/{table}" for table in plan.tables()]
 
 
 def get_reports():

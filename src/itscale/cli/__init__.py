@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import typer
 from typer.core import TyperGroup
 
 from itscale.cli.terminal import complain
+from itscale.directory import keep_off_import_path
 from itscale.errors import UserError, describe_os_error
 
 __all__ = ["app"]
@@ -20,8 +19,7 @@ class _Commands(TyperGroup):
     """
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
-        # What we start (Snakemake, its jobs, workers) imports nothing from the directory it works in.
-        os.environ["PYTHONSAFEPATH"] = "1"
+        keep_off_import_path()
         try:
             return super().invoke(ctx)
         except UserError as error:

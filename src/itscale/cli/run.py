@@ -64,6 +64,7 @@ class _Run:
         self.console = console
         self.plan = plan
         self.command = command(path, cores, *extra)
+        self.results = Path("results", plan.study.name)
         self.logs = Path("logs", plan.study.name)
         self.reports = Path("reports", plan.study.name)
         self.output = self.logs / "run.log"
@@ -72,6 +73,7 @@ class _Run:
     def go(self, only_say: bool, retry: bool) -> None:
         """Do what there is to do."""
         from itscale.cli.snakemake import dry_run
+        from itscale.cli.tables import refuse_strangers, set_aside
         from itscale.directory import hold
 
         if only_say:
@@ -81,9 +83,12 @@ class _Run:
             return
         descriptor = hold(Path.cwd())
         self.clear()
+        for line in set_aside(self.plan, self.results):
+            self.console.print(line)
         if retry:
             self.reopen(only_count=False)
         todo = dry_run(self.command, self.logs / "dry-run.log")
+        refuse_strangers(self.plan, self.results, todo.blocks, everything=not todo.jobs)
         self.say(todo)
         if todo.jobs:
             self.watch(todo, descriptor)

@@ -74,7 +74,7 @@ def command(study: Path, cores: int | None, *extra: str) -> list[str]:
     if cores is None and not runs_elsewhere(arguments):
         cores = os.cpu_count() or 1
     limit = [] if cores is None else ["--cores", str(cores)]
-    return [sys.executable, "-m", "snakemake", *map(str, fixed), *limit, "--nocolor", *arguments]
+    return [sys.executable, "-P", "-m", "snakemake", *map(str, fixed), *limit, "--nocolor", *arguments]
 
 
 def _no_option(path: Path) -> str:

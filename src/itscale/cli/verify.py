@@ -34,6 +34,10 @@ def verify(
         if not found:
             say(f"{path}: {len(manifest.artifacts)} files, all as they were made")
     if mismatches:
+        complain(
+            "`itscale run STUDY` makes again what is missing or not whole, and what comes from it; move "
+            "elsewhere what was changed or belongs to another study"
+        )
         raise typer.Exit(1)
 
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,6 +14,7 @@ from itscale.boundary import CheckedSelector, make_selector
 from itscale.columns import CURVES
 from itscale.errors import DataError
 from itscale.estimators import curve_intervals, k_grid
+from itscale.fingerprints import Fingerprints
 from itscale.plugins import SelectorEntry
 from itscale.provenance import provenance
 from itscale.seeds import generator
@@ -30,7 +30,7 @@ from itscale.stages.spending import (
     tokens_of_runs,
 )
 from itscale.stages.uncertainty import Counted, clusters_of, counted_curve
-from itscale.store import write_table
+from itscale.store import read_metadata, write_table
 from itscale.study import Ingredient, Study
 
 __all__ = ["estimate_curves"]
@@ -108,22 +108,26 @@ def estimate_curves(
         by_problem.append(accuracy_rows(label, matrix.problems, budgets, matrix.accuracy, matrix.error, each))
     identity = {"task": task, "model": model, "strategy": strategy, "simulated": opened.simulated}
     table = pl.concat(tables).with_columns(**{key: pl.lit(value) for key, value in identity.items()})
+    _check_blocks(outcomes, ledgers)
     inputs = {"outcomes": outcomes} | {f"ledger/{path.stem}": path for path in ledgers}
-    metadata = provenance("curves", _fingerprint(study, task, strategy), inputs, *study.selectors.values())
+    fingerprint = Fingerprints(study).of("curves", task=task, model=model, strategy=strategy)
+    metadata = provenance("curves", fingerprint, inputs, *study.selectors.values())
     metadata |= {"simulated": opened.simulated}
     write_table(table.select(pl.col(name).cast(dtype) for name, dtype in CURVES.items()), output, metadata)
     if accuracies is not None:
         write_table(pl.concat(by_problem), accuracies, metadata)
 
 
-def _fingerprint(study: Study, task: str, strategy: str) -> dict[str, Any]:
-    return {
-        "seed": study.config.seed,
-        "task": task,
-        "draws": study.draws(strategy),
-        "curves": study.config.curves.model_dump(mode="json"),
-        "selectors": {label: selector.fingerprint() for label, selector in study.selectors.items()},
-    }
+def _check_blocks(outcomes: Path, ledgers: Sequence[Path]) -> None:
+    """Refuse outcomes of other blocks than those whose ledgers are there."""
+    inputs = read_metadata(outcomes).get("inputs", {})
+    gathered = {name.removeprefix("completions/") for name in inputs if name.startswith("completions/")}
+    beyond = sorted(gathered ^ {path.stem for path in ledgers})
+    if gathered and beyond:
+        raise DataError(
+            f"{outcomes}: gathered from other blocks than there are ({beyond[0]}); move it elsewhere, and "
+            "`itscale run` gathers them again"
+        )
 
 
 def _grid(study: Study, opened: Outcomes) -> IntArray:

@@ -16,6 +16,7 @@ from itscale.config import ArmSection
 from itscale.errors import DataError
 from itscale.estimators import curve_intervals
 from itscale.estimators.differences import Arm, at_equal_budgets, at_equal_cost, holm, sign_flip
+from itscale.fingerprints import Fingerprints
 from itscale.latex import booktabs
 from itscale.provenance import provenance
 from itscale.seeds import generator
@@ -78,9 +79,8 @@ def compare_curves(study: Study, *, accuracies: Sequence[Path], output: Path, cs
         for task, first, second in _pairs(section.of, section.minus, curves):
             rows += _difference(study, label, task, first, second, curves)
     table = _adjusted(pl.DataFrame(rows, schema=dict(DIFFERENCES), orient="row"))
-    metadata = provenance(
-        "differences", _fingerprint(study), {f"accuracies/{'/'.join(_identity(p))}": p for p in accuracies}
-    )
+    inputs = {f"accuracies/{'/'.join(_identity(path))}": path for path in accuracies}
+    metadata = provenance("differences", Fingerprints(study).of("differences"), inputs)
     write_table(table, output, metadata | {"simulated": bool(table["simulated"].any())})
     short = table.filter(pl.col("p_holm").is_not_null())
     with atomic_path(csv) as temporary:
@@ -128,16 +128,6 @@ def _identity(path: Path) -> Key:
 def _read(path: Path) -> _Curves:
     simulated = bool(read_metadata(path).get("simulated", False))
     return _Curves(path.parent.parent.name, read_table(path, ACCURACIES), simulated)
-
-
-def _fingerprint(study: Study) -> dict[str, Any]:
-    return {
-        "seed": study.config.seed,
-        "curves": study.config.curves.model_dump(mode="json"),
-        "differences": {
-            label: section.model_dump(mode="json") for label, section in study.config.differences.items()
-        },
-    }
 
 
 def _pairs(

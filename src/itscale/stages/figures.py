@@ -11,6 +11,7 @@ from itscale.boundary import make_figure
 from itscale.columns import CURVES, DIFFERENCES, FITS, FORECASTS, Schema
 from itscale.errors import StudyError, nearest
 from itscale.figures import FigureData, label_simulated, save, style
+from itscale.messages import one_line, without_tags
 from itscale.plugins import FigureEntry
 from itscale.store import read_table
 from itscale.study import Ingredient, Study
@@ -71,7 +72,10 @@ def draw_figure(
 def figure_caption(study: Study, figure: str) -> str:
     """Return what a figure shows, in words, with the level of the study's intervals."""
     confidence = f"{100 * study.config.curves.confidence:g} %"
-    return _figure(study, figure).entry.caption.replace("{confidence}", confidence)
+    caption = _figure(study, figure).entry.caption.replace("{confidence}", confidence)
+    return str(
+        without_tags(one_line(caption))
+    )  # it is put into the report, where several lines may be markup
 
 
 def _figure(study: Study, label: str) -> Ingredient[FigureEntry]:

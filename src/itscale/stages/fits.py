@@ -12,6 +12,7 @@ import polars as pl
 from itscale.boundary import make_law
 from itscale.columns import CURVES, FITS, FORECASTS, REFITS, Schema
 from itscale.errors import ContractError
+from itscale.fingerprints import Fingerprints
 from itscale.fitting import (
     Evidence,
     LawReport,
@@ -83,7 +84,8 @@ def fit_law(
     report = report_ingredient(ingredient, everything, origins, settings_of(study, task))
     identity = {"task": task, "model": model, "strategy": strategy, "law": law}
     inputs = {"outcomes": outcomes, "curves": curves}
-    metadata = provenance("fits", _fingerprint(study, task, ingredient), inputs, ingredient)
+    fingerprint = Fingerprints(study).of("fits", **identity)
+    metadata = provenance("fits", fingerprint, inputs, ingredient)
     metadata["simulated"] = found.simulated
     tables = report_tables(report, identity | {"simulated": found.simulated}, study.config.curves.confidence)
     for table, path in zip(tables, (fits, forecasts, refits), strict=True):
@@ -169,14 +171,3 @@ def pool_evidence(
     return evidence(counts, budgets), [
         evidence(outcomes.counts(size), ks) for size, ks in zip(sizes, grids, strict=True)
     ]
-
-
-def _fingerprint(study: Study, task: str, law: Ingredient[LawEntry]) -> dict[str, Any]:
-    return {
-        "seed": study.config.seed,
-        "task": task,
-        "law": law.fingerprint(),
-        "fits": study.config.fits.model_dump(mode="json"),
-        "confidence": study.config.curves.confidence,
-        "clusters": study.config.curves.clusters,
-    }

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from itscale.columns import FITS, FORECASTS, LEADERBOARD, REFITS, Schema
+from itscale.fingerprints import Fingerprints
 from itscale.fitting import (
     ENSEMBLE,
     combine,
@@ -69,8 +70,7 @@ def rank_laws(
         study.config.curves.confidence,
         study.config.fits.reach,
     )
-    laws = {label: study.laws[label].fingerprint() for label in study.curve_laws}
-    fingerprint = {"task": task, "laws": laws, "confidence": study.config.curves.confidence}
+    fingerprint = Fingerprints(study).of("leaderboard", task=task, model=model, strategy=strategy)
     inputs = {f"{path.parents[3].name}/{path.stem}": path for path in (*fits, *forecasts, *refits)}
     plugins = (study.laws[label] for label in study.curve_laws)
     metadata = provenance("leaderboard", fingerprint, inputs, *plugins)

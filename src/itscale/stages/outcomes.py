@@ -14,6 +14,7 @@ from itscale.boundary import CheckedOracle, make_oracle
 from itscale.columns import COMPLETIONS, OUTCOMES, PROBLEMS, VERDICTS, Schema
 from itscale.errors import DataError
 from itscale.failures import ProblemFailures, allowed, read_failures, too_many
+from itscale.fingerprints import Fingerprints
 from itscale.provenance import provenance
 from itscale.sandbox import containment
 from itscale.store import read_metadata, read_table, write_batches
@@ -81,9 +82,10 @@ def gather_outcomes(
         for batch in _batches(order.to_list(), blocks.index)
     )
     inputs = _inputs(problems, completions, verdicts)
-    fingerprint = {"oracle": study.oracles[task].fingerprint()}
+    fingerprint = Fingerprints(study).of("outcomes", task=task, model=model, strategy=strategy)
     took_part = (study.tasks[task], study.models[model], study.strategies[strategy], study.oracles[task])
     metadata = provenance("outcomes", fingerprint, inputs, *took_part, *study.scorers.values())
+    _check_judged(metadata["inputs"], verdicts)
     metadata["simulated"] = any(bool(read_metadata(path).get("simulated")) for path in completions)
     metadata["design"] = study.strategies[strategy].entry.design
     schema = {**OUTCOMES, **{f"score_{scorer}": pl.Float64 for scorer in scorers}}
@@ -114,6 +116,18 @@ def _inputs(
     for label, paths in verdicts.items():
         found |= {f"verdicts/{label}/{path.stem}": path for path in paths}
     return found
+
+
+def _check_judged(inputs: Mapping[str, str], verdicts: Mapping[str, Sequence[Path]]) -> None:
+    """Refuse verdicts on other completions than those of the block they are named after."""
+    for path in (path for paths in verdicts.values() for path in paths):
+        judged = read_metadata(path).get("inputs", {}).get("completions")
+        there = inputs.get(f"completions/{path.stem}")
+        if judged and there and judged != there:
+            raise DataError(
+                f"{path}: verdicts on other completions than those of {path.stem}; move it elsewhere, and "
+                "`itscale run` judges them again"
+            )
 
 
 @dataclass(frozen=True)

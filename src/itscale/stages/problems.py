@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
@@ -12,11 +13,12 @@ from itscale.columns import PROBLEMS
 from itscale.errors import DataError
 from itscale.plugins import TaskEntry
 from itscale.provenance import provenance
+from itscale.seeds import digest
 from itscale.store import read_table, write_table
 from itscale.study import Ingredient, Study
 from itscale.types import Problem
 
-__all__ = ["count_problems", "load_problems", "read_problems", "write_problems"]
+__all__ = ["count_problems", "load_problems", "problems_digest", "read_problems", "write_problems"]
 
 
 def load_problems(task: Ingredient[TaskEntry], wanted: int | None) -> list[Problem]:
@@ -83,3 +85,8 @@ def read_problems(path: Path) -> list[Problem]:
         )
         for row in read_table(path, PROBLEMS).iter_rows(named=True)
     ]
+
+
+def problems_digest(problems: Iterable[Problem]) -> str:
+    """Return the SHA-256 of what completions of some problems depend on."""
+    return digest([[one.problem_id, list(map(dict, one.messages)), one.reference] for one in problems])

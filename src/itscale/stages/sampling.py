@@ -24,7 +24,7 @@ from itscale.meter import MeteredEngine
 from itscale.provenance import provenance
 from itscale.seeds import digest, seed63
 from itscale.session import Session, Unit
-from itscale.stages.problems import read_problems
+from itscale.stages.problems import problems_digest, read_problems
 from itscale.store import write_table
 from itscale.study import Study
 from itscale.throughput import BlockTiming
@@ -66,14 +66,13 @@ def sample_block(
     everyone = read_problems(problems)
     chosen = _problems_of(block, everyone, problems)
     fingerprint = study.sampling_fingerprint(model, strategy)
-    identity = {
+    sampled = {
         "seed": study.config.seed,
         "sampling": fingerprint,
         "block": block.name,
-        "problems": digest(
-            [[p.problem_id, list(map(dict, p.messages)), p.reference] for p in chosen.values()]
-        ),
+        "problems": problems_digest(chosen.values()),
     }
+    identity = {"task": task, **sampled}  # a label is part of the streams, but never was of an engine's seed
     study.models[model].require_installed()
     require_sandbox(study, [task])
     with Journal(journal_of(completions), identity) as journal:
@@ -85,7 +84,7 @@ def sample_block(
             )
         units = _units_of_combination(study, strategy, block, len(everyone))
         run = _Run(study, task, model, strategy, block, units, journal, progress)
-        facts = asyncio.run(run.sample(chosen, left, model_directory, seed63(identity, len(left))))
+        facts = asyncio.run(run.sample(chosen, left, model_directory, seed63(sampled, len(left))))
         failed = [journal.failed[unit] for unit in wanted if unit in journal.failed]
         if failed:
             facts["failures"] = [failure.record() for failure, _ in failed]

@@ -15,6 +15,7 @@ import polars as pl
 from itscale.boundary import make_table_law
 from itscale.columns import FITS, FORECASTS, Schema
 from itscale.errors import ContractError
+from itscale.fingerprints import Fingerprints
 from itscale.fitting import diagnostics
 from itscale.fitting.bootstrap import bounds
 from itscale.fitting.forecast import Forecast, forecast_rows
@@ -59,7 +60,7 @@ def fit_table(study: Study, law: str, *, fits: Path, forecasts: Path) -> None:
         study.config.fits.origins,
         cast(TableOptions, ingredient.options).cutoff,
     )
-    fingerprint = {"law": ingredient.fingerprint(), **_fingerprint(study)}
+    fingerprint = Fingerprints(study).of("fits", law=law)
     metadata = provenance("table_fits", fingerprint, ingredient.files, ingredient) | {"simulated": False}
     confidence = study.config.curves.confidence
     rows = [row for forecast in report.forecasts for row in forecast_rows(forecast, confidence)]
@@ -84,12 +85,6 @@ def _settings(study: Study) -> Settings:
         confidence=study.config.curves.confidence,
         stream=(study.config.seed, "refits", "table"),
     )
-
-
-def _fingerprint(study: Study) -> dict[str, Any]:
-    config = study.config
-    fits = config.fits.model_dump(mode="json")
-    return {"seed": config.seed, "fits": fits, "confidence": config.curves.confidence}
 
 
 @dataclass(frozen=True)

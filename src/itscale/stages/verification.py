@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from itscale.blocks import Block
 from itscale.boundary import (
     CheckedEngine,
     CheckedOracle,
@@ -28,8 +29,8 @@ from itscale.plugins import VerifierEntry
 from itscale.provenance import provenance
 from itscale.sandbox import containment
 from itscale.seeds import seed63
-from itscale.stages.problems import read_problems
-from itscale.store import read_table, write_table
+from itscale.stages.problems import problems_digest, read_problems
+from itscale.store import read_metadata, read_table, write_table
 from itscale.study import Ingredient, Study
 from itscale.types import Completion, Oracle, Problem, Trajectory, Verdict
 
@@ -88,6 +89,7 @@ def verify_block(
     strangers = {candidate.problem_id for candidate in candidates} - known.keys()
     if strangers:
         raise DataError(f"{completions}: problem {min(strangers)!r} is not in {problems}")
+    _check_problems(completions, problems, list(known.values()))
     inputs = {"problems": problems, "completions": completions}
     fingerprint = {"verifier": ingredient.fingerprint()}
     metadata = provenance("verification", fingerprint, inputs, study.tasks[task], ingredient)
@@ -110,6 +112,19 @@ def verify_block(
 def scores_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the scores of a table of verdicts belong to, from its footer: the journal's identity."""
     return {**metadata["fingerprint"], "completions": metadata["inputs"]["completions"]}
+
+
+def _check_problems(completions: Path, problems: Path, known: Sequence[Problem]) -> None:
+    """Refuse completions of other problems that go by the same ids."""
+    fingerprint = read_metadata(completions).get("fingerprint", {})
+    if "problems" not in fingerprint:
+        return
+    block = Block.parse(fingerprint["block"])
+    if problems_digest(known[block.problem_start : block.problem_stop]) != fingerprint["problems"]:
+        raise DataError(
+            f"{completions}: completions of other problems than those in {problems}; move it elsewhere, and "
+            "`itscale run` samples them again"
+        )
 
 
 def read_completions(path: Path) -> list[Completion]:

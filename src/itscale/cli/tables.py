@@ -1,0 +1,73 @@
+"""The tables of a study before it runs: what is damaged is set aside, what belongs elsewhere is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from itscale.errors import DamagedError, DataError
+from itscale.store import read_metadata
+
+if TYPE_CHECKING:
+    from itscale.plan import Plan
+
+__all__ = ["ASIDE", "refuse_strangers", "set_aside"]
+
+ASIDE = ".damaged"
+"""What is added to the name of a file that is not whole."""
+
+
+def set_aside(plan: Plan, results: Path) -> list[str]:
+    """Rename tables that are not whole, so that they are made again; return a line for each.
+
+    Nothing is deleted: what can be read of it may be worth something to somebody.
+    """
+    said = []
+    for path in _there(plan, results):
+        try:
+            read_metadata(path)
+        except DamagedError as error:
+            aside = path.with_name(path.name + ASIDE)
+            path.replace(aside)
+            said.append(f"{error}: set aside as {aside.name}, made again")
+        except DataError:
+            continue  # somebody else's file: it is refused where it is read
+    return said
+
+
+def refuse_strangers(plan: Plan, results: Path, made_again: Sequence[str], everything: bool) -> None:
+    """Refuse tables that are not what their place says, before anything runs.
+
+    Parameters
+    ----------
+    made_again
+        Blocks (`task/model/strategy/block`) that are sampled anew: whatever is there is written over.
+    everything
+        Look at all tables, not at blocks alone: nothing else is made again.
+
+    Raises
+    ------
+    DataError
+        With the first file that belongs elsewhere, and how many more do.
+    """
+    from itscale.fingerprints import Fingerprints
+
+    fingerprints = Fingerprints(plan.study)
+    faults: list[DataError] = []
+    for path in _there(plan, results):
+        kind, _, block = path.relative_to(results).with_suffix("").as_posix().partition("/")
+        sampled = kind in ("completions", "ledger")
+        if block in made_again if sampled else not everything:
+            continue
+        try:
+            fingerprints.check(path)
+        except DataError as error:
+            faults.append(error)
+    if faults:
+        more = f" (and {len(faults) - 1} more like it)" if len(faults) > 1 else ""
+        raise DataError(f"{faults[0]}{more}")
+
+
+def _there(plan: Plan, results: Path) -> Iterator[Path]:
+    return (path for path in (results / table for table in plan.tables()) if path.is_file())

@@ -1,0 +1,141 @@
+"""What was deleted or damaged is made again; what belongs to another study is refused by name."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from workspace import PLACE
+
+from itscale.manifest import read_manifest
+from itscale.seeds import digest
+from itscale.fingerprints import KINDS, Fingerprints, labels_of
+from itscale.store import read_metadata, write_table
+from itscale.study import load_study
+
+FIRST, SECOND = "p00000-00006_c00000-00008.parquet", "p00000-00006_c00008-00016.parquet"
+RESULTS = Path("results/tiny")
+TABLES = {
+    "problems": "sums",
+    "completions": f"{PLACE}/{FIRST}",
+    "ledger": f"{PLACE}/{FIRST}",
+    "verdicts": f"{PLACE}/exact_match/{FIRST}",
+    "fits": f"{PLACE}/power_law",
+    "forecasts": f"{PLACE}/power_law",
+    "refits": f"{PLACE}/power_law",
+}
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return finished.copy(tmp_path / "copy")
+
+
+def rewrite(path, **changes):
+    """Write a table anew, as a study with another fingerprint would have."""
+    metadata = read_metadata(path)
+    metadata["fingerprint"] |= changes
+    write_table(pl.read_parquet(path), path, metadata)
+
+
+def test_every_table_of_a_finished_study_is_what_its_place_says(finished, monkeypatch):
+    monkeypatch.chdir(finished.folder)
+    fingerprints = Fingerprints(load_study(Path("study.yaml")))
+    tables = [path for path in RESULTS.rglob("*.parquet") if labels_of(path)]
+    assert {labels_of(path)[0] for path in tables} == set(KINDS)
+    assert [fingerprints.fault(path) for path in tables] == [""] * len(tables)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_table_of_another_study_is_told_by_every_key_of_its_fingerprint(finished, copy, monkeypatch, kind):
+    monkeypatch.chdir(copy.folder)
+    fingerprints = Fingerprints(load_study(Path("study.yaml")))
+    path = RESULTS / kind / Path(TABLES.get(kind, PLACE)).with_suffix(".parquet")
+    for key in fingerprints.of(kind, **labels_of(path)[1]):
+        shutil.copy(finished.folder / path, path)
+        rewrite(path, **{key: {"name": "another"}})
+        assert f"of another study: {key}" in fingerprints.fault(path)
+    write_table(pl.read_parquet(path), path, {"stage": "elsewhere", "fingerprint": {}})
+    assert "found a table of the stage 'elsewhere'" in fingerprints.fault(path)
+
+
+def with_another_seed(folder):
+    rewrite(folder / RESULTS / "completions" / PLACE / FIRST, seed=2)
+    return FIRST, "of another study: seed: found 2, expected 1"
+
+
+def with_another_block(folder):
+    place = folder / RESULTS / "completions" / PLACE
+    shutil.copy(place / SECOND, place / FIRST)
+    return FIRST, "of another study: block: found 'p00000-00006_c00008-00016'"
+
+
+def with_another_verifier(folder):
+    rewrite(folder / RESULTS / "verdicts" / PLACE / "exact_match" / FIRST, verifier={"name": "itscale/other"})
+    return FIRST, "of another study: verifier.name: found 'itscale/other', expected 'itscale/exact_match'"
+
+
+def with_curves_of_other_outcomes(folder):
+    rewrite(folder / RESULTS / "curves" / f"{PLACE}.parquet", outcomes={"seed": 2})
+    return "curves", "of another study: outcomes."
+
+
+@pytest.mark.parametrize(
+    "put", [with_another_block, with_another_verifier, with_curves_of_other_outcomes]
+)
+def test_a_table_of_another_study_is_refused_by_run_and_named_by_verify(copy, put):
+    name, said = put(copy.folder)
+    verified = copy.itscale("verify", "study.yaml")
+    assert verified.returncode == 1
+    assert name in verified.stderr
+    refused = copy.itscale("run", "study.yaml", "--cores", "2")
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert name in refused.stderr
+    assert said in refused.stderr
+    assert "move it elsewhere" in refused.stderr
+
+
+@pytest.mark.slow
+def test_plain_snakemake_refuses_it_where_it_is_read(copy):
+    with_another_seed(copy.folder)
+    done = copy.snakemake("--configfile", "study.yaml")
+    assert done.returncode == 1
+    (log,) = (copy.folder / "logs/tiny/verification" / PLACE).rglob("p00000-00006_c00000-00008.log")
+    assert "of another study: seed: found 2, expected 1" in log.read_text()
+
+
+def test_a_manifest_that_blesses_another_study_is_seen_through(copy):
+    """Written by whoever did not compare: the study itself says what its tables have to say."""
+    path = copy.folder / RESULTS / "completions" / PLACE / FIRST
+    manifest = copy.folder / "reports/tiny/manifest.json"
+    before = read_manifest(manifest)
+    rewrite(path, seed=2)
+    key = digest(read_metadata(path)["fingerprint"])
+    name = path.relative_to(copy.folder).as_posix()
+    blessed = before.artifacts[name].model_copy(update={"fingerprint": key})
+    text = before.model_copy(update={"artifacts": before.artifacts | {name: blessed}}).model_dump_json()
+    manifest.write_text(text)
+    assert f"{name}: of another study: seed" in copy.itscale("verify", "study.yaml").stderr
+
+
+def test_whatever_was_deleted_or_cut_short_is_made_again_and_is_the_same(copy):
+    before = copy.hashes()
+    verdicts, completions, outcomes = (
+        copy.folder / f"results/tiny/{name}"
+        for name in (f"verdicts/{PLACE}/exact_match/{FIRST}", f"completions/{PLACE}/{FIRST}", f"outcomes/{PLACE}.parquet")
+    )
+    verdicts.unlink()
+    completions.write_bytes(completions.read_bytes()[:-50])
+    outcomes.unlink()
+    (copy.folder / "reports/tiny/figures/law_fits.svg").unlink()
+    said = copy.itscale("verify", "study.yaml")
+    assert said.returncode == 1
+    assert "`itscale run STUDY` makes again" in said.stderr
+    done = copy.itscale("run", "study.yaml", "--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{completions.name}.damaged" in done.stdout
+    completions.with_name(f"{completions.name}.damaged").unlink()
+    assert copy.hashes() == before
+    assert "nothing to do" in copy.itscale("run", "study.yaml", "--cores", "2").stdout
+    assert copy.itscale("verify", "study.yaml").returncode == 0
