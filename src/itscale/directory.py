@@ -58,8 +58,6 @@ def keep_off_import_path() -> None:
     if not sys.flags.safe_path and sys.path[:1] in ([""], [str(Path.cwd())]):
         del sys.path[0]
     os.environ["PYTHONSAFEPATH"] = "1"
-    if folders := os.environ.get("PYTHONPATH"):  # in which an empty one is the working directory
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, folders.split(os.pathsep)))
 
 
 def is_locked_by_snakemake(directory: Path) -> bool:

@@ -25,3 +25,11 @@ def get_reports():
     if study.config.differences:
         files += expand("<reports>/differences.{kind}", kind=csv_and_tex)
     return files
+
+
+def get_everything():
+    """Return every file by name: of what only its maker's outputs need, nothing would be made again if deleted."""
+    return [
+        *local(["<reports>/manifest.json", *get_reports()]),
+        *get_artifacts(),
+    ]
