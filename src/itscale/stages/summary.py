@@ -11,7 +11,7 @@ import polars as pl
 from itscale.columns import CURVES, FITS, SUMMARY, Schema
 from itscale.latex import booktabs
 from itscale.selection import selector_names
-from itscale.store import atomic_path, read_table, write_text
+from itscale.store import atomic_path, literal, read_table, write_text
 from itscale.study import Study
 
 __all__ = ["read_summary", "summarise", "summary_rows", "write_summary"]
@@ -59,7 +59,7 @@ def summarise(study: Study, curves: Sequence[Path], fits: Sequence[Path]) -> pl.
 
 def read_summary(path: Path) -> pl.DataFrame:
     """Read a summary that `write_summary` wrote."""
-    return pl.read_csv(path, schema=dict(SUMMARY))
+    return pl.read_csv(literal(path), glob=False, schema=dict(SUMMARY))
 
 
 def summary_rows(summary: pl.DataFrame) -> list[dict[str, str]]:
