@@ -215,8 +215,9 @@ def find_mismatches(manifest: Manifest, path: Path) -> list[str]:
 
 def _fingerprints(manifest: Manifest) -> Fingerprints | None:
     """Return what the study's tables have to say of themselves; None where its plugins are not installed."""
+    stated = {key: value for key, value in manifest.study.items() if value not in ({}, [], None)}
     try:
-        return Fingerprints(resolve(manifest.study))
+        return Fingerprints(resolve(stated))
     except UserError:
         return None
 
