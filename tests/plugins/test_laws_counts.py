@@ -317,3 +317,17 @@ def test_equal_counts_are_pooled():
         (2, 3, 1),
         (2, 7, 2),
     ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [entry.name for entry in (one.entry for one in registry().plugins("laws")) if entry.takes == "counts"],
+)
+def test_one_completion_of_each_problem_says_nothing_of_a_spread(name):
+    """P(c | n = 1) depends on the mean success probability alone: any exponent would fit as well."""
+    correct = np.repeat([0, 1], [90, 10])
+    for alpha in (0.1, 1.0, 10.0):  # the same likelihood at every alpha: .1 ** 10 * .9 ** 90
+        at = betabinom.logpmf(correct, 1, alpha, 9 * alpha).sum()
+        assert at == pytest.approx(10 * np.log(0.1) + 90 * np.log(0.9))
+    with pytest.raises(FitFailure, match="only the mean success probability is identified"):
+        make(name).fit(counts(1, correct))

@@ -56,6 +56,11 @@ def pooled(data: LawData) -> Counts:
     """
     if len(data.sampled) < 2:
         raise FitFailure(f"counts of {len(data.sampled)} problems, expected at least 2")
+    if data.sampled.max() < 2:
+        raise FitFailure(
+            "one completion of each problem: only the mean success probability is identified (of a Beta "
+            "distribution alpha / (alpha + beta)), not its spread, on which every k > 1 depends"
+        )
     if not np.any(data.correct > 0):
         raise FitFailure("no completion is correct: every alpha near 0 fits as well")
     if np.all(data.correct == data.sampled):

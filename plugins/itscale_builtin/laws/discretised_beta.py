@@ -109,6 +109,7 @@ entry = LawEntry(
     name="discretised_beta",
     factory=DiscretisedBeta,
     options=DiscretisedBetaOptions,
+    revision=2,
     takes="counts",
     summary="Success probabilities Beta(alpha, beta), fitted to binned success rates.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578 (discretised maximum likelihood)",

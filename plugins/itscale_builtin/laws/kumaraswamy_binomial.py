@@ -58,6 +58,7 @@ entry = LawEntry(
     name="kumaraswamy_binomial",
     factory=KumaraswamyBinomial,
     options=KumaraswamyOptions,
+    revision=2,
     takes="counts",
     summary="Success probabilities Kumaraswamy(alpha, beta), maximum likelihood on counts.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578 (Kumaraswamy-binomial estimator)",

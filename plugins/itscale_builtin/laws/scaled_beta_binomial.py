@@ -47,6 +47,7 @@ class ScaledBetaBinomial(Mixture):
 entry = LawEntry(
     name="scaled_beta_binomial",
     factory=ScaledBetaBinomial,
+    revision=2,
     takes="counts",
     summary="Success probabilities Beta(alpha, beta) on (0, scale), maximum likelihood on counts.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578, section 5 (three-parameter beta-binomial)",

@@ -188,6 +188,7 @@ entry = LawEntry(
     name="zero_inflated_beta_binomial",
     factory=ZeroInflatedBetaBinomial,
     options=ZeroInflatedOptions,
+    revision=2,
     takes="counts",
     summary="Some problems unsolvable, the others' success probabilities Beta; maximum likelihood on counts.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578 (the plateau that an atom at 0 makes)",

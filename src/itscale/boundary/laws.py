@@ -116,6 +116,8 @@ class _CheckedLaw(_Checked):
     def fit(self, data: LawData, start: FloatArray | None = None) -> FloatArray:
         """Return the parameters."""
         fitted = super().fit(data, start)
+        if np.any((data.coverage < 0) | (data.coverage > 1)):  # a series, of whatever size
+            self._least, self._most = -MOST, MOST
         self._fitted.add(fitted.tobytes())
         return fitted
 
