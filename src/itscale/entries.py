@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from itscale.config import ENSEMBLE
 from itscale.declarations import check_declaration
 from itscale.errors import PluginError
 from itscale.selection import DESIGNS, Design, Estimand
@@ -301,6 +302,13 @@ class LawEntry(Entry):
     extrapolates: bool = True
     ensemble: Literal["far", "near", "other"] = "other"
     files: Callable[[Any], Mapping[str, Path]] = field(default=lambda options: {})
+
+    def validate(self) -> None:
+        """Refuse one that would be taken for all laws together: `laws: all` labels laws by their names."""
+        super().validate()
+        if ENSEMBLE in (self.name, *self.aliases):
+            taken = f"found the name {ENSEMBLE!r}, which all laws together have, expected another"
+            raise PluginError(f"laws/{self.name}: {taken}")
 
 
 @dataclass(frozen=True, kw_only=True)

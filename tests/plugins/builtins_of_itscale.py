@@ -16,6 +16,7 @@ from itscale.testing import (
     FigureContract,
     LawContract,
     OracleContract,
+    PriceContract,
     ScorerContract,
     SelectorContract,
     StrategyContract,
@@ -31,7 +32,7 @@ CONTRACTS: Mapping[Kind, type[EntryContract]] = {
     "strategies": StrategyContract,
     "selectors": SelectorContract,
     "laws": LawContract,
-    "prices": EntryContract,
+    "prices": PriceContract,
     "figures": FigureContract,
 }
 

@@ -1,24 +1,43 @@
 """A contract that lets a broken plugin pass is worth nothing: each of these plugins breaks one promise."""
 
+import re
 import time
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
-from itscale.plugins import EngineEntry, LawEntry, Options, SelectorEntry, StrategyEntry, VerifierEntry
+from itscale.figures import Drawing
+from itscale.laws import TableData
+from itscale.plugins import (
+    EngineEntry,
+    FigureEntry,
+    LawEntry,
+    Options,
+    PriceEntry,
+    SelectorEntry,
+    StrategyEntry,
+    TaskEntry,
+    VerifierEntry,
+)
 from itscale.sampling import SamplingOptions
 from itscale.selection import Accuracy
+from itscale.tables import TableOptions, table_file
 from itscale.testing import (
     EngineContract,
     EntryContract,
+    FigureContract,
     LawContract,
     OracleContract,
+    PriceContract,
     ScorerContract,
     SelectorContract,
     StrategyContract,
+    TableLawContract,
+    TaskContract,
 )
-from itscale.types import GenerationRequest, Verdict
+from itscale.types import GenerationRequest, Problem, Verdict
 from itscale_builtin.engines import simulated
 
 
@@ -217,8 +236,168 @@ ENTRY = type(
     ],
 )
 def test_a_broken_promise_is_noticed(contract, promise, arguments) -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"\S"):  # a bare one would not say what was found
         getattr(contract(), f"test_{promise}")(*arguments)
+
+
+# --- what a study would not take --------------------------------------------------------------------------
+
+
+def broken(contract, entry, **attributes):
+    return type("Broken", (contract,), {"entry": entry, **attributes})()
+
+
+def tampered(**changes):
+    class Tampered(simulated.SimulatedEngine):
+        async def generate(self, request):
+            return [replace(one, **changes) for one in await super().generate(request)]
+
+    entry = replace(ENGINE.entry, factory=lambda options, **_: Tampered(options))
+    return broken(EngineContract, entry)
+
+
+def hands_in(change):
+    async def factory(problem, session, options):
+        drawn = await session.extend([session.start()] * session.budget, options.completion())
+        return change(session.complete(drawn))
+
+    return strategy(factory)()
+
+
+def saying(contract, **methods):
+    """A verifier or a law whose methods say something else."""
+    made = type("Hostile", (), {name: staticmethod(how) for name, how in methods.items()})
+    role = "oracle" if contract is OracleContract else "scorer"
+    return broken(contract, VerifierEntry(name="x", factory=lambda _: made(), role=role, summary="x"))
+
+
+def scoring(score):
+    async def say(trajectories, engine):
+        return score(trajectories)
+
+    return saying(ScorerContract, score=say)
+
+
+def judging(**methods):
+    good = {
+        "answer": lambda problem, text: text,
+        "classes": lambda answers: answers,
+        "judge": lambda problem, answers: [Verdict(correct=True) for _ in answers],
+    }
+    return saying(OracleContract, **{**good, **methods})
+
+
+def law(fit=lambda data, start=None: [0.1], predict=lambda parameters, k: 0 * k):
+    methods = {"fit": staticmethod(fit), "predict": staticmethod(predict)}
+    made = type("Hostile", (), {"parameters": ("rate",), "estimand": "asymptotic", **methods})
+    return broken(LawContract, LawEntry(name="x", factory=lambda _: made(), takes="curve", summary="x"))
+
+
+def table_law(fitted):
+    methods = {
+        "fit": staticmethod(lambda data, start=None: fitted),
+        "predict": staticmethod(lambda parameters, inputs: inputs["n"]),
+        "scale": staticmethod(lambda inputs: inputs["n"]),
+    }
+    names = {"parameters": ("a", "b"), "inputs": ("n",), "estimand": "asymptotic"}
+    made = type("Hostile", (), {**names, **methods})
+    entry = LawEntry(
+        name="x", factory=lambda _: made(), options=TableOptions, takes="table", files=table_file, summary="x"
+    )
+    data = TableData(inputs={"n": np.arange(1.0, 9.0)}, response=np.ones(8))
+    return broken(TableLawContract, entry, data=data, options={"file": "runs.csv"})
+
+
+def giving(mean, error=0.0, estimand="selected"):
+    class Hostile:
+        def accuracy(self, outcomes, budgets, rng):
+            return Accuracy(mean=mean(budgets), monte_carlo_error=np.full(len(budgets), error))
+
+    about = {"name": "x", "factory": lambda _: Hostile(), "estimand": estimand, "summary": "x"}
+    return broken(SelectorContract, SelectorEntry(**about))
+
+
+def task(*problems):
+    about = {"name": "x", "factory": lambda _: iter(problems), "oracle": "exact_match", "summary": "x"}
+    return broken(TaskContract, TaskEntry(**about))
+
+
+def price(prices):
+    return broken(PriceContract, PriceEntry(name="x", factory=lambda _: prices, summary="x"))
+
+
+def figure(table):
+    class Hostile:
+        def draw(self, data):
+            from matplotlib.figure import Figure
+
+            return Drawing(figure=Figure(), table=table, summary=table)
+
+    about = {"reads": ("curves",), "caption": "Nothing to see here.", "summary": "x"}
+    return broken(FigureContract, FigureEntry(name="x", factory=lambda _: Hostile(), **about))
+
+
+CHAT = ({"role": "user", "content": "1?"},)
+TAKEN = [
+    (task(Problem(problem_id=7, messages=CHAT, reference="1")), "its_problems", "problem_id: found 7"),
+    (task(Problem(problem_id="7", messages=(), reference="1")), "its_problems", "messages: found ()"),
+    (tampered(tokens=-1), "its_generations", "tokens: found -1"),
+    (tampered(logprob=np.nan), "its_generations", "logprob: found nan"),
+    (tampered(prompt_tokens=0), "its_generations", "prompt_tokens: found 0"),
+    (hands_in(lambda completions: None), "its_completions", "completions: found None"),
+    (hands_in(lambda given: [replace(one, text="42") for one in given]), "its_completions", "text of a"),
+    (
+        hands_in(lambda given: [replace(one, generated_tokens=1) for one in given]),
+        "its_completions",
+        "found 1",
+    ),
+    (judging(answer=lambda problem, text: 7), "its_word", "answer(): found 7"),
+    (judging(classes=lambda answers: answers[1:]), "its_word", "representatives for"),
+    (judging(judge=lambda problem, answers: [None] * len(answers)), "its_word", "judge(): found None"),
+    (
+        scoring(lambda given: [3.0] * len(given)),
+        "its_scores",
+        "score(): found 3, expected a number in [0, 1]",
+    ),
+    (scoring(lambda given: [np.nan] * len(given)), "its_scores", "score(): found nan"),
+    (scoring(lambda given: [0.5]), "its_scores", "found 1 scores for 5 trajectories"),
+    (scoring(lambda given: None), "its_scores", "score(): found None"),
+    (giving(lambda budgets: np.full(len(budgets), -3.0), 0.4), "its_accuracies", "found -3 at k = 1"),
+    (giving(lambda budgets: np.full(len(budgets), np.nan)), "its_accuracies", "found nan at k = 1"),
+    (giving(lambda budgets: np.zeros(3)), "its_accuracies", "mean: found shape (3,)"),
+    (giving(lambda budgets: 0.0 * budgets, estimand="coverage"), "its_accuracies", "which its entry says"),
+    (law(fit=lambda data, start=None: [1.0, 2.0]), "its_fits", "expected 1 parameters: rate"),
+    (law(fit=lambda data, start=None: [np.inf]), "its_fits", "expected finite parameters"),
+    (law(predict=lambda parameters, k: 0 * k + 7), "its_fits", "predict(): found 7 at k = 1"),
+    (table_law([1.0]), "its_fits", "expected 2 parameters: a, b"),
+    (figure(pl.DataFrame({"k": [1]})), "its_drawing", "expected a Boolean column `simulated`"),
+    (figure("table"), "its_drawing", "expected a polars DataFrame"),
+]
+
+
+@pytest.mark.parametrize(("contract", "what", "said"), TAKEN, ids=[f"{w}: {s}" for _, w, s in TAKEN])
+def test_what_a_study_would_not_take_is_noticed(contract, what, said) -> None:
+    verb = "believes" if what == "its_generations" else "takes"
+    with pytest.raises(AssertionError, match=rf"/x: .*{re.escape(said)}"):
+        getattr(contract, f"test_a_study_{verb}_{what}")()
+
+
+def test_a_price_that_is_none_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="price of generate: found -1, expected USD per token"):
+        price({"generate": -1}).test_prices_are_numbers_by_call_class()
+
+
+@pytest.mark.parametrize(("estimand", "rate"), [("single", 0.0), ("reliability", 0.0)])
+def test_an_estimand_that_is_another_is_noticed(estimand, rate) -> None:
+    contract = giving(lambda budgets: np.full(len(budgets), rate), estimand=estimand)
+    with pytest.raises(AssertionError):
+        contract.test_it_estimates_what_its_entry_says()
+
+
+def test_a_literal_that_no_study_knows_is_noticed() -> None:
+    entry = VerifierEntry(name="x", factory=lambda _: None, role="score", summary="x")
+    with pytest.raises(AssertionError, match="verifiers/x: role: found 'score', expected 'oracle'"):
+        broken(ScorerContract, entry).test_it_declares_what_a_study_knows()
 
 
 @pytest.mark.parametrize("case", ["nothing is ever correct", "one point"])

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 
-from itscale.testing.entries import EntryContract
+from itscale.boundary import CheckedEngine
+from itscale.testing.entries import EntryContract, kept_word
 from itscale.types import Engine, Generation, GenerationRequest, Problem, SamplingParams, Step, Trajectory
 
 __all__ = ["EngineContract"]
@@ -92,6 +93,15 @@ class EngineContract(EntryContract):
             assert generation.logprob is not None
         if generation.logprob is not None:
             assert generation.logprob <= 0
+
+    def test_a_study_believes_its_generations(self) -> None:
+        """Counts, log-probabilities and reasons are checked as they come."""
+
+        async def work(engine: Engine) -> None:
+            with kept_word():
+                await CheckedEngine(engine, self.place()).generate(self.request(*range(4)))
+
+        self.use(work)
 
     def test_the_prompt_is_charged_once(self) -> None:
         """The prompt of a request is computed once, however many completions it asks for."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from itscale.boundary import Place
 from itscale.config import Section, StrategySection, TaskSection
+from itscale.errors import ContractError, PluginError
 from itscale.plugins import Entry, Kind, Options
+from itscale.study import Ingredient
 
-__all__ = ["HEAVY_MODULES", "EntryContract"]
+__all__ = ["HEAVY_MODULES", "EntryContract", "kept_word"]
 
 HEAVY_MODULES = ("datasets", "matplotlib", "openai", "snakemake", "torch", "transformers", "vllm")
 """Modules that a plugin may import inside its factory only: registering it must cost nothing."""
@@ -23,6 +27,15 @@ import importlib, sys
 importlib.import_module({module!r})
 print(*sorted({heavy!r} & sys.modules.keys()))
 """
+
+
+@contextmanager
+def kept_word() -> Iterator[None]:
+    """Fail a test with the very line that would end a study of this plugin."""
+    try:
+        yield
+    except ContractError as error:
+        raise AssertionError(str(error)) from None
 
 
 class EntryContract:
@@ -46,6 +59,21 @@ class EntryContract:
     def make(self) -> Any:
         """Return what the factory makes of the options."""
         return self.entry.factory(self.validated())
+
+    def ingredient(self) -> Ingredient[Any]:
+        """Return the plugin as a study has it."""
+        return Ingredient(self.entry.name, self.entry, self.validated(), "tests", "0")
+
+    def place(self) -> Place:
+        """Return how messages call the plugin."""
+        return Place(self.entry.kind, self.entry.name)
+
+    def test_it_declares_what_a_study_knows(self) -> None:
+        """Types, literals and signatures are checked when an entry is registered."""
+        try:
+            self.entry.validate()
+        except PluginError as error:
+            raise AssertionError(str(error)) from None
 
     def test_it_is_an_entry_with_a_one_line_summary(self) -> None:
         """`itscale plugins list` shows one line per plugin."""

@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
+from itscale.boundary import make_figure
 from itscale.columns import CURVES, DIFFERENCES, FITS, FORECASTS, Schema
 from itscale.figures import Drawing, FigureData, save, style
-from itscale.testing.entries import EntryContract
+from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["FigureContract", "small_study"]
 
@@ -101,6 +102,11 @@ class FigureContract(EntryContract):
         assert drawing.figure.axes
         assert len(drawing.table)
         assert len(drawing.summary)
+
+    def test_a_study_takes_its_drawing(self) -> None:
+        """A figure and two tables, one of which says what is simulated."""
+        with kept_word(), style(self.validated()):
+            make_figure(self.ingredient()).draw(small_study())
 
     def test_nothing_to_draw_is_no_crash(self) -> None:
         """A study in which every fit failed still gets its report."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.special import comb
 
+from itscale.boundary import make_law
 from itscale.laws import (
     Asymptotic,
     FitFailure,
@@ -21,7 +22,7 @@ from itscale.laws import (
     PosteriorPredictive,
 )
 from itscale.selection import FloatArray, IntArray
-from itscale.testing.entries import EntryContract
+from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["DEGENERATE", "LawContract", "law_data"]
 
@@ -103,6 +104,13 @@ class LawContract(EntryContract):
         assert np.all(np.isfinite(fitted))
         distance = np.abs(law.predict(fitted, data.budgets.astype(float)) - data.coverage)
         assert distance.max() <= self.tolerance
+
+    def test_a_study_takes_its_fits(self) -> None:
+        """Number and finiteness of parameters, shape and range of predictions are checked as they come."""
+        with warnings.catch_warnings(), kept_word():
+            warnings.simplefilter("ignore", FitWarning)
+            law = make_law(self.ingredient())
+            law.predict(law.fit(drawn()), FAR)
 
     def test_it_recovers_itself(self) -> None:
         """Fitted to its own prediction, a law of a curve predicts the same again."""

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy.special import comb
 
+from itscale.boundary import make_selector
 from itscale.errors import UserError
 from itscale.selection import UNPARSABLE, FloatArray, IntArray, ProblemOutcomes
-from itscale.testing.entries import EntryContract
+from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["SelectorContract", "coverage", "random_outcomes"]
 
@@ -92,6 +93,28 @@ class SelectorContract(EntryContract):
             assert mean.shape == error.shape == budgets.shape
             assert np.all((mean >= -EXACT) & (mean <= 1 + EXACT))
             assert np.all(np.isfinite(error) & (error >= 0))
+
+    def test_a_study_takes_its_accuracies(self) -> None:
+        """Shape, range, coverage and estimand are checked as they come."""
+        for seed in self.cases:
+            outcomes = self.outcomes(seed)
+            budgets = np.arange(1, outcomes.n + 1)
+            with kept_word():
+                make_selector(self.ingredient()).accuracy(outcomes, budgets, np.random.default_rng(seed))
+
+    def test_it_estimates_what_its_entry_says(self) -> None:
+        """Tables and figures go by the estimand: coverage, single, reliability have closed forms."""
+        for seed in self.cases:
+            outcomes = self.outcomes(seed)
+            n, right, budgets = outcomes.n, outcomes.correct.sum(), np.arange(1, outcomes.n + 1)
+            forms = {
+                "coverage": coverage(outcomes, budgets),
+                "single": np.full(n, right / n),
+                "reliability": comb(right, budgets) / comb(n, budgets),
+            }
+            mean, error = self.run(outcomes, budgets)
+            expected = forms.get(self.entry.estimand, mean)
+            assert np.all(np.abs(mean - expected) <= STANDARD_ERRORS * error + EXACT)
 
     def test_it_never_beats_coverage(self) -> None:
         """No one can select a correct answer that was not sampled."""

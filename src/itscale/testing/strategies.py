@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 import pytest
 
+from itscale.boundary import run_strategy
 from itscale.plugins import registry
 from itscale.sampling import SamplingOptions
 from itscale.session import Session, Unit
-from itscale.testing.entries import EntryContract
+from itscale.testing.entries import EntryContract, kept_word
 from itscale.types import Completion, Engine, Generation, GenerationRequest, Problem, Trajectory
 
 __all__ = ["Run", "StrategyContract"]
@@ -147,6 +148,19 @@ class StrategyContract(EntryContract):
                 assert one.replicate == unit.replicate
             if self.entry.draws == "exchangeable":
                 assert len(completions) == budget
+
+    def test_a_study_takes_its_completions(self) -> None:
+        """They are made of what the session's engine generated, and of nothing else."""
+
+        async def work() -> None:
+            entry = registry().get("engines", "simulated").entry
+            engine: Engine = entry.factory(entry.options.model_validate(dict(self.engine)), seed=0)
+            session, _ = self._session(self.unit(self.budgets[0]), _Tallied(engine), self.validated(), 0)
+            with kept_word():
+                await run_strategy(self.ingredient(), session.problem, session)
+            await engine.close()
+
+        asyncio.run(work())
 
     def test_steps_make_up_the_text(self) -> None:
         """Offsets, token counts and nodes describe the same steps, and the trajectory can be rebuilt."""

@@ -9,10 +9,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from itscale.boundary import make_table_law
 from itscale.laws import FitFailure, FitWarning, TableData
 from itscale.selection import FloatArray, IntArray
 from itscale.tables import TableOptions
-from itscale.testing.entries import EntryContract
+from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["TableLawContract"]
 
@@ -53,6 +54,12 @@ class TableLawContract(EntryContract):
         assert np.shape(fitted) == (len(law.parameters),)
         assert np.all(np.isfinite(fitted))
         assert np.abs(law.predict(fitted, self.data.inputs) - self.data.response).max() <= self.tolerance
+
+    def test_a_study_takes_its_fits(self) -> None:
+        """Number and finiteness of parameters and shape of predictions are checked as they come."""
+        with kept_word():
+            law = make_table_law(self.ingredient())
+            law.predict(law.fit(self.data), self.data.inputs)
 
     def test_it_recovers_itself(self) -> None:
         """Fitted to its own prediction, a law predicts the same again."""

@@ -6,8 +6,9 @@ import json
 from itertools import islice
 from typing import ClassVar
 
+from itscale.boundary import make_problems
 from itscale.plugins import registry
-from itscale.testing.entries import EntryContract
+from itscale.testing.entries import EntryContract, kept_word
 from itscale.types import Problem
 
 __all__ = ["TaskContract"]
@@ -39,6 +40,11 @@ class TaskContract(EntryContract):
             assert isinstance(problem.reference, str)
             assert problem.reference.strip(), f"{problem.problem_id}: no reference"
             assert json.loads(json.dumps(problem.metadata, allow_nan=False)) == dict(problem.metadata)
+
+    def test_a_study_takes_its_problems(self) -> None:
+        """Every field is checked where problems enter."""
+        with kept_word():
+            make_problems(self.ingredient(), self.problems)
 
     def test_ids_are_unique(self) -> None:
         """Every random stream of a problem derives from its id."""

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 
+from itscale.boundary import CheckedOracle, CheckedScorer
 from itscale.plugins import registry
-from itscale.testing.entries import EntryContract
+from itscale.testing.entries import EntryContract, kept_word
 from itscale.types import Engine, Problem, Step, Trajectory
 
 __all__ = ["HOSTILE_TEXTS", "OracleContract", "ScorerContract", "finish_within"]
@@ -149,6 +150,16 @@ class OracleContract(EntryContract):
             assert "\n" not in verdicts[0].detail
         self.test_the_reference_is_correct()
 
+    def test_a_study_takes_its_word(self) -> None:
+        """Answers, classes and verdicts are checked as they come."""
+        oracle = CheckedOracle(self.make(), self.place())
+        for problem in self.problems:
+            with kept_word():
+                found = [oracle.answer(problem, text) for text in (self.right(problem), *self.wrong)]
+                answers = sorted({answer for answer in found if answer is not None})
+                oracle.classes(answers, problem.problem_id)
+                oracle.judge(problem, answers)
+
     def test_nothing_to_judge(self) -> None:
         """Problems without a single answer occur."""
         oracle = self.make()
@@ -251,6 +262,18 @@ class ScorerContract(EntryContract):
             scores = self.score(given)
             assert len(scores) == len(given)
             assert all(0.0 <= score <= 1.0 for score in scores)
+
+    def test_a_study_takes_its_scores(self) -> None:
+        """A number for each trajectory, checked while sampling and after."""
+
+        async def run(given: Sequence[Trajectory]) -> None:
+            engine = self._engine() if self.entry.needs else None
+            with kept_word():
+                await CheckedScorer(self.make(), self.place()).score(given, engine)
+            if engine is not None:
+                await engine.close()
+
+        asyncio.run(run(self.trajectories(self.problems[0])))
 
     def test_scores_do_not_depend_on_company(self) -> None:
         """A trajectory scores the same alone, among others, and in any order."""
