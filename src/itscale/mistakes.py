@@ -70,9 +70,11 @@ def dotted(place: Place) -> str:
 
 def in_order(mistakes: Iterable[Mistake], lines: Lines) -> list[Mistake]:
     """Return mistakes by their line where it is known, then by their place; equal ones once."""
-    return sorted(
-        set(mistakes), key=lambda found: (_line(found.place, lines) or 0, [str(key) for key in found.place])
-    )
+
+    def key(found: Mistake) -> tuple[int, list[str], str]:
+        return _line(found.place, lines) or 0, [str(key) for key in found.place], found.message
+
+    return sorted(set(mistakes), key=key)
 
 
 def independent(earlier: Sequence[Mistake], later: Iterable[Mistake]) -> list[Mistake]:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import Any
 
+from itscale.checks.comparing import check_common_problems
 from itscale.checks.selection import refused_design
 from itscale.errors import UserError
 from itscale.evaluation import require_sandbox
+from itscale.importing.resolve import Combination
 from itscale.ingredients import Ingredient
 from itscale.mistakes import Mistake, MistakesError, Place, dotted, independent
 from itscale.stages.imports import Imported, import_outcomes
-from itscale.stages.problems import count_problems
+from itscale.stages.pools import open_outcomes
+from itscale.stages.problems import count_problems, load_problems
 from itscale.stages.table_fits import check_table
 from itscale.study import Examined, Study
 
@@ -175,6 +179,7 @@ def _mistake(place: Place, error: Exception, ingredient: Ingredient[Any]) -> Mis
 def _import(study: Study, found: Readiness) -> None:
     """Import outcomes from elsewhere once, as a run will, and compare them with what is wanted of them."""
     pools: dict[str, int] = {}
+    known: dict[Combination, AbstractSet[Hashable]] = {}
     for label, section in study.config.outcomes.items():
         combination = (section.task, section.model or label, section.strategy)
         source = study.outcomes.get(combination)
@@ -183,6 +188,7 @@ def _import(study: Study, found: Readiness) -> None:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 imported = import_outcomes(source, Path(folder) / "outcomes.parquet")
+                known[combination] = set(open_outcomes(Path(folder) / "outcomes.parquet").counts().problems)
         except UserError as error:
             found.mistakes.append(Mistake(("outcomes", label), str(error)))
             continue
@@ -193,8 +199,36 @@ def _import(study: Study, found: Readiness) -> None:
         completions = study.config.strategies[label].completions
         if strategy.entry.draws == "exchangeable" and completions:
             pools[f"strategies.{label}"] = completions
+    if len(known) == len(study.config.outcomes) and _is_counted(study, found.problems):
+        known |= _sampled(study, found.problems, {task for task, _, _ in known})
+        found.mistakes += check_common_problems(study.config.differences, known)
     found.mistakes += _beyond_every_pool(study, pools) if study.config.outcomes else []
     found.notes += _beyond_some_pool(study.config.curves.budgets or (), pools)
+
+
+def _is_counted(study: Study, problems: Mapping[str, int]) -> bool:
+    """Return whether all that is sampled is known: else what is missing has been said."""
+    config = study.config
+    there = (len(problems), len(study.models), len(study.strategies))
+    return there == (len(config.tasks), len(config.models), len(config.strategies))
+
+
+def _sampled(
+    study: Study, problems: Mapping[str, int], imported: AbstractSet[str]
+) -> dict[Combination, AbstractSet[Hashable]]:
+    """Return what tells problems apart: their ids, where a task has imported outcomes, too; else numbers."""
+    found: dict[str, AbstractSet[Hashable]] = {
+        task: {problem.problem_id for problem in load_problems(study.tasks[task], there)}
+        if task in imported and study.config.differences
+        else set(range(there))
+        for task, there in problems.items()
+    }
+    return {
+        (task, model, strategy): known
+        for task, known in found.items()
+        for model in study.models
+        for strategy in study.strategies
+    }
 
 
 def _biased(study: Study, imported: Imported, name: str, known: str) -> Iterator[Mistake]:

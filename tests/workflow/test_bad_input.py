@@ -41,6 +41,44 @@ def test_plain_snakemake_says_it_too(workspace):
     assert not workspace.files("results", "reports")
 
 
+def test_plain_snakemake_reads_a_study_as_strictly_as_we_do(workspace):
+    text = (workspace.folder / "study.yaml").read_text()
+    loose = text.replace("seed: 1\n", "seed: 010\nblock: {minutes: 1:30}\n")
+    (workspace.folder / "loose.yaml").write_text(loose)
+    done = workspace.snakemake("--configfile", "loose.yaml", "--dry-run")
+    assert done.returncode == 1
+    assert "seed: found 010, which YAML reads as 8" in done.stdout
+    assert "block: stands twice, in lines 1 and " in done.stdout
+    assert "block.minutes: found 1:30, which YAML reads as 90" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_what_snakemake_is_told_on_its_command_line_still_counts(workspace):
+    overridden = ("--configfile", "study.yaml", "--dry-run", "--config")
+    done = workspace.snakemake(*overridden, "seed=3", "curves={budgets: [1, 2], resamples: 100}")
+    assert done.returncode == 0, done.stdout
+    done = workspace.snakemake(*overridden, "seed=x", "curves={budgets: [4, 4]}")
+    assert done.returncode == 1
+    assert "seed: found 'x', expected a whole number" in done.stdout
+    assert "curves.budgets: found 4 twice" in done.stdout
+
+
+def test_six_mistakes_are_seven_readable_lines(workspace, monkeypatch):
+    monkeypatch.chdir(workspace.folder)
+    study = changed("models.toy.plugin", "simulatd")
+    study |= {"seed": -1, "laws": ["power_lwa"], "figures": ["law_fits", "difference_curves"]}
+    study["tasks"]["sums"]["problems"] = 99
+    study["strategies"]["repeated_sampling"]["temprature"] = 1
+    done = CliRunner().invoke(app, ["check", workspace.write(study)])
+    assert done.exit_code == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == 7
+    assert all(line.startswith("itscale: study.yaml:") for line in lines[:-1])
+    assert lines[-1] == "itscale: 6 mistakes, nothing was started"
+    places = [int(line.split(":")[2]) for line in lines[:-1]]
+    assert places == sorted(places)
+
+
 def test_a_missing_study_names_its_neighbour(workspace, monkeypatch):
     monkeypatch.chdir(workspace.folder)
     done = CliRunner().invoke(app, ["check", "studdy.yaml"])

@@ -14,6 +14,7 @@ from pydantic import Field
 from itscale.errors import EngineError, EngineLostError
 from itscale.plugins import EngineEntry, Options
 from itscale.types import Capability, Generation, GenerationRequest, Step, Trajectory
+from itscale_builtin.engines.address import Address
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
@@ -28,7 +29,7 @@ class OpenAIOptions(Options):
 
     model: str
     """Name of the model, as the server knows it."""
-    base_url: str = "https://api.openai.com/v1"
+    base_url: Address = "https://api.openai.com/v1"
     """Where the server is, `/v1` included."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the key; `EMPTY` is sent where it is not set, as local servers want."""
