@@ -4,6 +4,7 @@
 #   make test    the test suite, in an environment without torch
 #   make slow    the tests that take longer: faults that really happen, merging, sharing
 #   make lint    ruff, mypy, snakefmt and Snakemake's own lint
+#   make sandbox bubblewrap, in which what a model wrote is evaluated, where it may be installed
 #   make models  the tests that run a real language model
 #   make cluster the tests on a real Slurm, started on this machine where it may be installed
 #   make lock    newest versions of every dependency into envs/
@@ -18,7 +19,7 @@ TEST := .venv-test/.test
 CLUSTER := .venv-cluster/.cluster
 INSTALL := envs/install.sh
 
-.PHONY: demo setup test slow models cluster lint lock clean
+.PHONY: demo setup test slow models cluster sandbox lint lock clean
 
 demo: $(CPU)
 	.venv/bin/itscale run $(STUDY)
@@ -37,6 +38,9 @@ models: $(MODELS)
 cluster: $(CLUSTER)
 	tests/cluster/install.sh
 	.venv-cluster/bin/pytest -m cluster tests/cluster
+
+sandbox:
+	@envs/sandbox.sh
 
 lint: $(TEST)
 	.venv-test/bin/ruff check .

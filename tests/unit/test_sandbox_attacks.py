@@ -116,8 +116,15 @@ ATTACKS: dict[str, tuple[str, str]] = {
     "giving up its death with its parent": (SYSCALL + "refused(157, 167, 1, 0, 0, 0, 0)", ""),
 }
 
+READING = (
+    "the list of users",
+    "the environment of others",
+    "a file of the user",
+    "a file of the user by way of ..",
+)
 
-@pytest.fixture(scope="module", params=["bubblewrap", "landlock"])
+
+@pytest.fixture(scope="module", params=["bubblewrap", "landlock", "process"])
 def rung(request: pytest.FixtureRequest) -> Rung:
     if fault := fault_of(request.param):
         pytest.skip(f"{request.param}: {fault}")
@@ -149,6 +156,9 @@ def bait(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_is_contained(attack: str, execute: Sandbox, bait: Path) -> None:
     code, said = ATTACKS[attack]
+    if execute.rung == "process" and attack in READING:
+        assert bait.read_text() == "bait"
+        return  # what this rung does not contain, and says so
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     for name, value in {"host": os.getpid(), "bait": bait, "folder": bait.parent}.items():
         code = code.replace("{" + name + "}", str(value))

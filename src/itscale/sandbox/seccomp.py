@@ -128,7 +128,7 @@ REFUSED: dict[str, tuple[int, int]] = {
 }
 """Refused with EPERM whatever the arguments: numbers on x86_64 and on aarch64."""
 
-METADATA: dict[str, tuple[int, int]] = {
+CHANGES: dict[str, tuple[int, int]] = {
     "chmod": (90, ABSENT),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -147,8 +147,25 @@ METADATA: dict[str, tuple[int, int]] = {
     "removexattr": (197, 14),
     "lremovexattr": (198, 15),
     "fremovexattr": (199, 16),
+    "unlink": (87, ABSENT),
+    "unlinkat": (263, 35),
+    "rename": (82, ABSENT),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
+    "link": (86, ABSENT),
+    "linkat": (265, 37),
+    "symlink": (88, ABSENT),
+    "symlinkat": (266, 36),
+    "mkdir": (83, ABSENT),
+    "mkdirat": (258, 34),
+    "rmdir": (84, ABSENT),
+    "mknod": (133, ABSENT),
+    "mknodat": (259, 33),
+    "truncate": (76, 45),
+    "creat": (85, ABSENT),
+    "openat2": (437, 437),
 }
-"""Refused besides where the user's files are in sight: Landlock lets all of these pass."""
+"""Refused besides where the user's files are in sight; what changes modes and times Landlock lets pass."""
 
 CLONE = (56, 220)
 CLONE3 = (435, 435)
@@ -157,6 +174,10 @@ TGKILL = (234, 131)
 PRLIMIT = (302, 261)
 FCNTL = (72, 25)
 IOCTL = (16, 29)
+OPEN = (2, ABSENT)
+OPENAT = (257, 56)
+WRITING = 0o1 | 0o2 | 0o100 | 0o1000
+"""Flags of opening: for writing, for reading and writing, to create, to empty."""
 PRCTL = (157, 167)
 SOCKETPAIR = (53, 199)
 
@@ -195,7 +216,7 @@ def filter_for(pid: int, *, files_in_sight: bool) -> bytes:
     Parameters
     ----------
     files_in_sight
-        Whether the process sees files of others, whose modes and times it must not change.
+        Whether the process sees files of others, which it must not change.
     """
     return b"".join(struct.pack("=HBBI", *one) for one in _program(pid, files_in_sight))
 
@@ -210,7 +231,7 @@ def _program(pid: int, files_in_sight: bool) -> list[Instruction]:
     ]
     if column == 0:  # the x32 calls have numbers of their own
         program += [(AT_LEAST, 0, 1, X32), (RETURN, 0, 0, KILL)]
-    refused = REFUSED | METADATA if files_in_sight else REFUSED
+    refused = REFUSED | CHANGES if files_in_sight else REFUSED
     for numbers in refused.values():
         if numbers[column] != ABSENT:
             program += [(EQUAL, 0, 1, numbers[column]), (RETURN, 0, 0, REFUSE | errno.EPERM)]
@@ -226,6 +247,10 @@ def _program(pid: int, files_in_sight: bool) -> list[Instruction]:
     program += _argument(
         PRCTL[column], 0, EQUAL, [PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_PTRACER], keep=False
     )
+    if files_in_sight:
+        program += _argument(OPENAT[column], 2, ANY_BIT, [WRITING], keep=False)
+        if OPEN[column] != ABSENT:
+            program += _argument(OPEN[column], 1, ANY_BIT, [WRITING], keep=False)
     return [*program, (RETURN, 0, 0, ALLOW)]
 
 

@@ -15,7 +15,7 @@ Rung = Literal["bubblewrap", "landlock", "process"]
 `landlock`: the kernel's Landlock and seccomp: files, network and other processes are out of reach, but no
 namespaces, and nothing can be written, not even a temporary file.
 `process`: a process of its own under limits, with seccomp where the machine has it: the user's files can be
-read.
+read, and where it has not, changed.
 """
 RUNGS: tuple[Rung, ...] = get_args(Rung)
 

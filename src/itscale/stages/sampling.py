@@ -63,6 +63,7 @@ def sample_block(
     TooManyFailuresError
         If more units fail than the study allows.
     """
+    require_sandbox(study, [task])
     everyone = read_problems(problems)
     chosen = _problems_of(block, everyone, problems)
     fingerprint = study.sampling_fingerprint(model, strategy)
@@ -74,7 +75,6 @@ def sample_block(
     }
     identity = {"task": task, **sampled}  # a label is part of the streams, but never was of an engine's seed
     study.models[model].require_installed()
-    require_sandbox(study, [task])
     with Journal(journal_of(completions), identity) as journal:
         wanted = units_of(block, list(chosen))
         left = [unit for unit in wanted if unit not in journal.finished]
