@@ -121,7 +121,7 @@ class Session:
         self._scores: dict[int, float] = {}
         self._made: dict[int, Trajectory] = {}
         self._rounds = 0
-        self._context_tokens = 0
+        self._context_tokens: int | None = 0
 
     @cached_property
     def rng(self) -> np.random.Generator:
@@ -173,7 +173,7 @@ class Session:
         for (places, limited), answer in zip(requests, (task.result() for task in asked), strict=True):
             self._tokens_left += limited.max_tokens * len(places) - sum(made.tokens for made in answer)
             for place, made in zip(places, answer, strict=True):
-                extended[place] = self._append(trajectories[place], made)
+                extended[place] = self._append(trajectories[place], made, limited.max_tokens)
         return extended
 
     def _requests(
@@ -281,37 +281,45 @@ class Session:
         )
         made = await self._engine.generate(request)
         generated = sum(one.tokens for one in made)
-        self._context_tokens = made[0].context_tokens
+        counted = all(one.counted for one in made)
+        self._context_tokens = made[0].context_tokens if counted else None
         self._on_tokens(generated - sum(told))  # what the engine did not tell before
         self.ledger.charge(
             "generate",
             self._model,
             sequences=len(made),
-            prompt_tokens=sum(one.prompt_tokens for one in made),
-            cached_prompt_tokens=sum(one.cached_prompt_tokens for one in made),
-            generated_tokens=generated,
+            prompt_tokens=sum(one.prompt_tokens for one in made) if counted else None,
+            cached_prompt_tokens=sum(one.cached_prompt_tokens for one in made) if counted else None,
+            generated_tokens=generated if counted else None,
             seconds=sum(one.seconds for one in made),
         )
         return made
 
-    def _tokens_read(self, trajectories: Iterable[Trajectory]) -> int:
-        return sum(self._context_tokens + trajectory.tokens for trajectory in trajectories)
+    def _tokens_read(self, trajectories: Iterable[Trajectory]) -> int | None:
+        counts = [_counted(trajectory.steps) for trajectory in trajectories]
+        if self._context_tokens is None or None in counts:
+            return None
+        return sum(self._context_tokens + (count or 0) for count in counts)
 
     def _seed(self, round_number: int, place: int) -> int:
         return seed63(*self._stream, round_number, self.unit.start + place)
 
-    def _append(self, trajectory: Trajectory, made: Generation) -> Trajectory:
+    def _append(self, trajectory: Trajectory, made: Generation, allowed: int) -> Trajectory:
         step = Step(
             text=_unicode(made.text),
             token_ids=made.token_ids,
             tokens=made.tokens,
             logprob=made.logprob,
             node=len(self._made) + 1,
+            counted=made.counted,
         )
         reason: FinishReason | None = None
-        if made.finish_reason == "eos":
-            reason = "eos"
-        elif trajectory.tokens + made.tokens >= self._token_limit:
+        last = allowed >= self._token_limit - trajectory.tokens  # of all that the completion may have
+        if made.finish_reason in ("eos", "filtered"):
+            reason = made.finish_reason
+        elif trajectory.tokens + made.tokens >= self._token_limit or (
+            made.finish_reason == "length" and last
+        ):
             reason = "length"
         self._made[step.node] = Trajectory(self.problem, trajectory, step, reason)
         return self._made[step.node]
@@ -330,15 +338,20 @@ class Session:
             text=trajectory.text,
             finish_reason=reason,
             prompt_tokens=self._context_tokens,
-            generated_tokens=trajectory.tokens,
+            generated_tokens=_counted(steps),
             logprob=None if None in logprobs else float(sum(lp for lp in logprobs if lp is not None)),
             step_ends=[int(end) for end in ends],
-            step_tokens=[step.tokens for step in steps],
+            step_tokens=[step.tokens if step.counted else None for step in steps],
             step_logprobs=logprobs,
             step_scores=[self._scores.get(step.node) for step in steps],
             nodes=[step.node for step in steps],
             weight=weight,
         )
+
+
+def _counted(steps: Sequence[Step]) -> int | None:
+    """Return the tokens of steps; None if those of one were not counted."""
+    return sum(step.tokens for step in steps) if all(step.counted for step in steps) else None
 
 
 def _unicode(text: str) -> str:

@@ -27,9 +27,9 @@ __all__ = [
 Message = Mapping[str, str]
 """A chat turn: `role` and `content`."""
 
-FinishReason = Literal["eos", "stop", "length", "steps", "budget"]
-"""Why generation ended: the model's end token, a stop string (a step's end), the token limit,
-the strategy's limit on steps, or the session's budget."""
+FinishReason = Literal["eos", "stop", "length", "filtered", "steps", "budget"]
+"""Why generation ended: the model's end token, a stop string (a step's end), the token limit, the provider's
+filter (which withholds the text or its rest), the strategy's limit on steps, or the session's budget."""
 
 Capability = Literal["generate", "continue", "logprobs", "score"]
 """What an engine can do: generate from a problem, continue a trajectory exactly, report the
@@ -97,7 +97,7 @@ class Step:
     token_ids
         The engine's own tokens, so that a continuation is exact; empty where an engine gives none.
     tokens
-        How many tokens were generated for the step.
+        How many tokens were generated for the step; about how many, if they were not `counted`.
     logprob
         Sum of the log-probabilities of its tokens under the generator (nats); None if not reported.
     node
@@ -109,6 +109,7 @@ class Step:
     tokens: int
     logprob: float | None
     node: int
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +173,8 @@ class Completion:
     finish_reason
         See `FinishReason`.
     prompt_tokens, generated_tokens
-        Tokens of the prompt, and of the completion itself. What a search spent on discarded branches is
-        in the ledger, not here.
+        Tokens of the prompt, and of the completion itself; None where nobody counted them. What a search
+        spent on discarded branches is in the ledger, not here.
     logprob
         Sum over its tokens (nats), None if the engine does not report it.
     step_ends, step_tokens, step_logprobs, nodes
@@ -191,11 +192,11 @@ class Completion:
     index: int
     text: str
     finish_reason: FinishReason
-    prompt_tokens: int
-    generated_tokens: int
+    prompt_tokens: int | None
+    generated_tokens: int | None
     logprob: float | None = None
     step_ends: Sequence[int] = ()
-    step_tokens: Sequence[int] = ()
+    step_tokens: Sequence[int | None] = ()
     step_logprobs: Sequence[float | None] = ()
     step_scores: Sequence[float | None] = ()
     nodes: Sequence[int] = ()
@@ -208,7 +209,14 @@ class Completion:
         for end, tokens, logprob, node in zip(
             self.step_ends, self.step_tokens, self.step_logprobs, self.nodes, strict=True
         ):
-            step = Step(text=self.text[start:end], tokens=tokens, logprob=logprob, node=node)
+            counted = tokens is not None
+            step = Step(
+                text=self.text[start:end],
+                tokens=tokens if tokens is not None else 0,
+                logprob=logprob,
+                node=node,
+                counted=counted,
+            )
             here, start = Trajectory(problem, here, step), end
         return Trajectory(problem, here.parent, here.step, self.finish_reason)
 
@@ -282,7 +290,10 @@ class Generation:
     logprob
         Sum over the generated tokens (nats), or None.
     finish_reason
-        `eos`, `stop` (a stop string was met) or `length`.
+        `eos`, `stop` (a stop string was met), `length`, or `filtered` (withheld by the provider).
+    counted
+        Whether `tokens` and those of the prompt were counted. Where they were not, `tokens` is an estimate by
+        which limits are kept, and what is stored of them is null.
     seconds
         Time the engine itself accounts for the request, 0.0 where it has none.
     """
@@ -294,7 +305,8 @@ class Generation:
     cached_prompt_tokens: int = 0
     context_tokens: int
     logprob: float | None
-    finish_reason: Literal["eos", "stop", "length"]
+    finish_reason: Literal["eos", "stop", "length", "filtered"]
+    counted: bool = True
     seconds: float = 0.0
 
 

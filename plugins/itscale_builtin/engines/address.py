@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+from itscale.secrets import masked
+
 __all__ = ["Address"]
 
 
@@ -24,9 +26,14 @@ def check_address(text: str) -> str:
     except ValueError:  # brackets without an address in them, a port that is none
         fits = False
     if not fits or any(letter.isspace() or not letter.isprintable() for letter in text):
-        raise ValueError(f"found {text!r}, expected a URL such as 'http://localhost:8000/v1'")
+        raise ValueError(f"found {masked(text)!r}, expected a URL such as 'http://localhost:8000/v1'")
+    if "@" in parts.netloc:
+        raise ValueError(
+            "found a URL with a user (not shown), expected one without: it is stored with the study; put a key "
+            "into the variable that api_key_env names"
+        )
     if parts.query or parts.fragment:
-        raise ValueError(f"found {text!r}, expected a URL without ? and #: paths are put after it")
+        raise ValueError(f"found {masked(text)!r}, expected a URL without ? and #: paths are put after it")
     return text
 
 

@@ -3,52 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import Field
+from typing import Any, Literal
 
 from itscale.errors import EngineError, EngineLostError
-from itscale.plugins import EngineEntry, Options
-from itscale.types import Capability, Generation, GenerationRequest, Step, Trajectory
-from itscale_builtin.engines.address import Address
-
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion
+from itscale.plugins import EngineEntry
+from itscale.secrets import masked, remember
+from itscale.types import Capability, Generation, GenerationRequest, Trajectory
+from itscale_builtin.engines._bounds import allow, bounded_client
+from itscale_builtin.engines._openai_options import OpenAIOptions
+from itscale_builtin.engines._parameters import Parameters, Refused, blamed
+from itscale_builtin.engines._replies import (
+    Choice,
+    MalformedReply,
+    ServerError,
+    Usage,
+    UsageError,
+    estimates,
+    read_choices,
+    read_usage,
+    shares,
+)
 
 OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "logprobs"})
 LONGEST_PAUSE = 8.0  # seconds; the client's own back-off ends there, too
+LONGEST_WAIT = 120.0  # seconds that a server may ask to wait (Retry-After) before the next try
 PROBE = 10.0  # seconds in which a server that is there says something
+MOST_ADAPTATIONS = 6
+"""Parameters that a server may refuse, one after the other, before its refusal is taken as such."""
+PASSING = frozenset({408, 409, 429})
+"""Codes below 500 after which the same request may be answered."""
+LONGEST_QUOTE = 200
+"""Characters of a server's own words that a message shows."""
 
-
-class OpenAIOptions(Options):
-    """Options of the openai engine. What it offers beyond `generate` is as the server can and you say."""
-
-    model: str
-    """Name of the model, as the server knows it."""
-    base_url: Address = "https://api.openai.com/v1"
-    """Where the server is, `/v1` included."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the key; `EMPTY` is sent where it is not set, as local servers want."""
-    concurrency: int = Field(default=64, ge=1, le=10_000)
-    """Most requests under way at once."""
-    timeout: float = Field(default=600.0, gt=0, le=86_400)
-    """Seconds to wait for one reply."""
-    max_retries: int = Field(default=6, ge=0, le=1_000)
-    """How often a request is repeated after 408, 409, 429, 5xx, a lost connection or an empty reply."""
-    pause: float = Field(default=0.5, gt=0, le=3_600)
-    """Seconds before an empty reply's first repetition; doubled for each further one."""
-    logprobs: bool = False
-    """Ask for log-probabilities of the generated tokens (for the logprob scorer)."""
-    continues: bool = False
-    """The server continues an unfinished assistant message (vLLM's `continue_final_message`)."""
-    seed: bool = False
-    """Send a seed with every completion, each then a request of its own; as reproducible as the server."""
-    require_usage: bool = True
-    """Refuse replies without token counts; else words are counted instead of tokens."""
+logger = logging.getLogger(__name__)
 
 
 def offered(options: OpenAIOptions) -> frozenset[Capability]:
@@ -57,18 +50,12 @@ def offered(options: OpenAIOptions) -> frozenset[Capability]:
     return frozenset({"generate", *(capability for capability, there in told.items() if there)})
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """One checked choice of a reply."""
-
-    text: str
-    finish_reason: Literal["eos", "stop", "length"]
-    logprob: float | None
-    counted: int | None
-
-
 class OpenAIEngine:
-    """Sends requests to a server, repeats what fails for a while, and accounts for tokens by its usage."""
+    """Sends requests to a server, repeats what fails for a while, and accounts for tokens by its usage.
+
+    EngineError is about one request: the server refuses it, or its reply stays broken. EngineLostError is
+    about all of them: nothing answers there, the key or the model is refused, nothing counts tokens.
+    """
 
     simulated = False
 
@@ -80,22 +67,30 @@ class OpenAIEngine:
         self.seed_scope: Literal["completion", "block"] = "completion" if options.seed else "block"
         self._where = f"models: openai: {options.model} at {options.base_url}"
         self._under_way = asyncio.Semaphore(options.concurrency)
+        self._parameters = Parameters(options.n_per_request, options.omit, options.limit_name)
+        self._noted: set[str] = set()
+        key = os.environ.get(options.api_key_env)
+        remember(key)
         self._client = AsyncOpenAI(
             base_url=options.base_url,
-            api_key=os.environ.get(options.api_key_env) or "EMPTY",
+            api_key=key or "EMPTY",
             timeout=options.timeout,
             max_retries=options.max_retries,
+            http_client=bounded_client(options.timeout),
         )
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Return one generation per seed.
 
-        Without seeds, all are asked for in one request; a server that returns fewer is asked for the rest.
+        Without seeds, as many are asked for in one request as the server takes; one that returns fewer is
+        asked for the rest.
 
         Raises
         ------
         EngineError
             In one line: which server and model, what it answered, what to do.
+        EngineLostError
+            If no other request would fare better.
         """
         if request.prefix and not self.options.continues:
             raise EngineError(
@@ -103,12 +98,8 @@ class OpenAIEngine:
                 "(vLLM does), or choose a strategy that does not search step by step"
             )
         if self.options.seed:
-            single = (self._ask(request, 1, seed) for seed in request.seeds)
-            return [generation for batch in await asyncio.gather(*single) for generation in batch]
-        made: list[Generation] = []
-        while len(made) < len(request.seeds):
-            made += await self._ask(request, len(request.seeds) - len(made), None)
-        return made
+            return await _all([self._ask(request, 1, seed) for seed in request.seeds])
+        return await self._several(request, len(request.seeds), self._parameters.most)
 
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """Raise EngineError: chat completions have no rewards."""
@@ -118,6 +109,17 @@ class OpenAIEngine:
         """Close the connections."""
         await self._client.close()
 
+    async def _several(self, request: GenerationRequest, count: int, most: int) -> list[Generation]:
+        """Return so many generations, at most `most` of one request, all requests at once."""
+        sizes = [min(most, count - start) for start in range(0, count, most)]
+        return await _all([self._filled(request, size) for size in sizes])
+
+    async def _filled(self, request: GenerationRequest, count: int) -> list[Generation]:
+        made = await self._ask(request, count, None)
+        if len(made) < count:  # what it gave is what it gives
+            made += await self._several(request, count - len(made), len(made))
+        return made
+
     async def _ask(self, request: GenerationRequest, count: int, seed: int | None) -> list[Generation]:
         """Return at least one and at most `count` generations."""
         arguments = self._arguments(request, count, seed)
@@ -126,24 +128,30 @@ class OpenAIEngine:
             if attempt:
                 await asyncio.sleep(min(self.options.pause * 2 ** (attempt - 1), LONGEST_PAUSE))
             async with self._under_way:
-                reply = await self._send(arguments)
+                allow(count * request.params.max_tokens)
+                body = await self._adapted(arguments)
             try:
-                choices = [_checked(choice, request.params.stop) for choice in (reply.choices or [])[:count]]
-            except (AttributeError, TypeError, ValueError) as error:
-                fault = f"malformed choices ({' '.join(str(error).split())[:100]})"
+                choices, usage = read_choices(body, request.params.stop)
+            except ServerError as error:
+                fault = f"replied with an error: {_quoted(str(error))}"
+                if error.code is not None and error.code < 500 and error.code not in PASSING:
+                    raise EngineError(f"{self._where}: {fault}") from None
                 continue
-            if choices:
-                return self._accounted(choices, reply, request.prefix)
-            fault = "no choices"
+            except MalformedReply as error:
+                fault = masked(str(error))
+                continue
+            made = self._accounted(choices, usage, request, count)
+            request.on_tokens(sum(one.tokens for one in made))
+            return made
         raise EngineError(
-            f"{self._where}: replied with {fault}, {self.options.max_retries + 1} times; is base_url that of "
+            f"{self._where}: {fault}, {self.options.max_retries + 1} times; is base_url that of "
             "an OpenAI-compatible server (with /v1), and is the model a chat model?"
         )
 
     def _arguments(self, request: GenerationRequest, count: int, seed: int | None) -> dict[str, Any]:
         params = request.params
         messages = [dict(message) for message in request.problem.messages]
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = dict(self.options.extra)
         if request.prefix:
             text = "".join(step.text for step in request.prefix)
             messages.append({"role": "assistant", "content": text})
@@ -170,51 +178,84 @@ class OpenAIEngine:
             arguments["seed"] = seed
         return arguments
 
-    async def _send(self, arguments: dict[str, Any]) -> ChatCompletion:
+    async def _adapted(self, arguments: dict[str, Any]) -> bytes:
+        """Return the body of a reply; what the server says it does not take is sent another way, or not."""
         import openai
 
+        for place in range(MOST_ADAPTATIONS + 1):
+            try:
+                sent = self._parameters.shaped(arguments)
+                try:
+                    return await self._send(sent)
+                except openai.APIStatusError as error:
+                    words = _said(error)
+                    name = blamed(words, error.param, sent) if error.status_code in (400, 422) else None
+                    if place == MOST_ADAPTATIONS or name is None:
+                        raise self._refusal(error) from None
+                    if not self._parameters.adapt(name, sent, words):
+                        raise self._refusal(error) from None
+                    self._note(f"the server refuses {name} as sent ({_quoted(words)}); asked otherwise")
+            except Refused as refusal:
+                raise EngineError(f"{self._where}: the server {refusal}") from None
+        raise AssertionError("unreachable")
+
+    async def _send(self, arguments: dict[str, Any]) -> bytes:
+        import openai
+
+        tries = self.options.max_retries + 1
         try:
-            reply: ChatCompletion = await self._client.chat.completions.create(**arguments)
-        except openai.APIStatusError as error:
-            kind = EngineLostError if error.status_code in (401, 404) else EngineError
-            raise kind(f"{self._where}: {self._advice(error.status_code)}: {_said(error)}") from None
-        except openai.APIConnectionError as error:
-            reason = str(error.__cause__ or error) or type(error.__cause__).__name__
+            async with asyncio.timeout(tries * (2 * self.options.timeout + LONGEST_WAIT)):
+                raw = await self._client.chat.completions.with_raw_response.create(**arguments)
+            body: bytes = raw.content
+            return body
+        except openai.APIStatusError:
+            raise
+        except (openai.APIConnectionError, TimeoutError) as error:
+            reason = str(error.__cause__ or error) or type(error.__cause__ or error).__name__
             kind = EngineError if await self._is_there() else EngineLostError
             raise kind(
-                f"{self._where}: no reply ({' '.join(reason.split())}) after {self.options.max_retries + 1} "
-                "attempts; is the server running, and base_url right?"
+                f"{self._where}: no reply ({_quoted(reason)}) after {tries} attempts; is the server running, "
+                "and base_url right?"
             ) from None
         except (openai.APIError, ValueError) as error:
             raise EngineError(
-                f"{self._where}: the reply is not JSON as OpenAI's: {' '.join(str(error).split())[:200]}"
+                f"{self._where}: the reply is not JSON as OpenAI's: {_quoted(str(error))}"
             ) from None
-        if not hasattr(reply, "choices"):
-            raise EngineError(f"{self._where}: the reply is no chat completion; does base_url end in /v1?")
-        return reply
 
     async def _is_there(self) -> bool:
         """Return whether the server still says something: a request may be one that it alone dies of."""
         import openai
 
         try:
-            await self._client.with_options(max_retries=0, timeout=PROBE).models.list()
-        except openai.APIConnectionError:
+            async with asyncio.timeout(PROBE):
+                await self._client.with_options(max_retries=0, timeout=PROBE).models.list()
+        except (openai.APIConnectionError, TimeoutError):
             return False
-        except (openai.APIError, ValueError):
+        except (openai.APIError, ValueError, TypeError):
             return True
         return True
 
-    def _advice(self, status: int) -> str:
+    def _refusal(self, error: Any) -> EngineError:
+        """Return what a status other than 200 comes to."""
+        status = int(error.status_code)
+        kind = EngineLostError if status in (401, 404) or 300 <= status < 400 else EngineError
+        return kind(f"{self._where}: {self._advice(status, error)}: {_quoted(_said(error))}")
+
+    def _advice(self, status: int, error: Any) -> str:
         key = self.options.api_key_env
         if status in (401, 403):
             known = "is refused" if os.environ.get(key) else "is not set"
             return f"{status}, the key in ${key} {known}; put a valid key there, or name another api_key_env"
         if status == 404:
             return "404, no such model or address; check model and base_url (it usually ends in /v1)"
+        if 300 <= status < 400:
+            place = _quoted(error.response.headers.get("location", "elsewhere"))
+            return f"{status}, the server sends requests on to {place}; give base_url where they are answered"
         if status == 429:
+            wait = error.response.headers.get("retry-after")
+            asked = f" (it asks to wait: {_quoted(wait)})" if wait else ""
             return (
-                f"429, still too many requests after {self.options.max_retries + 1} attempts; lower "
+                f"429, still too many requests after {self.options.max_retries + 1} attempts{asked}; lower "
                 "concurrency, raise max_retries, or check the account's quota"
             )
         if status >= 500:
@@ -222,80 +263,88 @@ class OpenAIEngine:
         return f"{status}, the request is refused; check the options of model and strategy"
 
     def _accounted(
-        self, choices: Sequence[_Choice], reply: ChatCompletion, prefix: Sequence[Step]
+        self, choices: Sequence[Choice], usage: Any, request: GenerationRequest, count: int
     ) -> list[Generation]:
-        prompt, cached, total = self._usage(choices, reply)
-        tokens = _shares(choices, total)
+        if self.options.logprobs and any(choice.text and choice.logprob is None for choice in choices):
+            raise EngineLostError(
+                f"{self._where}: replies without the log-probabilities that were asked for; set logprobs: "
+                "false"
+            )
+        counts = self._usage(usage, choices, request.params.max_tokens)
+        tokens = estimates(choices) if counts is None else shares(choices, counts.generated)
+        known = counts or Usage(0, 0, 0)
         return [
             Generation(
                 text=choice.text,
                 tokens=tokens[place],
-                prompt_tokens=0 if place else prompt,
-                cached_prompt_tokens=0 if place else cached,
-                context_tokens=max(0, prompt - sum(step.tokens for step in prefix)),
+                counted=counts is not None,
+                prompt_tokens=0 if place else known.prompt,
+                cached_prompt_tokens=0 if place else known.cached,
+                context_tokens=max(0, known.prompt - sum(step.tokens for step in request.prefix)),
                 logprob=choice.logprob if self.options.logprobs else None,
                 finish_reason=choice.finish_reason,
             )
-            for place, choice in enumerate(choices)
+            for place, choice in enumerate(self._ended(choices, counts, request.params.max_tokens)[:count])
         ]
 
-    def _usage(self, choices: Sequence[_Choice], reply: ChatCompletion) -> tuple[int, int, int]:
-        """Return tokens of the prompt, how many of them were cached, and tokens generated by the request."""
-        usage = reply.usage
-        if usage is not None and usage.prompt_tokens is not None and usage.completion_tokens is not None:
-            details = usage.prompt_tokens_details
-            cached = (details.cached_tokens or 0) if details is not None else 0
-            return usage.prompt_tokens, cached, usage.completion_tokens
-        if self.options.require_usage:
-            raise EngineError(
-                f"{self._where}: replies without usage: tokens cannot be accounted for; set "
-                "require_usage: false to count words instead"
-            )
-        words = [choice.counted or max(1, len(choice.text.split())) for choice in choices]
-        return 0, 0, sum(words)
+    def _ended(self, choices: Sequence[Choice], counts: Usage | None, most: int) -> list[Choice]:
+        """Say why choices ended whose reason is not one of the protocol's: at the limit, or by themselves."""
+        found = []
+        for choice in choices:
+            alone = counts.generated if counts is not None and len(choices) == 1 else None
+            if choice.finish_reason == "filtered":
+                self._note("the provider withholds what the model wrote (content filter); it counts as it is")
+            if choice.said is not None:
+                full = max(alone or 0, choice.counted or 0) >= most
+                self._note(f"finish_reason {choice.said} is taken as the end of a completion")
+                choice = replace(choice, finish_reason="length") if full else choice
+            found.append(choice)
+        return found
+
+    def _usage(self, usage: Any, choices: Sequence[Choice], most: int) -> Usage | None:
+        """Return the tokens of a request; None if they are unknown and need not be known."""
+        try:
+            return read_usage(usage, choices, most)
+        except UsageError as error:
+            if self.options.require_usage:
+                kind = EngineLostError if usage is None else EngineError
+                raise kind(
+                    f"{self._where}: {masked(str(error))}: tokens cannot be accounted for; set "
+                    "require_usage: false to leave them unknown"
+                ) from None
+            self._note(f"{error}: tokens are unknown")
+            return None
+
+    def _note(self, text: str) -> None:
+        """Tell something once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            logger.warning("%s: %s", self._where, masked(text))
 
 
-def _checked(choice: Any, stops: Sequence[str]) -> _Choice:
-    """Read one choice of a reply; AttributeError, TypeError or ValueError if it is malformed."""
-    text = choice.message.content or ""
-    if not isinstance(text, str):
-        raise TypeError(f"content is {type(text).__name__}")
-    content = choice.logprobs.content if choice.logprobs is not None else None
-    logprob = float(sum(token.logprob for token in content)) if content is not None else None
-    counted = len(content) if content is not None else None
-    reason = choice.finish_reason
-    if reason == "length":
-        return _Choice(text, "length", logprob, counted)
-    if reason not in ("stop", "content_filter"):
-        raise ValueError(f"finish_reason is {reason!r}")
-    met = getattr(choice, "stop_reason", None)  # vLLM says which stop string was met
-    if isinstance(met, str) and met in stops:
-        return _Choice(text if text.endswith(met) else text + met, "stop", logprob, counted)
-    ended = any(text.endswith(stop) for stop in stops)
-    return _Choice(text, "stop" if ended else "eos", logprob, counted)
-
-
-def _shares(choices: Sequence[_Choice], total: int) -> list[int]:
-    """Split a request's tokens among its choices.
-
-    By their own counts where the server lists tokens; else in proportion to the length of their texts, as
-    usage has only the sum (which the shares keep).
-    """
-    if (
-        all(choice.counted is not None for choice in choices)
-        and sum(c.counted or 0 for c in choices) == total
-    ):
-        return [choice.counted or 0 for choice in choices]
-    weights = [max(1, len(choice.text)) for choice in choices]
-    ends = [total * sum(weights[: place + 1]) // sum(weights) for place in range(len(weights))]
-    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+async def _all(asked: Sequence[Coroutine[Any, Any, list[Generation]]]) -> list[Generation]:
+    """Return what several requests made, in order; one that fails takes the others along."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in asked]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [generation for task in tasks for generation in task.result()]
 
 
 def _said(error: Any) -> str:
-    """Return what a server said of an error, in one line."""
+    """Return what a server said of an error: its message, or the text of a page."""
     body = error.body
     message = body.get("message", body) if isinstance(body, dict) else (body or error.message)
-    return " ".join(str(message).split())[:200]
+    text = str(message)
+    if text.lstrip()[:1] == "<":
+        text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]{0,1000}>", " ", text[:20_000])
+    return " ".join(text.split())
+
+
+def _quoted(text: str) -> str:
+    """Return somebody's words for a message: one line, no key in it, not too long."""
+    return masked(" ".join(str(text).split()))[:LONGEST_QUOTE]
 
 
 def make(options: OpenAIOptions, *, seed: int = 0, model_directory: Path | None = None) -> OpenAIEngine:

@@ -38,7 +38,7 @@ class ComputeCurves:
 
     def draw(self, data: FigureData) -> Drawing:
         """Draw the curves against generated tokens."""
-        judged = pl.col("scorer_tokens").fill_null(0) if self.options.scorer else pl.lit(0)
+        judged = pl.col("scorer_tokens") if self.options.scorer else pl.lit(0)
         curves = data.curves.with_columns(tokens=pl.col("generated_tokens") + judged)
         names = display_names(data, curves)
         scored = curves.select((pl.col("tokens") > pl.col("generated_tokens")).any()).item()

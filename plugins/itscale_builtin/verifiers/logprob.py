@@ -39,6 +39,11 @@ def mean_probability(trajectory: Trajectory) -> float:
                 f"verifiers/logprob: problem {trajectory.problem.problem_id}: the engine reports no "
                 "log-probabilities; switch on its option logprobs, or take another scorer"
             )
+        if not step.counted:
+            raise EngineError(
+                f"verifiers/logprob: problem {trajectory.problem.problem_id}: nobody counted the tokens, of "
+                "which this is a mean; take a server that reports its usage, or another scorer"
+            )
         total, tokens = total + step.logprob, tokens + step.tokens
     if not total <= ROUNDING * tokens:  # NaN, too, which min() would make the best score of all
         raise EngineError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedEngine", "make_engine"]
 
-REASONS = ("eos", "stop", "length")
+REASONS = ("eos", "stop", "length", "filtered")
 SCOPES = ("completion", "block")
 ROUNDING = 1e-6
 """Nats per token by which rounding may lift a log-probability above 0."""
@@ -64,7 +64,7 @@ class CheckedEngine:
         made = self._place.as_many("generate()", "generations", given, seeds, problem)
         for one in made:
             self._check(one, problem)
-        if made and sum(one.prompt_tokens for one in made) == 0:
+        if made and made[0].counted and sum(one.prompt_tokens for one in made) == 0:
             expected = "the prompt charged once, to the first generation of a request"
             raise self._place.broken("generate(): prompt_tokens", 0, expected, problem)
         return [replace(one, logprob=_at_most_0(one.logprob)) for one in made]
@@ -76,8 +76,10 @@ class CheckedEngine:
         for name in ("tokens", "prompt_tokens", "cached_prompt_tokens"):
             value = getattr(one, name)
             told.append((name, value, is_count(value), f"a whole number from 0 to {2**31 - 1}"))
-        context = one.context_tokens
-        told.append(("context_tokens", context, is_count(context, 1), "a whole number, at least 1"))
+        told.append(("counted", one.counted, isinstance(one.counted, bool), "True or False"))
+        context, least = one.context_tokens, 1 if one.counted else 0
+        right = is_count(context, least)
+        told.append(("context_tokens", context, right, f"a whole number, at least {least}"))
         told.append(("token_ids", one.token_ids, _are_ids(one.token_ids), "a tuple of whole numbers"))
         told.append(("finish_reason", one.finish_reason, one.finish_reason in REASONS, " or ".join(REASONS)))
         lapse = is_number(one.seconds) and one.seconds >= 0

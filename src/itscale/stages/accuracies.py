@@ -9,6 +9,7 @@ import polars as pl
 
 from itscale.columns import ACCURACIES
 from itscale.selection import FloatArray, IntArray
+from itscale.stages.spending import known_sum
 
 __all__ = ["accuracy_rows", "tokens_by_problem_of_pools", "tokens_by_problem_of_runs"]
 
@@ -63,9 +64,8 @@ def tokens_by_problem_of_pools(
     scorer
         Label of the scorer that is counted; none if empty.
     """
-    charged = spent.group_by("problem_id").agg(
-        pl.col("generated").sum(), pl.col("scorer").filter(pl.col("by") == scorer).sum()
-    )
+    mine = pl.col("by") == scorer
+    charged = spent.group_by("problem_id").agg(known_sum("generated"), known_sum("scorer", mine))
     table = (
         pl.DataFrame({"problem_id": list(problems)})
         .join(spans, on="problem_id", how="left", maintain_order="left")
@@ -86,7 +86,8 @@ def tokens_by_problem_of_runs(
     """
     cell = ("problem_id", "budget")
     counts = runs.group_by(cell).len()
-    sums = spent.group_by(cell).agg((pl.col("generated") + pl.col("scorer")).sum().alias("tokens"))
+    both = spent.with_columns(tokens=pl.col("generated") + pl.col("scorer"))
+    sums = both.group_by(cell).agg(known_sum("tokens"))
     table = counts.join(sums, on=cell, how="left").with_columns(pl.col("tokens").fill_null(0) / pl.col("len"))
     tokens = np.full((len(problems), len(budgets)), np.nan)
     row = {problem: at for at, problem in enumerate(problems)}

@@ -15,7 +15,15 @@ from itscale.failures import read_failures
 from itscale.selection import FloatArray, IntArray
 from itscale.store import read_table
 
-__all__ = ["Tokens", "all_runs", "read_ledgers", "run_budgets", "tokens_of_pools", "tokens_of_runs"]
+__all__ = [
+    "Tokens",
+    "all_runs",
+    "known_sum",
+    "read_ledgers",
+    "run_budgets",
+    "tokens_of_pools",
+    "tokens_of_runs",
+]
 
 UNIT = ("problem_id", "budget", "replicate", "start")
 """Columns of a ledger that say whose row it is."""
@@ -65,6 +73,15 @@ def _without_failures(path: Path) -> pl.DataFrame:
     return table.join(pl.DataFrame(rows, schema=schema, orient="row"), on=UNIT, how="anti")
 
 
+def known_sum(name: str, where: pl.Expr | None = None) -> pl.Expr:
+    """Return the sum of a column of a ledger as Float64: NaN, not less, where a term is not known.
+
+    `where` leaves out rows.
+    """
+    column = pl.col(name) if where is None else pl.col(name).filter(where)
+    return column.cast(pl.Float64).fill_null(np.nan).sum().alias(name)
+
+
 def tokens_of_pools(spans: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray, scorer: str) -> Tokens:
     """Return tokens at each k: k times the mean completion, the prompt once, the selector's own scorer.
 
@@ -78,22 +95,20 @@ def tokens_of_pools(spans: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray,
     Returns
     -------
     Tokens
-        NaN where neither the outcomes nor a ledger know.
+        NaN where neither the outcomes nor a ledger know, be it of one problem: a mean of the others would be
+        another.
     """
-    charged = spent.group_by("problem_id").agg(
-        pl.col("generated").sum(), pl.col("scorer").filter(pl.col("by") == scorer).sum()
-    )
+    mine = pl.col("by") == scorer
+    charged = spent.group_by("problem_id").agg(known_sum("generated"), known_sum("scorer", mine))
     means = (
         spans.join(charged, on="problem_id", how="left")
         .sort("problem_id")  # the order of its terms shows in the last digits of a mean
         .with_columns(generated=pl.coalesce("generated", "generated_tokens"))
         .select(
-            generated=(pl.col("generated") / pl.col("sampled")).mean(),
-            prompt=pl.col("prompt_tokens").mean(),
+            generated=(pl.col("generated").fill_null(np.nan) / pl.col("sampled")).mean(),
+            prompt=pl.col("prompt_tokens").cast(pl.Float64).fill_null(np.nan).mean(),
             scorer=(pl.col("scorer").fill_null(0) / pl.col("sampled")).mean(),
         )
-        .cast(pl.Float64)
-        .fill_null(np.nan)
         .row(0, named=True)
     )
     return Tokens(
@@ -106,7 +121,7 @@ def tokens_of_pools(spans: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray,
 def tokens_of_runs(runs: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray) -> Tokens:
     """Return the mean tokens of a run at each budget: every branch, every score asked for on the way."""
     counts = runs.group_by("budget").len()
-    sums = spent.group_by("budget").agg(pl.col("generated", "prompt", "scorer").sum())
+    sums = spent.group_by("budget").agg(known_sum(name) for name in ("generated", "prompt", "scorer"))
     table = pl.DataFrame({"budget": budgets}).with_columns(pl.col("budget").cast(pl.Int32))
     table = table.join(counts, on="budget", how="left").join(sums, on="budget", how="left").sort("budget")
     means = {name: (table[name] / table["len"]).to_numpy() for name in ("generated", "prompt", "scorer")}

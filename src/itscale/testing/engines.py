@@ -79,7 +79,7 @@ class EngineContract(EntryContract):
             self._check_generation(generation)
 
     def _check_generation(self, generation: Generation) -> None:
-        assert generation.finish_reason in ("eos", "stop", "length")
+        assert generation.finish_reason in ("eos", "stop", "length", "filtered")
         assert 0 <= generation.tokens <= self.params.max_tokens
         if generation.finish_reason == "length":
             assert generation.tokens == self.params.max_tokens

@@ -30,6 +30,7 @@ def small_study(*, simulated: bool = True) -> FigureData:
                 value = share * (1 - (1 - rate) ** k)
                 band = {"estimate": value, "low": 0.9 * value, "high": min(1.0, 1.1 * value)}
                 cost = {"budget": k, "generated_tokens": 50.0 * k, "prompt_tokens": 20.0}
+                cost["scorer_tokens"] = 0.0
                 what = {"selector": selector, "estimand": estimand, "problems": 8}
                 curves.append({**where, **what, **cost, **band, "monte_carlo_error": 0.0})
         law = {**where, "law": "power_law"}

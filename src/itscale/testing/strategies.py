@@ -170,7 +170,7 @@ class StrategyContract(EntryContract):
             assert steps == len(one.step_logprobs) == len(one.step_scores)
             assert list(one.step_ends) == sorted(one.step_ends)
             assert one.step_ends[-1] == len(one.text)
-            assert sum(one.step_tokens) == one.generated_tokens
+            assert sum(tokens or 0 for tokens in one.step_tokens) == one.generated_tokens
             assert all(score is None or 0 <= score <= 1 for score in one.step_scores)
             assert one.trajectory(self.problem()).text == one.text
 
@@ -194,14 +194,14 @@ class StrategyContract(EntryContract):
                 for one in run.completions
                 for node, count in zip(one.nodes, one.step_tokens, strict=True)
             }
-            assert sum(tokens.values()) <= run.charged["generated_tokens"]
+            assert sum(count or 0 for count in tokens.values()) <= run.charged["generated_tokens"]
 
     def test_it_stays_within_its_budget(self) -> None:
         """Neither a completion nor a run generates more than it was granted, however little that is."""
         for budget in self.budgets:
             for limit in (1, 3, 20):
                 run = self.run(self.unit(budget), max_tokens=limit)
-                assert all(one.generated_tokens <= limit for one in run.completions)
+                assert all((one.generated_tokens or 0) <= limit for one in run.completions)
                 assert run.counted["generated_tokens"] <= limit * budget
 
     def test_the_same_seed_gives_the_same_completions(self) -> None:
@@ -238,8 +238,8 @@ def _charged(session: Session) -> dict[str, int]:
     accounts = [account for (call, _), account in session.ledger.accounts.items() if call == "generate"]
     return {
         "sequences": sum(account.sequences for account in accounts),
-        "prompt_tokens": sum(account.prompt_tokens for account in accounts),
-        "generated_tokens": sum(account.generated_tokens for account in accounts),
+        "prompt_tokens": sum(account.prompt_tokens or 0 for account in accounts),
+        "generated_tokens": sum(account.generated_tokens or 0 for account in accounts),
     }
 
 

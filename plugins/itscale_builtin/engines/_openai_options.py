@@ -1,0 +1,58 @@
+"""What can be said of an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue, field_validator
+
+from itscale.plugins import Options
+from itscale.secrets import find_secrets
+from itscale_builtin.engines.address import Address
+
+__all__ = ["OpenAIOptions"]
+
+Omittable = Literal["n", "top_p", "temperature", "max_tokens", "max_completion_tokens", "stop"]
+
+
+class OpenAIOptions(Options):
+    """Options of the openai engine. What it offers beyond `generate` is as the server can and you say."""
+
+    model: str
+    """Name of the model, as the server knows it."""
+    base_url: Address = "https://api.openai.com/v1"
+    """Where the server is, `/v1` included."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key; `EMPTY` is sent where it is not set, as local servers want."""
+    concurrency: int = Field(default=64, ge=1, le=10_000)
+    """Most requests under way at once."""
+    timeout: float = Field(default=600.0, gt=0, le=86_400)
+    """Seconds to wait for one reply."""
+    max_retries: int = Field(default=6, ge=0, le=1_000)
+    """How often a request is repeated after 408, 409, 429, 5xx, a lost connection or a broken reply."""
+    pause: float = Field(default=0.5, gt=0, le=3_600)
+    """Seconds before a broken reply's first repetition; doubled for each further one."""
+    n_per_request: int = Field(default=128, ge=1)
+    """Most completions asked for in one request; less where the server says that it takes less."""
+    limit_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the server calls the limit of tokens; the other name is tried where it refuses this one."""
+    omit: tuple[Omittable, ...] = ()
+    """Parameters that are not sent, as the server refuses them; a strategy that sets them is refused."""
+    extra: dict[str, JsonValue] = Field(default={})
+    """Further parameters of every request, as the server knows them."""
+    logprobs: bool = False
+    """Ask for log-probabilities of the generated tokens (for the logprob scorer)."""
+    continues: bool = False
+    """The server continues an unfinished assistant message (vLLM's `continue_final_message`)."""
+    seed: bool = False
+    """Send a seed with every completion, each then a request of its own; as reproducible as the server."""
+    require_usage: bool = True
+    """Refuse replies without counts of tokens, or with counts that cannot be true; else these are unknown."""
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_variable(cls, value: str) -> str:
+        """Refuse a key in the place of its variable's name."""
+        for line in find_secrets({"api_key_env": value}):
+            raise ValueError(line.partition(": ")[2])
+        return value
