@@ -19,7 +19,6 @@ import pytest
 from openai_server import Answer, choice, error, generate, refused, reply, serving
 from pydantic import ValidationError
 
-from itscale.blocks import Block
 from itscale.errors import EngineError, EngineLostError
 from itscale.stages.curves import estimate_curves
 from itscale.stages.outcomes import gather_outcomes
@@ -289,7 +288,7 @@ def test_nothing_written_may_be_no_token() -> None:
         assert generate(server.url)[0].tokens == 0
 
 
-def sampled(folder: Path, url: str, known: Callable[[int], bool]) -> pl.DataFrame:
+def sampled(folder: Path, url: str) -> pl.DataFrame:
     """Sample four problems, judge them, and return their curves."""
     rows = [{"prompt": f"{n} + {n}?", "reference": str(2 * n)} for n in range(4)]
     (folder / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -309,7 +308,7 @@ def sampled(folder: Path, url: str, known: Callable[[int], bool]) -> pl.DataFram
     }
     write_problems(study, "sums", files["problems"])
     told = {"problems": files["problems"], "completions": files["completions"], "model_directory": None}
-    sample_block(study, *place, Block(0, 0, 4, 0, 2), **told, ledger=files["ledger"])
+    sample_block(study, *place, block, **told, ledger=files["ledger"])
     verify_block(study, *place, "exact_match", **told, output=files["verdicts"])
     gather_outcomes(
         study,
@@ -319,9 +318,9 @@ def sampled(folder: Path, url: str, known: Callable[[int], bool]) -> pl.DataFram
         verdicts={"exact_match": [files["verdicts"]]},
         output=files["outcomes"],
     )
-    curves = folder / "curves.parquet"
-    estimate_curves(study, *place, outcomes=files["outcomes"], ledgers=[files["ledger"]], output=curves)
-    return pl.read_parquet(curves)
+    told = {"outcomes": files["outcomes"], "ledgers": [files["ledger"]]}
+    estimate_curves(study, *place, **told, output=files["curves"])
+    return pl.read_parquet(files["curves"])
 
 
 @pytest.mark.parametrize("unknown", [0, 1, 4])
@@ -333,10 +332,10 @@ def test_unknown_tokens_are_unknown_all_the_way(tmp_path: Path, unknown: int) ->
         return reply(*two, generated=10, **({"usage": None} if number < unknown else {}))
 
     with serving(behave) as server:
-        curves = sampled(tmp_path, server.url, lambda number: number >= unknown)
-    rows = pl.read_parquet(tmp_path / "completions.parquet")
+        curves = sampled(tmp_path, server.url)
+    rows = pl.read_parquet(tmp_path / "completions")
     assert rows["generated_tokens"].null_count() == rows["prompt_tokens"].null_count() == 2 * unknown
-    spent = pl.read_parquet(tmp_path / "ledger.parquet")
+    spent = pl.read_parquet(tmp_path / "ledger")
     assert spent["generated_tokens"].null_count() == unknown
     assert curves["generated_tokens"].to_list() == ([None, None] if unknown else [5.0, 10.0])
     assert curves["prompt_tokens"].null_count() == (2 if unknown else 0)
