@@ -303,9 +303,9 @@ def sampled(folder: Path, url: str) -> pl.DataFrame:
         }
     )
     place = ("sums", "m", "repeated_sampling")
-    files = {
-        n: folder / f"{n}.parquet" for n in ("problems", "completions", "ledger", "verdicts", "outcomes")
-    }
+    block = Block(0, 0, 4, 0, 2)
+    files = {name: folder / f"{name}.parquet" for name in ("problems", "outcomes", "curves")}
+    files |= {n: folder / n / f"{block.name}.parquet" for n in ("completions", "ledger", "verdicts")}
     write_problems(study, "sums", files["problems"])
     told = {"problems": files["problems"], "completions": files["completions"], "model_directory": None}
     sample_block(study, *place, block, **told, ledger=files["ledger"])

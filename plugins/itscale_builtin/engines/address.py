@@ -29,8 +29,8 @@ def check_address(text: str) -> str:
         raise ValueError(f"found {masked(text)!r}, expected a URL such as 'http://localhost:8000/v1'")
     if "@" in parts.netloc:
         raise ValueError(
-            "found a URL with a user (not shown), expected one without: it is stored with the study; put a key "
-            "into the variable that api_key_env names"
+            "found a URL with a user (not shown), expected one without: it is stored with the study; put a "
+            "key into the variable that api_key_env names"
         )
     if parts.query or parts.fragment:
         raise ValueError(f"found {masked(text)!r}, expected a URL without ? and #: paths are put after it")
