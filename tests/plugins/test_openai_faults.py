@@ -19,6 +19,7 @@ import pytest
 from openai_server import Answer, choice, error, generate, refused, reply, serving
 from pydantic import ValidationError
 
+from itscale.blocks import Block
 from itscale.errors import EngineError, EngineLostError
 from itscale.stages.curves import estimate_curves
 from itscale.stages.outcomes import gather_outcomes
