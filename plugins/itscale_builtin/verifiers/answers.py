@@ -27,7 +27,7 @@ Locator = Literal["tags", "boxed", "hashes", "answer_is", "last_formula", "last_
 
 NUMBER = re.compile(
     r"""
-    (?:(?<![\w)\]}])[-+−–—﹣－])?(?<![\w.])
+    (?:(?<![\w)\]}])[-+−–—﹣－])?(?<![^\W_])(?<![.])(?<![^\W_]_)
     (?:
         (?:\d{1,3}(?:,\d{3}){1,40}(?!\d)                              # thousands with commas
           |\d{1,3}(?:[\x20\u00a0\u2009\u202f]\d{3}){1,10}(?![\d,])    # or with spaces
@@ -39,6 +39,7 @@ NUMBER = re.compile(
         |[ \t]?(?:×|\\times|\\cdot|x|\*)[ \t]?10[ \t]?\^[ \t]?(?:\{[-+−]?\d{1,6}\}|[-+−]?\d{1,6})
         |[ \t]\d{1,6}/\d{1,6}(?![\d/.])                               # 1 1/4
         |/\d+(?!\d|[./]\d)
+        |[ ](?:hundred|thousand|million|billion|trillion)\b
     )?
     """,
     re.VERBOSE,
@@ -91,7 +92,7 @@ SENTENCE_END = re.compile(
     r"""
     (?<![.\x20][a-z])(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bvs)(?<=\S)
     (?:[.?]|!(?=[*_`"')]{0,4}(?:\s+[A-Z*]|\s*$)))(?=[*_`"')$]{0,4}(?:\s|$))
-    |;(?=\s+[A-Za-z]{3})
+    |;(?=\s+[A-Za-z]{2,}\s)
     |\s[-–—]{1,2}\s(?=[A-Za-z]{3})
     """,
     re.VERBOSE,

@@ -144,7 +144,7 @@ def concise(answer: str) -> str:
     """Return an answer without emphasis, and without the words before its number where it is a sentence."""
     answer = EMPHASIS.sub(r"\1", LOOKS.sub("", tidy(answer)))
     answer = " ".join(answer.split())
-    answer = answer.removeprefix("+")
+    answer = answer.removeprefix("+").lstrip(",;: ")
     try:
         read(answer)
     except UnreadableError:
@@ -155,7 +155,7 @@ def concise(answer: str) -> str:
 def _is_prose(answer: str) -> bool:
     """Say whether an answer begins with a word and holds a number: `therefore 72`."""
     return (
-        re.match(r"[A-Za-z]{2,}[ ,:]", answer) is not None
+        re.match(r"(?:[Aa] )?[A-Za-z]{2,}[ ,:]", answer) is not None
         and DIGIT.search(answer) is not None
         and ("\\" not in answer)
     )

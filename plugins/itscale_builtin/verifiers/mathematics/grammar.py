@@ -19,7 +19,8 @@ from typing import Any
 from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
 from itscale_builtin.verifiers.mathematics.notation import CLOSE_WORDS, OPEN_WORDS
 from itscale_builtin.verifiers.mathematics.numerals import read_number
-from itscale_builtin.verifiers.mathematics.quantities import UNITS
+from itscale_builtin.verifiers.mathematics.quantities import SHORT_WORDS, UNITS
+from itscale_builtin.verifiers.mathematics.symbols import CONSTANTS, FUNCTIONS, PLAIN_NAMES, SYMBOLS
 
 __all__ = ["Tree", "read_expression"]
 
@@ -36,31 +37,6 @@ REMARK = re.compile(
 """A parenthesis that holds words, not a factor."""
 SUBSCRIPT = re.compile(r" ?_ ?(?:\{([^{}]{1,40})\}|\\([A-Za-z]+)|([A-Za-z0-9]))")
 DEGREES = f"{OPEN_WORDS}degrees{CLOSE_WORDS}"
-FUNCTIONS = frozenset([
-    "sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "acot", "asec", "acsc", "sinh",
-    "cosh", "tanh", "coth", "sech", "csch", "asinh", "acosh", "atanh", "exp", "ln", "log",
-])  # fmt: skip
-PLAIN_NAMES = FUNCTIONS | {
-    "sqrt",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "pi",
-    "infty",
-    "abs",
-    "floor",
-    "ceil",
-    "cbrt",
-}
-"""What a run of letters may be called without a backslash."""
-CONSTANTS = {"pi": "pi"}
-SYMBOLS = frozenset([
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu",
-    "nu", "xi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda",
-    "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega", "ell", "hbar", "ldots", "emptyset", "square", "circ",
-    "triangle", "angle", "star", "prime", "aleph", "nabla", "partial", "dagger", "clubsuit", "heartsuit",
-    "spadesuit", "diamondsuit",
-])  # fmt: skip
 LONGEST_PRODUCT = 3
 """Most letters in a run that is read as a product; a longer one is a word."""
 
@@ -208,6 +184,8 @@ class _Reader:
         if run in UNITS and len(run) > 1 and self.text[: self.at].rstrip()[-1:].isdigit():
             return True
         after_number = self.text[self.at - 1 : self.at] == " " and len(run) > 1
+        if after_number and run in SHORT_WORDS:
+            return True
         return (
             len(run) > LONGEST_PRODUCT
             or (after_number and len(run) > 1 and not run.islower())

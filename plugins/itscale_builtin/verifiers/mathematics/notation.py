@@ -77,6 +77,10 @@ FUNCTION_NAMES = frozenset([
 ])  # fmt: skip
 DEGREES = re.compile(r"\^\s{0,4}(?:\{\s{0,4}\\circ\s{0,4}\}|\\circ(?![A-Za-z]))")
 GROUP_COMMA = re.compile(r"(?<=\d)(?:\{,\}|\\,|, ?\\!|\\!|\\ ) ?(?=\d{3}(?!\d))")
+HALF_OF_DAY = re.compile(r"\b([AaPp])\. ?([Mm])\b\.?")
+TIMES = re.compile(r"(?<=\d) [xX] (?=\d)")
+REPEATING = re.compile(r"(?<!\d)\.(?= ?\\overline)")
+SMILEY = re.compile(r"(?<= )[:;]-?[()D](?= |$)")
 BLANKS = re.compile(r"\s+")
 
 
@@ -89,6 +93,8 @@ def _words(match: re.Match[str]) -> str:
             return f" {bare} " if bare in "eiπd" or "rm" not in match.group()[:8] else _marked(words)
         if bare in FUNCTION_NAMES:
             return f"\\{bare} "
+    if bare in {"e", "i"} and words == bare:
+        return f" {bare} "
     return _marked(words) if bare else " "
 
 
@@ -118,6 +124,7 @@ def _vulgar(match: re.Match[str]) -> str:
 
 def in_one_spelling(text: str) -> str:
     """Return an answer with Unicode signs as ASCII or LaTeX, and without commands for looks."""
+    text = TIMES.sub(" * ", HALF_OF_DAY.sub(r"\1\2", SMILEY.sub("", text)))
     if text.isascii() and "\\" not in text:
         return BLANKS.sub(" ", text.replace("~", " ").replace("{,}", ",")).strip()
     if not text.isascii():
@@ -128,7 +135,7 @@ def in_one_spelling(text: str) -> str:
         text = unicodedata.normalize("NFKC", text)
     text = text.replace("\\\\", ROW)
     text = GROUP_COMMA.sub(",", text)
-    text = COMMAND.sub(_alias, text)
+    text = COMMAND.sub(_alias, REPEATING.sub("0.", text))
     text = WORDS.sub(_words, text)
     text = NOTHING.sub("", text)
     text = SPACES.sub(" ", text)

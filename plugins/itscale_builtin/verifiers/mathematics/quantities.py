@@ -8,13 +8,14 @@ refused.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 
 from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.notation import without_marks
 
-__all__ = ["CURRENCIES", "UNITS", "Tail", "in_words", "read_tail", "unit_of"]
+__all__ = ["CURRENCIES", "SHORT_WORDS", "UNITS", "Tail", "in_words", "read_tail", "unit_of"]
 
 Unit = tuple[Fraction, str]
 """What one of it is worth in its base unit, and the base unit (with a power if not 1)."""
@@ -134,6 +135,8 @@ ENDING = frozenset([
     "we", "you", "i", "his", "her", "their", "its", "this", "but",
 ])  # fmt: skip
 """Words after which nothing is part of the value."""
+SHORT_WORDS = frozenset(word for word in (*CHANGING, *ENDING, "sq", "cu", "an") if len(word) == 2)
+"""Words that are as short as a product of two letters."""
 TOKEN = re.compile(r"[A-Za-zμ]+\.?(?:[A-Za-z]\.?)?|\^ ?\{? ?(-?\d) ?\}?|[%$€£¥¢₹/*·-]|\S")
 
 
@@ -221,6 +224,8 @@ class _TailReader:
             raise UnreadableError(f"{word!r} after a number")
         if word in ENDING:
             return False
+        if unicodedata.category(token[0]) in {"So", "Mn", "Cf"}:
+            return True
         if not (token[0].isalpha() or token in {"-", ",", "'", "*", "·"}):
             raise UnreadableError(f"{token!r} after a number")
         if token == ",":

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
-from itscale_builtin.verifiers.mathematics.arithmetic import Number, evaluate
 from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
-from itscale_builtin.verifiers.mathematics.grammar import read_expression
 from itscale_builtin.verifiers.mathematics.notation import (
     CLOSE_WORDS,
     OPEN_WORDS,
@@ -23,36 +21,33 @@ from itscale_builtin.verifiers.mathematics.notation import (
     without_marks,
 )
 from itscale_builtin.verifiers.mathematics.numerals import number_of
-from itscale_builtin.verifiers.mathematics.quantities import CURRENCIES, UNITS, Tail, in_words, read_tail
+from itscale_builtin.verifiers.mathematics.quantities import in_words
 from itscale_builtin.verifiers.mathematics.splitting import closes_at, parts_of
 from itscale_builtin.verifiers.mathematics.statements import (
     equation_key,
-    has,
+    has_letters,
     inequality_key,
     is_name,
-    key,
     name_of,
 )
+from itscale_builtin.verifiers.mathematics.values import Reading, expression_value, special_value
 
-__all__ = ["LONGEST", "Reading", "read", "words_of"]
+__all__ = ["LONGEST", "Reading", "read"]
 
 LONGEST = 1000
 """Answers with more characters are not read as mathematics; no reference is that long."""
 DIGITS = re.compile(r"[-+]?\d+")
 DECIMAL = re.compile(r"[-+]?\d{1,300}(?:\.\d{1,300})?")
 RELATION = re.compile(r"\\le(?![A-Za-z])|\\ge(?![A-Za-z])|<=|>=|<|>")
+MEMBER = re.compile(r"\\(in|ne)(?![A-Za-z])")
 MODULUS = re.compile(
     r"(?:\\pmod|\(? ?\\b?mod|\(mod|\b(?:mod|modulo)\b) ?\{? ?(?P<modulus>\d{1,30}) ?\}? ?\)?$"
 )
 CONJUNCTION = re.compile(
     rf"(?:{OPEN_WORDS} ?,? ?(?:and|or) ?{CLOSE_WORDS}|,? (?:and|or) (?!a half|\d+ ?/ ?\d))"
 )
-RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?: ?: ?\d{1,9}(?:\.\d{1,9})?)+")
-CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
 MATRIX = re.compile(r"\\begin ?\{([pbB]?|v|V|small)(matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end ?\{\1\2\}")
-BASE = re.compile(r"(-?[0-9A-Fa-f]{1,60}) ?_ ?(?:\{ ?(?:[^{}]{0,10}?)(\d{1,2}) ?[^{}]{0,10}\}|(\d{1,2}))")
-INFINITE = re.compile(r"([-+]?) ?(?:\\infty|infinity|inf)")
-SINGLE = re.compile(r"[\d)}] ([A-Za-z])$")
+LABEL = re.compile(rf"{OPEN_WORDS}[A-Za-z ]{{2,30}}[:=] ?{CLOSE_WORDS} ?(?=.)")
 EVERYTHING = frozenset({"all real numbers", "all reals", r"\mathbb{r}", "all real number"})
 NOTHING = frozenset(
     {
@@ -63,44 +58,9 @@ NOTHING = frozenset(
         "empty set",
         "the empty set",
         r"\{\}",
+        r"\emptyset",
     }
 )
-WORD = re.compile(r"[^\W\d_]+|\d+")
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What an answer says.
-
-    Attributes
-    ----------
-    core
-        Key of the value as it is written, without unit and name.
-    unit
-        Key of the value in base units, and these; None without a unit.
-    percent
-        Whether the value is written as a percentage.
-    name
-        What the answer says the value is of (`x`), None if nothing.
-    equation
-        Key of the answer as an equation, None if it is none.
-    """
-
-    core: Hashable
-    unit: Hashable = None
-    percent: bool = False
-    name: str | None = None
-    equation: Hashable = None
-
-    @property
-    def key(self) -> Hashable:
-        """Return what tells the answer from others that do not say the same."""
-        return (self.core, self.unit, self.percent, self.name)
-
-
-def words_of(text: str) -> str:
-    """Return a text as its words and numbers in small letters, which is how texts are compared."""
-    return " ".join(word for word in WORD.findall(text.casefold()) if word not in {"the", "a", "an"}) or text
 
 
 @lru_cache(maxsize=20_000)
@@ -137,6 +97,9 @@ def _read(text: str, depth: int = 0) -> Reading:
     if depth > 8:
         raise TooLargeError("nested too deeply")
     text = text.strip().rstrip(".,;").strip()
+    label = LABEL.match(text)
+    if label:
+        return _read(text[label.end() :], depth + 1)
     if text.startswith(OPEN_WORDS) and text.find(CLOSE_WORDS) == len(text) - 1:
         inner = text[1:-1].strip()
         return _read(inner, depth + 1) if inner else Reading(("text", ""))
@@ -147,12 +110,12 @@ def _read(text: str, depth: int = 0) -> Reading:
         ends = (("infinity", -1), ("infinity", 1))
         return Reading(("sequence", "(", ")", ends))
     if simple in NOTHING:
-        return Reading(("number-free", "empty"))
-    for attempt in (_conjunction, _statement, _listed, _united, _bracketed, _matrix, _number_like):
+        return Reading(("set", frozenset()))
+    for attempt in (_conjunction, _statement, _listed, _united, _bracketed, _matrix):
         reading = attempt(text, depth)
         if reading is not None:
             return reading
-    return _expression(text)
+    return special_value(text) or expression_value(text)
 
 
 # Several values ------------------------------------------------------------------------------------------
@@ -164,7 +127,10 @@ def _conjunction(text: str, depth: int) -> Reading | None:
     pieces = [piece for piece in CONJUNCTION.split(text) if piece and piece.strip(" ,")]
     if len(pieces) < 2 or not any(sign.isdigit() or sign == "\\" for sign in text):
         return None
-    return _set([_read(part, depth + 1) for piece in pieces for part in parts_of(piece, ",;")])
+    if all(map(_is_remark, pieces[1:])) and any(sign.isdigit() for sign in pieces[0]):
+        return _read(pieces[0], depth + 1)
+    parts = [part for piece in pieces for part in parts_of(piece, ",;", grouped=True) if part.strip()]
+    return _set([_read(part, depth + 1) for part in parts])
 
 
 def _set(readings: Sequence[Reading]) -> Reading:
@@ -193,10 +159,17 @@ def _listed(text: str, depth: int) -> Reading | None:
     pieces = parts_of(text, ",;", grouped=True)
     if len(pieces) < 2:
         return None
-    words = [piece for piece in pieces[1:] if re.match(r"[A-Za-z]{4,}", without_marks(piece).strip())]
-    if len(words) == len(pieces) - 1 and any(sign.isdigit() for sign in pieces[0]):
+    if all(map(_is_remark, pieces[1:])) and any(sign.isdigit() for sign in pieces[0]):
         return _read(pieces[0], depth + 1)  # an apposition: 72, which is the total
     return _set([_read(piece, depth + 1) for piece in pieces if piece.strip()])
+
+
+def _is_remark(text: str) -> bool:
+    """Say whether a text is words only, without a number or a formula."""
+    text = without_marks(text).strip(" .!?")
+    return re.fullmatch(r"[A-Za-z][a-z']+(?:[ -][A-Za-z][a-z']*)+|[a-z]{3,}", text) is not None and (
+        in_words(text) is None
+    )
 
 
 def _united(text: str, depth: int) -> Reading | None:
@@ -251,11 +224,10 @@ def _statement(text: str, depth: int) -> Reading | None:
     congruent = _congruence(text, depth)
     if congruent is not None:
         return congruent
-    for sign in (r"\in ", r"\ne "):
-        left, found, right = text.partition(sign)
-        if found and is_name(left):
-            reading = replace(_read(right, depth + 1), name=name_of(left))
-            return reading if sign == r"\in " else replace(reading, core=("not", reading.core))
+    said = MEMBER.search(text)
+    if said and is_name(text[: said.start()]):
+        reading = replace(_read(text[said.end() :], depth + 1), name=name_of(text[: said.start()]))
+        return reading if said.group(1) == "in" else replace(reading, core=("not", reading.core))
     if len(parts_of(text, ",;", grouped=True)) > 1:
         return None
     if r"\approx" in text:
@@ -318,114 +290,21 @@ def _inequality(text: str) -> Reading:
     named = [place for place, side in enumerate(sides) if is_name(side)]
     if len(named) == 1 and (len(sides) == 2 or named == [1]):
         at = named[0]
+        if any(has_letters(side) for place, side in enumerate(sides) if place != at):
+            return _relation(sides, open_ends)
         low = _read(sides[at - 1]).core if at > 0 else ("infinity", -1)
         high = _read(sides[at + 1]).core if at + 1 < len(sides) else ("infinity", 1)
         opening = "[" if at > 0 and not open_ends[at - 1] else "("
         closing = "]" if at + 1 < len(sides) and not open_ends[at] else ")"
         return Reading(("sequence", opening, closing, (low, high)), name=name_of(sides[at]))
+    return _relation(sides, open_ends)
+
+
+def _relation(sides: Sequence[str], open_ends: Sequence[bool]) -> Reading:
+    """Read an inequality of expressions."""
     if len(sides) != 2:
         raise UnreadableError("inequalities of several letters")
     ratios = inequality_key(*sides)
     if ratios is None:
         raise UnreadableError("an inequality of constants")
     return Reading(("inequality", open_ends[0], ratios))
-
-
-# One value -----------------------------------------------------------------------------------------------
-
-
-def _number_like(text: str, depth: int) -> Reading | None:
-    """Read what is no expression: infinity, a ratio, a number in another base, a number in words."""
-    infinite = INFINITE.fullmatch(without_marks(text).strip())
-    if infinite:
-        return Reading(("infinity", -1 if infinite.group(1) == "-" else 1))
-    ratio = RATIO.match(text)
-    if ratio:
-        parts = [number_of(part.strip()) for part in ratio.group().split(":")]
-        if not CLOCK.fullmatch(ratio.group()):
-            scale = next((part for part in parts if part), Fraction(1))
-            parts = [part / scale for part in parts]
-        return _with_tail(("ratio", tuple(parts)), None, read_tail(text[ratio.end() :]))
-    based = BASE.fullmatch(text)
-    if based:
-        base = int(based.group(2) or based.group(3))
-        digits = based.group(1)
-        core: Hashable = (
-            ("number", Fraction(int(digits))) if digits.lstrip("-").isdigit() else ("text", digits)
-        )
-        return Reading(core, ((digits.lower(), base), "base"))
-    if text[0].isalpha() or text[0] == OPEN_WORDS:
-        return _spelled(text)
-    return None
-
-
-def _spelled(text: str) -> Reading | None:
-    spelled = in_words(text)
-    if spelled is not None:
-        value, rest = spelled
-        return _with_tail(("number", value), value, read_tail(rest))
-    plain = without_marks(text)
-    word = plain.strip(" .!?'\"")
-    if (
-        len(re.findall(r"[^\W\d_]{2,}", plain)) >= 2 or re.fullmatch(r"[^\W\d_]{3,}", word)
-    ) and not re.search(r"[\\^_=+*/<>|{}\[\]]", plain):
-        return (
-            None
-            if re.fullmatch(r"(?:sin|cos|tan|ln|log|sqrt|pi|exp)\b.*", word)
-            else Reading(("text", words_of(word)))
-        )
-    if not word.isascii() and word.isalpha():
-        return Reading(("text", words_of(word)))
-    return None
-
-
-def _expression(text: str) -> Reading:
-    """Read one expression with what stands around it: a currency before, a unit or a noun after."""
-    negative = False
-    tail_before = ""
-    bare = text
-    if bare[0] == "-" and bare[1:].lstrip().startswith(("$", r"\$", r"\euro", r"\pounds")):
-        negative, bare = True, bare[1:].lstrip()
-    for sign, unit in sorted(CURRENCIES.items(), key=lambda item: -len(item[0])):
-        if bare.startswith(sign):
-            bare, tail_before = bare[len(sign) :].strip(), unit
-            break
-    tree, end = read_expression(bare)
-    if negative:
-        tree = ("*", ("number", Fraction(-1)), tree)
-    rest = bare[end:]
-    single = SINGLE.search(bare)
-    if (
-        not rest.strip()
-        and single
-        and single.group(1) in UNITS
-        and tree[0] == "*"
-        and tree[2] == ("letter", single.group(1))
-    ):
-        tree, rest = tree[1], single.group(1)
-    half = re.match(r" ?and a half\b", rest)
-    if half:
-        tree, rest = ("+", tree, ("number", Fraction(1, 2))), rest[half.end() :]
-    tail = read_tail(f"{tail_before} {rest}" if tail_before and not rest.strip(" .") else rest)
-    if tail_before and tail.unit is None:
-        tail = replace(tail, unit=UNITS[tail_before])
-    if tail.scale != 1:
-        tree = ("*", tree, ("number", tail.scale))
-    cores = [key(tree, sign) for sign in ((1, -1) if has(tree, "plus-minus") else (1,))]
-    if len(cores) == 2:
-        return Reading(("set", frozenset(cores)) if cores[0] != cores[1] else cores[0], percent=tail.percent)
-    constant = not has(tree, "letter")
-    return _with_tail(cores[0], evaluate(tree) if constant else None, replace(tail, scale=Fraction(1)))
-
-
-def _with_tail(core: Hashable, value: Number | None, tail: Tail) -> Reading:
-    if tail.scale != 1 and isinstance(value, Fraction):
-        value *= tail.scale
-        core = ("number", value)
-    if tail.unit is None:
-        return Reading(core, percent=tail.percent)
-    factor, base = tail.unit
-    inside: Hashable = (
-        (core, factor) if value is None else key(("*", ("value", value), ("number", factor)), 1)
-    )
-    return Reading(core, (inside, base), tail.percent)

@@ -11,7 +11,7 @@ from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.grammar import Tree, read_expression
 from itscale_builtin.verifiers.mathematics.notation import without_marks
 
-__all__ = ["equation_key", "has", "inequality_key", "is_name", "key", "name_of"]
+__all__ = ["equation_key", "has", "has_letters", "inequality_key", "is_name", "key", "name_of"]
 
 NAME = re.compile(
     r"(?:\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|tau|rho|angle|triangle|Delta|ell) ?)?"
@@ -75,6 +75,14 @@ def _whole_expression(text: str) -> Tree:
     if text[end:].strip(" ."):
         raise UnreadableError(f"found {text[end:][:30]!r} after an expression")
     return tree
+
+
+def has_letters(text: str) -> bool:
+    """Say whether a text is an expression with letters."""
+    try:
+        return has(_whole_expression(text), "letter")
+    except UnreadableError:
+        return False
 
 
 def has(tree: Tree, kind: str) -> bool:

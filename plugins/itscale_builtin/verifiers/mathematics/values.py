@@ -1,0 +1,156 @@
+"""One value with what stands around it: an expression with a unit, a ratio, a number in words, words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from itscale_builtin.verifiers.mathematics.arithmetic import Number, evaluate
+from itscale_builtin.verifiers.mathematics.grammar import read_expression
+from itscale_builtin.verifiers.mathematics.notation import OPEN_WORDS, without_marks
+from itscale_builtin.verifiers.mathematics.numerals import number_of
+from itscale_builtin.verifiers.mathematics.quantities import CURRENCIES, UNITS, Tail, in_words, read_tail
+from itscale_builtin.verifiers.mathematics.statements import has, key
+
+__all__ = ["Reading", "expression_value", "special_value", "words_of"]
+
+RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?: ?: ?\d{1,9}(?:\.\d{1,9})?)+")
+CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
+BASE = re.compile(r"(-?[0-9A-Fa-f]{1,60}) ?_ ?(?:\{ ?(?:[^{}]{0,10}?)(\d{1,2}) ?[^{}]{0,10}\}|(\d{1,2}))")
+INFINITE = re.compile(r"([-+]?) ?(?:\\infty|infinity|inf)")
+SINGLE = re.compile(r"[\d)}] ([A-Za-z])$")
+WORD = re.compile(r"[^\W\d_]+|\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer says.
+
+    Attributes
+    ----------
+    core
+        Key of the value as it is written, without unit and name.
+    unit
+        Key of the value in base units, and these; None without a unit.
+    percent
+        Whether the value is written as a percentage.
+    name
+        What the answer says the value is of (`x`), None if nothing.
+    equation
+        Key of the answer as an equation, None if it is none.
+    """
+
+    core: Hashable
+    unit: Hashable = None
+    percent: bool = False
+    name: str | None = None
+    equation: Hashable = None
+
+    @property
+    def key(self) -> Hashable:
+        """Return what tells the answer from others that do not say the same."""
+        return (self.core, self.unit, self.percent, self.name)
+
+
+def words_of(text: str) -> str:
+    """Return a text as its words and numbers in small letters, which is how texts are compared."""
+    return " ".join(word for word in WORD.findall(text.casefold()) if word not in {"the", "a", "an"}) or text
+
+
+def special_value(text: str) -> Reading | None:
+    """Read what is no expression: infinity, a ratio, a number in another base, a number in words."""
+    infinite = INFINITE.fullmatch(without_marks(text).strip())
+    if infinite:
+        return Reading(("infinity", -1 if infinite.group(1) == "-" else 1))
+    ratio = RATIO.match(text)
+    if ratio:
+        parts = [number_of(part.strip()) for part in ratio.group().split(":")]
+        if not CLOCK.fullmatch(ratio.group()):
+            scale = next((part for part in parts if part), Fraction(1))
+            parts = [part / scale for part in parts]
+        return _with_tail(("ratio", tuple(parts)), None, read_tail(text[ratio.end() :]))
+    based = BASE.fullmatch(text)
+    if based:
+        base = int(based.group(2) or based.group(3))
+        digits = based.group(1)
+        core: Hashable = (
+            ("number", Fraction(int(digits))) if digits.lstrip("-").isdigit() else ("text", digits)
+        )
+        return Reading(core, ((digits.lower(), base), "base"))
+    if text[0].isalpha() or text[0] == OPEN_WORDS:
+        return _spelled(text)
+    return None
+
+
+def _spelled(text: str) -> Reading | None:
+    spelled = in_words(text)
+    if spelled is not None:
+        value, rest = spelled
+        return _with_tail(("number", value), value, read_tail(rest))
+    plain = without_marks(text)
+    word = plain.strip(" .!?'\"")
+    if (
+        len(re.findall(r"[^\W\d_]{2,}", plain)) >= 2 or re.fullmatch(r"[^\W\d_]{3,}", word)
+    ) and not re.search(r"[\\^_=+*/<>|{}\[\]]", plain):
+        return (
+            None
+            if re.fullmatch(r"(?:sin|cos|tan|ln|log|sqrt|pi|exp)\b.*", word)
+            else Reading(("text", words_of(word)))
+        )
+    if not word.isascii() and word.isalpha():
+        return Reading(("text", words_of(word)))
+    return None
+
+
+def expression_value(text: str) -> Reading:
+    """Read one expression with what stands around it: a currency before, a unit or a noun after."""
+    negative = False
+    tail_before = ""
+    bare = text
+    if bare[0] == "-" and bare[1:].lstrip().startswith(("$", r"\$", r"\euro", r"\pounds")):
+        negative, bare = True, bare[1:].lstrip()
+    for sign, unit in sorted(CURRENCIES.items(), key=lambda item: -len(item[0])):
+        if bare.startswith(sign):
+            bare, tail_before = bare[len(sign) :].strip(), unit
+            break
+    tree, end = read_expression(bare)
+    if negative:
+        tree = ("*", ("number", Fraction(-1)), tree)
+    rest = bare[end:]
+    single = SINGLE.search(bare)
+    if (
+        not rest.strip()
+        and single
+        and single.group(1) in UNITS
+        and tree[0] == "*"
+        and tree[2] == ("letter", single.group(1))
+    ):
+        tree, rest = tree[1], single.group(1)
+    half = re.match(r" ?and a half\b", rest)
+    if half:
+        tree, rest = ("+", tree, ("number", Fraction(1, 2))), rest[half.end() :]
+    tail = read_tail(f"{tail_before} {rest}" if tail_before and not rest.strip(" .") else rest)
+    if tail_before and tail.unit is None:
+        tail = replace(tail, unit=UNITS[tail_before])
+    if tail.scale != 1:
+        tree = ("*", tree, ("number", tail.scale))
+    cores = [key(tree, sign) for sign in ((1, -1) if has(tree, "plus-minus") else (1,))]
+    if len(cores) == 2:
+        return Reading(("set", frozenset(cores)) if cores[0] != cores[1] else cores[0], percent=tail.percent)
+    constant = not has(tree, "letter")
+    return _with_tail(cores[0], evaluate(tree) if constant else None, replace(tail, scale=Fraction(1)))
+
+
+def _with_tail(core: Hashable, value: Number | None, tail: Tail) -> Reading:
+    if tail.scale != 1 and isinstance(value, Fraction):
+        value *= tail.scale
+        core = ("number", value)
+    if tail.unit is None:
+        return Reading(core, percent=tail.percent)
+    factor, base = tail.unit
+    inside: Hashable = (
+        (core, factor) if value is None else key(("*", ("value", value), ("number", factor)), 1)
+    )
+    return Reading(core, (inside, base), tail.percent)
