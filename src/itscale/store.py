@@ -63,6 +63,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename == str(temporary):  # nobody knows it by that name
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ def without(finished: Workspace, folder, block: str) -> Workspace:
     copy = finished.copy(folder)
     for path in (copy.folder / "results/tiny").iterdir():
         if path.name not in ("problems", "completions", "ledger", "verdicts"):
-            shutil.rmtree(path)
+            path.unlink() if path.is_file() else shutil.rmtree(path)
     shutil.rmtree(copy.folder / "reports")
     for path in (copy.folder / "results").rglob(f"{block}.parquet"):
         path.unlink()
@@ -28,7 +28,8 @@ def without(finished: Workspace, folder, block: str) -> Workspace:
 
 @pytest.fixture
 def machines(finished, tmp_path):
-    return without(finished, tmp_path / "one", SECOND), without(finished, tmp_path / "two", FIRST)
+    # Names that are patterns to whoever looks for one: the first would find the second's files.
+    return without(finished, tmp_path / "run[1]", SECOND), without(finished, tmp_path / "run1", FIRST)
 
 
 @pytest.fixture
