@@ -144,13 +144,21 @@ class Registry:
         if distribution:
             found = [plugin for plugin in found if plugin.distribution == distribution]
         if not found:
-            missing = f"no plugin {name!r} among the {kind}; {nearest(short, self._of_kind(kind))}"
-            aside = [one for one in self.set_aside if distribution in ("", one.distribution)]
-            raise PluginError("; set aside: ".join([missing, *map(str, aside)]))
+            raise PluginError(self.missing(f"no plugin {name!r} among the {kind}", name, self._of_kind(kind)))
         if len(found) > 1:
             owners = sorted(f"{plugin.distribution}/{short}" for plugin in found)
             raise PluginError(f"{kind}: {name!r} is brought by several distributions: name one of {owners}")
         return found[0]
+
+    def missing(self, what: str, name: str, known: Iterable[str]) -> str:
+        """Say that there is no plugin of a name: what may be meant, and what was set aside that may have it.
+
+        Of `distribution/name` the distribution was meant: only what is wrong with it is said, if anything is.
+        """
+        distribution, _, short = name.rpartition("/")
+        aside = [str(one) for one in self.set_aside if distribution in ("", one.distribution)]
+        hints = [nearest(short, known)] if not (distribution and aside) else []
+        return "; ".join([what, *hints, *(f"set aside: {one}" for one in aside)])
 
     def plugins(self, kind: Kind) -> Iterator[Plugin]:
         """Yield the plugins of a kind, by name."""

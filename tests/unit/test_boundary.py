@@ -502,6 +502,13 @@ def message_of(study):
         (law(predict=lambda parameters, k: np.full(k.shape, -0.1)), "predict(): found -0.1 at k = 1"),
         (law(predict=lambda parameters, k: np.full(k.shape, NAN)), "predict(): found nan at k = 1"),
         (law(predict=lambda parameters, k: k[1:]), "predict(): found shape ("),
+        (
+            law(asymptotic_exponent=lambda parameters: -3.0),
+            "asymptotic_exponent(): found -3, expected a",
+        ),
+        (law(asymptotic_exponent=lambda parameters: math.inf), "asymptotic_exponent(): found inf, expected"),
+        (law(asymptotic_exponent=lambda parameters: "1"), "asymptotic_exponent(): found '1', expected"),
+        (law(log_likelihood=lambda parameters, data: NAN), "log_likelihood(): found nan, expected a finite"),
         (law(predict=lambda parameters, k: parameters[0] * k), "expected coverage, in [0, 1]"),
     ],
 )

@@ -236,6 +236,7 @@ def test_commands_go_on_beside_a_broken_package(site: Path, tmp_path: Path) -> N
         (lambda: law("x", summary="One.\nTwo."), "laws/x: summary: found 'One.\\\\nTwo.', expected one line"),
         (lambda: law("x", summary=None), "laws/x: summary: found None, expected string"),
         (lambda: law("x", factory=3), "laws/x: factory: found 3, expected callable"),
+        (lambda: law("ensemble"), "laws/ensemble: found the name 'ensemble', which all laws together have"),
         (lambda: law("x", aliases="line"), "laws/x: aliases: found 'line', expected tuple"),
         (lambda: law("x", files=3), "laws/x: files: found 3, expected callable"),
         (

@@ -41,13 +41,14 @@ class PowerLaw:
         return np.asarray(np.exp(-a * np.asarray(budgets, dtype=np.float64) ** -b))
 
     def asymptotic_exponent(self, parameters: FloatArray) -> float:
-        """Return b: where coverage is near 1, -log coverage and failure are alike."""
-        return float(parameters[1])
+        """Return b: where coverage is near 1, -log coverage and failure are alike. NaN where it falls."""
+        return float(parameters[1]) if parameters[1] > 0 else float("nan")
 
 
 entry = LawEntry(
     name="power_law",
     factory=PowerLaw,
+    revision=2,
     takes="curve",
     ensemble="far",
     summary="-log coverage = a k^-b, least squares in logs.",

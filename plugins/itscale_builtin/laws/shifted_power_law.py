@@ -91,8 +91,8 @@ class ShiftedPowerLaw:
         return coverage_of(y, self.response)
 
     def asymptotic_exponent(self, parameters: FloatArray) -> float:
-        """Return a without a floor, NaN above one."""
-        return float(parameters[2]) if parameters[0] == 0 else float("nan")
+        """Return a without a floor, NaN above one or where coverage falls."""
+        return float(parameters[2]) if parameters[0] == 0 and parameters[2] > 0 else float("nan")
 
 
 def shifted_starts(log_x: FloatArray, log_y: FloatArray) -> list[FloatArray]:
@@ -132,6 +132,7 @@ entry = LawEntry(
     name="shifted_power_law",
     factory=ShiftedPowerLaw,
     options=ShiftedPowerLawOptions,
+    revision=2,
     takes="curve",
     summary="-log coverage = E + A k^-a, least squares in logs: a power law above a floor.",
     reference="Hoffmann et al. 2022, arXiv:2203.15556, section 3.3 (the form, in one variable)",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from itscale.boundary.place import Place, Shown, shown
+from itscale.boundary.place import Place, Shown, is_number, shown
 from itscale.errors import ContractError
 from itscale.laws import FitFailure, Law, LawData, TableData, TableLaw
-from itscale.selection import FloatArray
+from itscale.selection import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from itscale.entries import LawEntry
@@ -34,7 +36,7 @@ def make_law(ingredient: Ingredient[LawEntry]) -> Law:
     ContractError
         From `fit` (a FitFailure, too), on another number of parameters than it names, or one that is not
         finite; from `predict`, on what has another shape than the budgets or, at parameters that `fit`
-        returned, is no number or lies outside [0, 1].
+        returned, is no number or lies outside [0, 1]; from what else it can do, on the like.
     """
     place = Place.of(ingredient)
     return cast(Law, _CheckedLaw(place.make(ingredient, ("fit", "predict")), place))
@@ -112,6 +114,9 @@ class _CheckedLaw(_Checked):
         self._fitted: set[bytes] = set()
         shares = not getattr(law, "unbounded", False)
         self._least, self._most = (-ROUNDING, 1 + ROUNDING) if shares else (-MOST, MOST)
+        for name in ("fit_resamples", "asymptotic_exponent", "log_likelihood", "predict_problems"):
+            if hasattr(law, name):
+                vars(self)[name] = getattr(self, f"_{name}")
 
     def fit(self, data: LawData, start: FloatArray | None = None) -> FloatArray:
         """Return the parameters."""
@@ -120,6 +125,46 @@ class _CheckedLaw(_Checked):
             self._least, self._most = -MOST, MOST
         self._fitted.add(fitted.tobytes())
         return fitted
+
+    def _fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
+        fitted = self._numbers("fit_resamples()", self._law.fit_resamples(resamples, start))
+        shape = (len(resamples), len(self._names))
+        if fitted.shape != shape:
+            expected = f"the parameters of each resample, of shape {shape}"
+            raise self._place.broken("fit_resamples()", Shown(f"shape {fitted.shape}"), expected)
+        if np.any(np.isinf(fitted)):
+            raise self._place.broken("fit_resamples()", np.inf, "finite parameters, or NaN")
+        self._fitted |= {row.tobytes() for row in fitted}
+        return fitted
+
+    def _asymptotic_exponent(self, parameters: FloatArray) -> float:
+        given = self._law.asymptotic_exponent(parameters)
+        exponent = float(given) if isinstance(given, Real) else -math.inf
+        if not (math.isnan(exponent) or 0 < exponent < math.inf):
+            expected = "a number above 0, or NaN where failure does not fall as a power"
+            raise self._place.broken("asymptotic_exponent()", given, expected)
+        return exponent
+
+    def _log_likelihood(self, parameters: FloatArray, data: LawData) -> float:
+        given = self._law.log_likelihood(parameters, data)
+        if not is_number(given):
+            raise self._place.broken("log_likelihood()", given, "a finite number")
+        return float(given)
+
+    def _predict_problems(
+        self, parameters: FloatArray, sampled: IntArray, correct: IntArray, budgets: FloatArray
+    ) -> FloatArray:
+        given = self._law.predict_problems(parameters, sampled, correct, budgets)
+        each = self._numbers("predict_problems()", given)
+        shape = (len(sampled), len(budgets))
+        if each.shape != shape:
+            expected = f"coverage of each problem at each k, of shape {shape}"
+            raise self._place.broken("predict_problems()", Shown(f"shape {each.shape}"), expected)
+        wrong = ~((each >= -ROUNDING) & (each <= 1 + ROUNDING))
+        if np.any(wrong):
+            found = float(each[wrong][0])
+            raise self._place.broken("predict_problems()", found, "coverage, in [0, 1]")
+        return each
 
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage at each k, in [0, 1].

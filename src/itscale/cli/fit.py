@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from itscale.errors import StudyError, nearest
+from itscale.errors import StudyError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -110,7 +110,7 @@ def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> di
     if name != "all":
         names = [*(plugin.entry.name for plugin in known), "all"]
         if name.rpartition("/")[2] not in names:
-            raise StudyError(f"no law {name!r}; {nearest(name, names)}")
+            raise StudyError(registry().missing(f"no law {name!r}", name, names))
         chosen = [registry().get("laws", name)]
     else:
         chosen = of_curves

@@ -54,7 +54,7 @@ def show(name: Annotated[str, typer.Argument(help="a plugin's name, or distribut
     }
     found = [kind for kind in KINDS if short in known[kind] | aliases[kind]]
     if not found:
-        raise PluginError(f"no plugin {name!r}; {nearest(short, set().union(*known.values()))}")
+        raise PluginError(registry().missing(f"no plugin {name!r}", name, set().union(*known.values())))
     for kind in found:
         _show(kind, registry().get(kind, name))
 
