@@ -40,7 +40,7 @@ STUDIES = 2_000
 """Simulated studies of each plan."""
 
 SMALLEST = 1e-6
-"""Bounds of the parameters of a Beta fitted to a pilot: this and its inverse."""
+"""Bounds of the parameters of a Beta, stated or fitted to a pilot: this and its inverse."""
 
 
 class Rates(Protocol):

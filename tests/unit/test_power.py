@@ -120,7 +120,9 @@ def test_the_command_names_the_cheapest_plan(tmp_path):
     [
         (["--beta", 1, 1], "expected either --width or --difference"),
         (["--width", 0.1], "expected either --beta ALPHA BETA or --pilot FILE"),
-        (["--beta", 0, 1, "--width", 0.1], "--beta: found 0, expected both above 0"),
+        (["--beta", 0, 1, "--width", 0.1], "--beta: found 0, expected both from 1e-06 to 1,000,000"),
+        (["--beta", "inf", 1, "--width", 0.1], "--beta: found inf, expected both from 1e-06 to 1,000,000"),
+        (["--beta", "nan", 1, "--width", 0.1], "--beta: found nan, expected both from"),
         (["--beta", 1, 1, "--difference", 0.1], "--correlation: missing"),
         (["--beta", 1, 1, "--k", 8, "--width", 0.1, "--completions", 4], "expected at least k = 8"),
     ],
@@ -129,3 +131,10 @@ def test_the_command_says_what_is_missing(arguments, reason):
     found = command(*arguments)
     assert found.exit_code == 1
     assert reason in found.output
+
+
+@pytest.mark.parametrize("option", [("--k", 10**13), ("--problems", 10**12), ("--completions", 10**13)])
+def test_sizes_beyond_memory_are_refused(option):
+    found = command("--beta", 1, 1, "--width", 0.1, *option)
+    assert found.exit_code == 2
+    assert option[0] in found.output

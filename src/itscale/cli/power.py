@@ -17,6 +17,7 @@ __all__ = ["power"]
 
 PROBLEMS = (25, 50, 100, 200, 400, 800, 1600)
 TIMES = (1, 2, 4, 8)  # completions, in multiples of the largest k
+LARGEST_K, MOST_PROBLEMS = 1_000_000, 100_000  # beyond, one simulated study takes gigabytes
 
 Several = list[int] | None
 
@@ -31,7 +32,9 @@ def power(
             help="outcomes of a study, or a CSV of counts (problem, n, correct); twice for both arms"
         ),
     ] = None,
-    k: Annotated[Several, typer.Option("--k", min=1, help="budget of coverage; may be repeated")] = None,
+    k: Annotated[
+        Several, typer.Option("--k", min=1, max=LARGEST_K, help="budget of coverage; may be repeated")
+    ] = None,
     width: Annotated[
         float | None, typer.Option(min=0.001, max=1, help="wanted width of the interval, a share")
     ] = None,
@@ -44,11 +47,14 @@ def power(
     ] = None,
     wanted: Annotated[float, typer.Option("--power", min=0.01, max=0.999, help="wanted power")] = 0.8,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="of intervals and tests")] = 0.95,
-    problems: Annotated[Several, typer.Option(min=2, help="how many; may be repeated")] = None,
-    completions: Annotated[
-        Several, typer.Option(min=1, help="completions per problem; may be repeated")
+    problems: Annotated[
+        Several, typer.Option(min=2, max=MOST_PROBLEMS, help="how many; may be repeated")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    completions: Annotated[
+        Several,
+        typer.Option(min=1, max=TIMES[-1] * LARGEST_K, help="completions per problem; may be repeated"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
 ) -> None:
     """Say which plans give a wanted interval width or detect a wanted difference, and the cheapest."""
     if (width is None) == (difference is None):
@@ -143,14 +149,17 @@ def _show(cells: list[Cell], title: str, scale: float, best: Plan | None, goal: 
 
 
 def _rates(beta: tuple[float, float] | None, counts: list[Counts]) -> Rates:
-    from itscale.power import BetaRates, PilotRates
+    from itscale.power import SMALLEST, BetaRates, PilotRates
 
     if (beta is None) == (not counts):
         raise StudyError("power: expected either --beta ALPHA BETA or --pilot FILE")
     if beta is None:
         return PilotRates(counts[0].sampled, counts[0].correct)
-    if min(beta) <= 0:
-        raise StudyError(f"--beta: found {min(beta):g}, expected both above 0")
+    for parameter in beta:
+        if not SMALLEST <= parameter <= 1 / SMALLEST:
+            raise StudyError(
+                f"--beta: found {parameter:g}, expected both from {SMALLEST:g} to {1 / SMALLEST:,.0f}"
+            )
     return BetaRates(*beta)
 
 
