@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,6 +75,20 @@ class VllmOptions(Options):
         return self
 
 
+def offered(options: VllmOptions) -> frozenset[Capability]:
+    """Return what the engine can do with these options."""
+    return OFFERS if options.logprobs else OFFERS - {"logprobs"}
+
+
+def check(options: VllmOptions) -> Iterator[str]:
+    """Yield what is wrong with a model that is a directory; the hub is asked when the engine starts."""
+    if options.model is not None:
+        try:
+            is_local(options.model)
+        except EngineError as error:
+            yield str(error).removeprefix("vllm: ")
+
+
 def _factory(options: VllmOptions, *, seed: int, model_directory: Path | None) -> VllmEngine:
     """Load the model and return the engine that runs it."""
     if options.wheel and model_directory is None:
@@ -99,13 +113,8 @@ def _factory(options: VllmOptions, *, seed: int, model_directory: Path | None) -
 
 def check_model(model: str, revision: str | None) -> None:
     """Raise EngineError unless a model is a directory with a configuration or known to the hub."""
-    directory = Path(model).expanduser()
-    if directory.is_dir():
-        if not (directory / "config.json").is_file():
-            raise EngineError(f"vllm: model {model!r}: no config.json in it, expected a model's directory")
+    if is_local(model):
         return
-    if directory.exists() or directory.is_absolute() or model.startswith((".", "~")):
-        raise EngineError(f"vllm: model {model!r}: not a directory, expected a model's directory")
     from huggingface_hub import hf_hub_download
 
     try:
@@ -114,6 +123,18 @@ def check_model(model: str, revision: str | None) -> None:
         raise EngineError(
             f"vllm: model {model!r}: neither a directory here nor a model of the hub: {_one_line(error)}"
         ) from None
+
+
+def is_local(model: str) -> bool:
+    """Return whether a model is a directory here; EngineError if it must be one, and is none of a model."""
+    directory = Path(model).expanduser()
+    if directory.is_dir():
+        if not (directory / "config.json").is_file():
+            raise EngineError(f"vllm: model {model!r}: no config.json in it, expected a model's directory")
+        return True
+    if directory.exists() or directory.is_absolute() or model.startswith((".", "~")):
+        raise EngineError(f"vllm: model {model!r}: not a directory, expected a model's directory")
+    return False
 
 
 def engine_arguments(options: VllmOptions, *, model: str, seed: int) -> dict[str, Any]:
@@ -180,7 +201,7 @@ class VllmEngine:
         self._llm = llm
         self._guard = guard
         self._options = options
-        self.offers = OFFERS if options.logprobs else OFFERS - {"logprobs"}
+        self.offers = offered(options)
         self._tokenizer = llm.get_tokenizer()
         self._limit: int = llm.model_config.max_model_len
         self._numbers = itertools.count()
@@ -338,6 +359,8 @@ entry = EngineEntry(
     extra="itscale[gpu]",
     reference="Kwon et al. 2023, Efficient Memory Management for Large Language Model Serving",
     offers=OFFERS,
+    configured=offered,
+    check=check,
     prepare=_prepare,
     wants_preparing=lambda options: options.wheel is not None,
     local_compute=True,
