@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from math import ceil
@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from itscale.checks.comparing import check_common_problems
-from itscale.checks.selection import refused_design
+from itscale.checks.extents import beyond_every_pool, beyond_some_pool
+from itscale.checks.selection import biased_by
 from itscale.errors import UserError
 from itscale.evaluation import require_sandbox
 from itscale.importing.resolve import Combination
+from itscale.importing.source import Source
 from itscale.ingredients import Ingredient
 from itscale.mistakes import Mistake, MistakesError, Place, dotted, independent
-from itscale.stages.imports import Imported, import_outcomes
-from itscale.stages.pools import open_outcomes
+from itscale.selection import Design
+from itscale.stages.imports import import_outcomes, is_import_of
+from itscale.stages.pools import Counts, open_outcomes
 from itscale.stages.problems import count_problems, load_problems
 from itscale.stages.table_fits import check_table
 from itscale.study import Examined, Study
@@ -88,7 +91,7 @@ def look_around(study: Study, *, elsewhere: bool = False) -> Readiness:
         if missing and elsewhere and place[0] in ("models", "verifiers"):
             found.notes.append(f"{dotted(place)}: {', '.join(missing)} is not installed here")
             continue
-        said = _said(ingredient, missing)
+        said = _said(ingredient, missing) if not elsewhere or place[0] != "models" else []
         found.mistakes += [Mistake(place, message) for message in said]
         if not said:
             usable.add(place)
@@ -178,32 +181,45 @@ def _mistake(place: Place, error: Exception, ingredient: Ingredient[Any]) -> Mis
 
 def _import(study: Study, found: Readiness) -> None:
     """Import outcomes from elsewhere once, as a run will, and compare them with what is wanted of them."""
-    pools: dict[str, int] = {}
+    pools = {
+        f"strategies.{label}": completions
+        for label, strategy in study.strategies.items()
+        if strategy.entry.draws == "exchangeable"
+        and (completions := study.config.strategies[label].completions)
+    }
     known: dict[Combination, AbstractSet[Hashable]] = {}
     for label, section in study.config.outcomes.items():
         combination = (section.task, section.model or label, section.strategy)
-        source = study.outcomes.get(combination)
-        if source is None:
-            continue
+        if (source := study.outcomes.get(combination)) is None:
+            continue  # what is wrong with it has been said
+        name = f"the outcomes {'/'.join(combination)}"
+        made = Path("results", study.name, "outcomes", *combination[:2], f"{combination[2]}.parquet")
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                imported = import_outcomes(source, Path(folder) / "outcomes.parquet")
-                known[combination] = set(open_outcomes(Path(folder) / "outcomes.parquet").counts().problems)
+            counts, design = _counted(source, made)
         except UserError as error:
             found.mistakes.append(Mistake(("outcomes", label), str(error)))
             continue
-        whole = imported.most if imported.design == "until_success" else imported.fewest
-        pools[f"the outcomes {'/'.join(combination)}"] = whole
-        found.mistakes += _biased(study, imported, "/".join(combination), source.design or "fixed")
-    for label, strategy in study.strategies.items():
-        completions = study.config.strategies[label].completions
-        if strategy.entry.draws == "exchangeable" and completions:
-            pools[f"strategies.{label}"] = completions
+        known[combination] = set(counts.problems)
+        pools[name] = int(max(counts.sampled) if design == "until_success" else min(counts.sampled))
+        if source.design is None:  # else it has been looked at before the file was
+            found.mistakes += biased_by(study, design, name)
     if len(known) == len(study.config.outcomes) and _is_counted(study, found.problems):
         known |= _sampled(study, found.problems, {task for task, _, _ in known})
         found.mistakes += check_common_problems(study.config.differences, known)
-    found.mistakes += _beyond_every_pool(study, pools) if study.config.outcomes else []
-    found.notes += _beyond_some_pool(study.config.curves.budgets or (), pools)
+    grid = study.config.curves.budgets or ()
+    found.mistakes += beyond_every_pool(grid, pools) if study.config.outcomes else []
+    found.notes += beyond_some_pool(grid, pools)
+
+
+def _counted(source: Source, made: Path) -> tuple[Counts, Design]:
+    """Return the counts of outcomes from elsewhere, of what a run has made of them if it has."""
+    if is_import_of(made, source):
+        outcomes = open_outcomes(made)
+        return outcomes.counts(), outcomes.design
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "outcomes.parquet"
+        design = import_outcomes(source, path).design
+        return open_outcomes(path).counts(), design
 
 
 def _is_counted(study: Study, problems: Mapping[str, int]) -> bool:
@@ -229,41 +245,6 @@ def _sampled(
         for model in study.models
         for strategy in study.strategies
     }
-
-
-def _biased(study: Study, imported: Imported, name: str, known: str) -> Iterator[Mistake]:
-    """Yield selectors that a design does not suit which only the file itself tells."""
-    if imported.design == known:
-        return
-    for label, selector in study.selectors.items():
-        if imported.design not in selector.entry.designs:
-            yield Mistake(
-                ("selectors", label), refused_design(imported.design, f"the outcomes {name}", study)
-            )
-
-
-def _beyond_every_pool(study: Study, pools: Mapping[str, int]) -> Iterator[Mistake]:
-    """Yield what of the grid no pool has, and pools that have nothing of the grid."""
-    grid, place = study.config.curves.budgets, ("curves", "budgets")
-    if grid is None or not pools:
-        return
-    largest = max(pools, key=lambda name: pools[name])
-    if max(grid) > pools[largest]:
-        most = f"at most the {pools[largest]} completions of {largest}"
-        yield Mistake(place, f"found {max(grid)}, expected {most}")
-    for name, size in pools.items():
-        if min(grid) > size:
-            yield Mistake(place, f"found {min(grid)} or more, expected some of at most {size} for {name}")
-
-
-def _beyond_some_pool(grid: Sequence[int], pools: Mapping[str, int]) -> Iterator[str]:
-    """Yield in words which curves end before the others."""
-    for name, size in pools.items():
-        if beyond := [k for k in sorted(grid) if k > size]:
-            yield (
-                f"curves.budgets: {name} has {size} completions of each problem: its curves end there, "
-                f"without k = {', '.join(map(str, beyond))}"
-            )
 
 
 def _too_many_jobs(study: Study, problems: Mapping[str, int]) -> Iterator[Mistake]:

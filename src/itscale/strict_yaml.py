@@ -16,6 +16,9 @@ __all__ = ["Document", "NotYaml", "read_yaml"]
 MOST_VALUES = 100_000
 """Values of a text, those that an alias repeats counted each time."""
 
+DEEPEST = 100
+"""Levels of values inside of values."""
+
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
 _MERGE = "tag:yaml.org,2002:merge"
 _TEXT = "tag:yaml.org,2002:str"
@@ -57,7 +60,7 @@ def read_yaml(text: str) -> Document:
     NotYaml
         If it is not YAML, or nested too deeply.
     """
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
@@ -65,12 +68,25 @@ def read_yaml(text: str) -> Document:
         walk = _Walk(loader)
         mistakes = tuple(walk.look(node, (), ()))
         return Document(loader.construct_document(node), walk.lines, mistakes)
-    except RecursionError:
-        raise NotYaml("it is nested too deeply") from None
     except (yaml.YAMLError, ValueError, UnicodeError) as error:
         raise NotYaml(" ".join(str(error).split())[:300]) from None
     finally:
         loader.dispose()
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops where values are nested more deeply than any study: PyYAML would recurse until Python ends it."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise NotYaml(f"it is nested more than {DEEPEST} levels deep")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 class _Walk:

@@ -100,7 +100,7 @@ def test_a_key_that_yaml_takes_for_true_is_named() -> None:
     [
         "a: [1",
         "a: &x [*x]\n",
-        "[" * 5000,
+        "[" * 50_000,
         f"a: {'9' * 5000}",
         "a: 2024-99-99",
         "a: 1\n---\nb: 2\n",

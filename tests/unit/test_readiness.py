@@ -228,7 +228,7 @@ def test_pools_of_different_sizes_share_a_grid() -> None:
     assert note.startswith("curves.budgets: strategies.few has 2 completions of each problem: its curves end")
     assert note.endswith("without k = 8")
     assert found(strategies=pools, curves={"budgets": [16]}) == [
-        "curves.budgets: found 16, expected at most the 8 completions sampled"
+        "curves.budgets: found 16, expected at most the 8 completions of strategies.repeated_sampling"
     ]
 
 

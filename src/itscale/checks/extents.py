@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from itscale.errors import StudyError
@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from itscale.config import StrategySection
     from itscale.study import Study
 
-__all__ = ["check_budgets", "check_extents", "check_something_to_do"]
+__all__ = [
+    "beyond_every_pool",
+    "beyond_some_pool",
+    "check_budgets",
+    "check_extents",
+    "check_something_to_do",
+]
 
 
 def check_something_to_do(study: Study) -> Iterator[Mistake]:
@@ -84,17 +90,40 @@ def check_budgets(study: Study) -> Iterator[Mistake]:
         for label, strategy in study.strategies.items()
         if strategy.entry.draws == "exchangeable"
     }
-    sizes = {label: size for label, size in pools.items() if size is not None}
-    largest = max(sizes.values(), default=0)
-    if sizes and not study.config.outcomes and max(grid) > largest:
-        yield Mistake(
-            ("curves", "budgets"), f"found {max(grid)}, expected at most the {largest} completions sampled"
-        )
+    if not study.config.outcomes:
+        sizes = {f"strategies.{label}": size for label, size in pools.items() if size is not None}
+        yield from beyond_every_pool(grid, sizes)
+
+
+def beyond_every_pool(grid: Sequence[int], pools: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield what of a grid no pool has, and pools that have nothing of the grid.
+
+    Parameters
+    ----------
+    grid
+        Values of k; none where they follow from the pools.
+    pools
+        Completions per problem, by what messages call the pool.
+    """
+    if not grid or not pools:
         return
-    for label, size in sizes.items():
+    place = ("curves", "budgets")
+    largest = max(pools, key=lambda name: pools[name])
+    if max(grid) > pools[largest]:
+        expected = f"at most the {pools[largest]} completions of {largest}"
+        yield Mistake(place, f"found {max(grid)}, expected {expected}")
+    if min(grid) > pools[largest]:
+        return
+    for name, size in pools.items():
         if min(grid) > size:
-            yield Mistake(
-                ("curves", "budgets"),
-                f"found {min(grid)} or more, expected some budget of at most the {size} completions of "
-                f"strategies.{label}",
+            yield Mistake(place, f"found {min(grid)} or more, expected some of at most {size} for {name}")
+
+
+def beyond_some_pool(grid: Sequence[int], pools: Mapping[str, int]) -> Iterator[str]:
+    """Yield in words which curves end before the others; arguments as above."""
+    for name, size in pools.items():
+        if beyond := [k for k in sorted(grid) if k > size]:
+            yield (
+                f"curves.budgets: {name} has {size} completions of each problem: its curves end there, "
+                f"without k = {', '.join(map(str, beyond))}"
             )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from itscale.selection import Design
     from itscale.study import Study
 
-__all__ = ["check_designs", "check_imported", "refused_design"]
+__all__ = ["biased_by", "check_designs", "check_imported"]
 
 
 def check_imported(study: Study) -> Iterator[Mistake]:
@@ -44,17 +44,18 @@ def check_designs(study: Study) -> Iterator[Mistake]:
     if not study.selectors and not study.config.selectors:
         there = ", ".join(f"{whose} ({design})" for design, whose in designs)
         yield Mistake(("selectors",), f"missing, expected one that is fit for {there}")
-    for label, selector in study.selectors.items():
-        for design, whose in designs:
-            if design not in selector.entry.designs:
-                yield Mistake(("selectors", label), refused_design(design, whose, study))
+    for design, whose in designs:
+        yield from biased_by(study, design, whose)
 
 
-def refused_design(design: Design, whose: str, study: Study) -> str:
-    """Say that an estimate would be biased, and which selectors of the study's are not."""
+def biased_by(study: Study, design: Design, whose: str) -> Iterator[Mistake]:
+    """Yield selectors whose estimates a design would bias, with those of the study that it would not."""
     fit = [label for label, one in study.selectors.items() if design in one.entry.designs]
     instead = f"of this study's, {', '.join(fit)} can be taken" if fit else "take another selector"
-    return (
-        f"found {whose} of the design {design!r}, expected a number of completions fixed beforehand, or the "
-        f"result is biased; {instead}"
-    )
+    for label, selector in study.selectors.items():
+        if design not in selector.entry.designs:
+            yield Mistake(
+                ("selectors", label),
+                f"found {whose} of the design {design!r}, expected a number of completions fixed beforehand, "
+                f"or the result is biased; {instead}",
+            )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
+
 import typer
 
 from itscale.messages import one_line, printable
@@ -15,8 +19,17 @@ def say(text: str) -> None:
 
 
 def complain(*messages: object) -> None:
-    """Print what is wrong, a line each and their number, to standard error."""
+    """Print what is wrong, a line each and their number, to standard error; folded on a terminal."""
     for message in messages:
-        typer.echo(f"itscale: {one_line(message)}", err=True)
+        line = f"itscale: {one_line(message)}"
+        typer.echo(_folded(line) if sys.stderr.isatty() else line, err=True)
     if len(messages) > 1:
         typer.echo(f"itscale: {len(messages)} mistakes, nothing was started", err=True)
+
+
+def _folded(line: str) -> str:
+    """Break a line between words, as wide as the terminal, and indent what follows."""
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(
+        line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,10 +28,10 @@ from itscale.selection import Design
 from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.pools import COUNT, SCORE_PREFIX, check_stops, open_outcomes
 from itscale.stages.verification import judge
-from itscale.store import write_batches
+from itscale.store import read_metadata, write_batches
 from itscale.study import Study
 
-__all__ = ["Imported", "import_outcomes", "write_outcomes"]
+__all__ = ["Imported", "import_outcomes", "is_import_of", "write_outcomes"]
 
 BATCH_ROWS = 1_000_000
 """Attempts held at a time; a problem with more is held alone."""
@@ -99,8 +100,7 @@ def import_outcomes(source: Source, output: Path) -> Imported:
         If a file is damaged or a column missing, an attempt is there twice, correctness is not 0 or 1,
         more are correct than there are, or a number is negative; with the file and the row.
     """
-    inputs = {f"source/{at}/{path.name}": path for at, path in enumerate(source.paths)}
-    metadata = provenance("import", source.fingerprint(), inputs)
+    metadata = _origin(source)
     ours = table_metadata(source.paths[0]) if source.columns is None else None
     known = ours or {}
     metadata["simulated"] = bool(known.get("simulated", False))
@@ -126,6 +126,20 @@ def import_outcomes(source: Source, output: Path) -> Imported:
         answers=source.answers,
         scorers=tuple(sorted(source.scorers)),
     )
+
+
+def is_import_of(path: Path, source: Source) -> bool:
+    """Return whether a table was imported from a source, from its files as they are now."""
+    try:
+        found, origin = read_metadata(path), _origin(source)
+    except DataError:
+        return False
+    return all(found.get(key) == value for key, value in json.loads(json.dumps(origin)).items())
+
+
+def _origin(source: Source) -> dict[str, Any]:
+    inputs = {f"source/{at}/{path.name}": path for at, path in enumerate(source.paths)}
+    return provenance("import", source.fingerprint(), inputs)
 
 
 def _slices(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:

@@ -1,0 +1,78 @@
+"""What `check` says is what a run meets: studies are made and spoilt at random, checked, mended and run."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+
+import pytest
+from generated_studies import make_study, run, spoil, without, write_files
+
+from itscale.mistakes import MistakesError
+from itscale.plan import make_plan
+from itscale.readiness import ready
+from itscale.study import examine
+
+ROUNDS = 12
+
+
+def tried(seed: int, spoilt: int, folder: Path) -> bool:
+    """Check a study, leave out of it what is wrong, and run what is in order; return whether it came to that.
+
+    Raises
+    ------
+    Exception
+        What a run meets that was in order, or the check itself.
+    """
+    rng = Random(seed)
+    study = make_study(rng)
+    for _ in range(spoilt):
+        study = spoil(rng, study)
+    for _ in range(ROUNDS):
+        try:
+            examined = examine(study)
+            problems = ready(examined).problems
+        except MistakesError as error:
+            mended = without(study, [mistake.place for mistake in error.mistakes])
+            if mended == study:  # what is missing cannot be left out
+                return False
+            study = mended
+        else:
+            run(make_plan(examined.whole(), folder / "results", problems), folder / "results")
+            return True
+    raise AssertionError(f"seed {seed}: still wrong after {ROUNDS} rounds: {study}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path)
+    logging.getLogger("itscale").setLevel(logging.ERROR)
+    return tmp_path
+
+
+def all_tried(seeds: Iterable[int], spoilt: int, folder: Path) -> int:
+    """Try studies of many seeds, each in an empty folder; return how many were run."""
+    ran = 0
+    for seed in seeds:
+        ran += tried(seed, spoilt, folder)
+        shutil.rmtree(folder / "results", ignore_errors=True)
+    return ran
+
+
+QUICK = [((1, 2, 6, 8, 10, 11, 12), 0), (range(1000, 1006), 1), (range(2001, 2006), 3)]
+"""Seeds whose studies run in a second or so, and how often each study is spoilt."""
+
+
+@pytest.mark.parametrize(("seeds", "spoilt"), QUICK)
+def test_a_study_in_order_runs_to_its_end(seeds: Iterable[int], spoilt: int, folder: Path) -> None:
+    assert all_tried(seeds, spoilt, folder) >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("start", "spoilt"), [(10_000, 0), (20_000, 1), (30_000, 3)])
+def test_hundreds_of_studies_in_order_run_to_their_end(start: int, spoilt: int, folder: Path) -> None:
+    assert all_tried(range(start, start + 100), spoilt, folder) >= 30
