@@ -5,6 +5,7 @@ and the completion's text, in which a pilcrow stands for a line break. They are 
 reports on answer checkers are about, in words of our own.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itscale.types import Problem
-from itscale_builtin.tasks import math500
+from itscale_builtin.tasks import gsm8k, math500
 from itscale_builtin.verifiers import math
 from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.reading import Reading, read
@@ -32,7 +33,7 @@ def problem(reference: str) -> Problem:
 
 @cache
 def oracle() -> math.Math:
-    return math.Math(math.MathOptions())
+    return math.Math(math.MathOptions(seconds=1.0))
 
 
 def correct(reference: str, text: str, judge: Any = None) -> bool:
@@ -185,7 +186,94 @@ def test_no_two_math500_references_that_differ_are_taken_for_one(shared_data: Pa
     assert equal == same | SAME_BUT_FOR_A_UNIT
 
 
+SAID = [
+    "{0}",
+    "It is {0}.",
+    "#### {0}",
+    "The answer is {0} dollars.",
+    "She has {0} of them.",
+    "\\boxed{{{0}}}",
+]
+
+
+@pytest.mark.shared_data
+def test_every_gsm8k_reference_is_right_in_words_and_no_other(shared_data: Path) -> None:
+    problems = list(gsm8k.make(gsm8k.Gsm8kOptions(file=shared_data / "tasks" / "gsm8k" / "test.jsonl")))
+    for number, asked in enumerate(problems):
+        way, value = SAID[number % len(SAID)], int(asked.reference)
+        assert correct(asked.reference, way.format(f"{value:,}")), (asked.reference, way)
+        assert not correct(asked.reference, way.format(f"{value + 1:,}")), (asked.reference, way)
+
+
+RIGHT_AFTER_ALL = {(3, "4:30p.."), (72, "10{,}000")}
+"""Problems of which math-cot-100 calls right answers wrong: the half of the day, and a comma in braces."""
+
+
+@pytest.mark.shared_data
+def test_verdicts_on_real_completions_are_those_recorded(shared_data: Path) -> None:
+    file = shared_data / "completions" / "math-cot-100" / "math_cot_100.jsonl"
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    differ = [
+        ((row["idx"], row["gt"]), said)
+        for row in rows
+        for text, said in zip(row["code"], row["score"], strict=True)
+        if correct(row["gt"], text) is not said
+    ]
+    assert {problem for problem, _ in differ} <= RIGHT_AFTER_ALL
+    assert not any(said for _, said in differ)  # nothing recorded as right is wrong
+
+
 # Hostile answers ---------------------------------------------------------------------------------------
+
+
+NASTY = [
+    "9^{9^{9^{9}}}",
+    "9^9^9^9", "9**9**9**9", "(((9^9)^9)^9)^9", "10000000!", "((100!)!)!", "2^{2^{2^{2^{2^2}}}}",
+    r"\binom{100000000}{50000000}", "(" * 900, "{" * 499 + "}" * 499, "x^{" * 300, r"\frac{" * 160, "|" * 900,
+    r"\sqrt{" * 190 + "2" + "}" * 190, "1" * 100_000, "1," * 450, "1/" * 450 + "1", "-" * 900 + "1",
+    "1e999999999",
+    r"\begin{pmatrix}" * 60, "x_" * 400, r"\text{" * 150, "$" * 900, r"e^{e^{e^{e^{9}}}}", "0^{0^0}", "1/0",
+    r"\sin(10^{10^{10}})", r"\ln 0", "0.(" + "3" * 500 + ")", "1 000" * 150, "(x+1)^{9999}", "x^{x^{x^{x}}}",
+    "sqrt" * 200, r"\exp(\exp(\exp(99)))", "a" * 1000,
+]  # fmt: skip
+
+
+def test_nasty_answers_are_refused_without_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = math.Math(math.MathOptions())
+    calls: list[str] = []
+    monkeypatch.setattr(judge._sandbox, "map", lambda given: calls.extend(text for (text,) in given) or [])
+    answers = [answer for answer in NASTY if not judge._is_hard(answer)]
+    assert len(answers) >= len(NASTY) - 2
+    verdicts = judge.judge(problem("3"), answers)
+    assert not any(verdict.correct for verdict in verdicts)
+    assert judge.classes(answers) == answers
+    assert calls == []
+
+
+def test_a_slow_answer_costs_its_own_limit_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = oracle()
+    asked: list[str] = []
+    evaluate = judge._sandbox.map
+    monkeypatch.setattr(
+        judge._sandbox, "map", lambda given: asked.extend(text for (text,) in given) or evaluate(given)
+    )
+    slow = r"\int_0^1 \frac{1}{x^{17}+x+1} dx"
+    answers = [slow, *(rf"\sum_{{k=1}}^{{{n}}} k" for n in (2, 3, 4))]
+    verdicts = judge.judge(problem("6"), answers)
+    judge.classes(answers)
+    judge.judge(problem("10"), answers)
+    assert [verdict.status for verdict in verdicts] == ["timeout", "judged", "judged", "judged"]
+    assert [verdict.correct for verdict in verdicts] == [False, False, True, False]
+    assert sorted(asked) == sorted(answers)
+
+
+def test_without_sympy_nothing_is_evaluated() -> None:
+    judge = math.Math(math.MathOptions(symbolic=False))
+    integral = r"\int_0^1 x dx"
+    (same, other) = (judge.judge(problem(reference), [integral])[0] for reference in (integral, "1/2"))
+    assert (same.correct, other.correct, other.status) == (True, False, "unparsable")
+    assert math.entry.evaluates is not None
+    assert not math.entry.evaluates(math.MathOptions(symbolic=False), None)
 
 
 @given(text=st.text(st.sampled_from(list("0123456789.,()[]{}^_!*/+-=<>|$% xei\\")), max_size=60))

@@ -19,10 +19,10 @@ from pydantic import Field
 from itscale.plugins import Options, VerifierEntry
 from itscale.sandbox import Reply, Sandbox
 from itscale.types import Problem, Verdict
-from itscale_builtin.verifiers.answers import Locator, last_number, locate, tidy
+from itscale_builtin.verifiers.answers import NUMBER, Locator, locate, tidy
 from itscale_builtin.verifiers.mathematics.agreement import Conventions, agree, classes_of
 from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
-from itscale_builtin.verifiers.mathematics.reading import Reading, read
+from itscale_builtin.verifiers.mathematics.reading import LONGEST, Reading, read
 from itscale_builtin.verifiers.mathematics.symbolic import (
     PRELOADED,
     WARMING,
@@ -32,6 +32,12 @@ from itscale_builtin.verifiers.mathematics.symbolic import (
 )
 
 DIGIT = re.compile(r"\d")
+PROSE = re.compile(r"(?!(?:minus|negative)\b)(?:[Aa] )?[A-Za-z]{2,}[ ,:]", re.IGNORECASE)
+CIRCUMSTANCE = re.compile(
+    r"\b(?:in|after|for|within|during|every|each|(?<!total )of|from|by|over|at|on|per|with)"
+    r" (?:the |only )?\$?$"
+)
+"""What stands before a number that is not the answer but says when, for how long, of how many."""
 EMPHASIS = re.compile(r"(?<![\w)])(?:\*\*|__|`)(?=\S)([^*_`\n]{1,300}?)(?<=\S)(?:\*\*|__|`)(?![\w(])")
 LOOKS = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])")
 
@@ -153,16 +159,17 @@ def concise(answer: str) -> str:
 
 
 def _is_prose(answer: str) -> bool:
-    """Say whether an answer begins with a word and holds a number: `therefore 72`."""
-    return (
-        re.match(r"(?:[Aa] )?[A-Za-z]{2,}[ ,:]", answer) is not None
-        and DIGIT.search(answer) is not None
-        and ("\\" not in answer)
-    )
+    """Say whether an answer begins with a word and holds a number: `therefore 72`, but not `minus 7`."""
+    return PROSE.match(answer) is not None and DIGIT.search(answer) is not None and "\\" not in answer
 
 
 def _number_in_prose(answer: str) -> str | None:
-    return last_number(answer) if _is_prose(answer) else None
+    """Return the number that a sentence gives: its last, if that is no circumstance (`after 3 days`)."""
+    if not _is_prose(answer):
+        return None
+    found = list(NUMBER.finditer(answer[-LONGEST:]))
+    stated = [number for number in found if not CIRCUMSTANCE.search(answer[-LONGEST:], 0, number.start())]
+    return (stated or found)[-1].group() if found else None
 
 
 entry = VerifierEntry(

@@ -177,6 +177,7 @@ entry = VerifierEntry(
     factory=ReasoningGym,
     options=ReasoningGymOptions,
     role="oracle",
+    revision=2,
     evaluates=lambda options, task: getattr(task, "dataset", None) in EVALUATING,
     requires=("reasoning_gym",),
     extra="reasoning-gym",

@@ -48,6 +48,8 @@ def agree(reference: Reading, answer: Reading, conventions: Conventions = Conven
         return False
     if reference.unit and answer.unit:
         return _same(reference.unit, answer.unit, conventions.tolerance)
+    if _counted(reference) is not None and _counted(reference) == _counted(answer):
+        return True
     if (reference.unit or answer.unit) and conventions.units == "required":
         return False
     if reference.percent != answer.percent:
@@ -57,6 +59,13 @@ def agree(reference: Reading, answer: Reading, conventions: Conventions = Conven
         if conventions.percent == "required":
             return False
     return _same(reference.core, answer.core, conventions.tolerance)
+
+
+def _counted(reading: Reading) -> Hashable:
+    """Return how many something is, where that is all that is said: 4 dozen is 48."""
+    if reading.unit is None:
+        return None if reading.percent else reading.core
+    return reading.unit[0] if isinstance(reading.unit, tuple) and reading.unit[1] == "one" else None
 
 
 def _value(reading: Reading) -> Fraction | None:

@@ -22,7 +22,8 @@ SIGNS = {
     "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "°": r"^\circ ", "º": r"^\circ ",
     "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
     "…": r"\ldots ", "⋯": r"\ldots ", "′": "'", "’": "'", "⟨": r"\langle ", "⟩": r"\rangle ",
-    "ⅈ": "i", "ⅇ": "e", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
+    "ⅈ": "i", "ⅇ": "e", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "。": ".", "、": ",",
+    "⌈": r"\lceil ", "⌉": r"\rceil ",
     "→": r"\to ", "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "₹": r"\rupee ", "¢": r"\text{ cents}",
     OPEN_WORDS: "", CLOSE_WORDS: "", ROW: "",
 }  # fmt: skip
@@ -81,6 +82,8 @@ HALF_OF_DAY = re.compile(r"\b([AaPp])\. ?([Mm])\b\.?")
 TIMES = re.compile(r"(?<=\d) [xX] (?=\d)")
 REPEATING = re.compile(r"(?<!\d)\.(?= ?\\overline)")
 SMILEY = re.compile(r"(?<= )[:;]-?[()D](?= |$)")
+OVER = re.compile(r"\{([^{}]{1,200})\\over(?![A-Za-z])([^{}]{1,200})\}")
+NEGATIVE = re.compile(r"^(?:minus|negative) (?=[\d.\\])", re.IGNORECASE)
 BLANKS = re.compile(r"\s+")
 
 
@@ -124,7 +127,7 @@ def _vulgar(match: re.Match[str]) -> str:
 
 def in_one_spelling(text: str) -> str:
     """Return an answer with Unicode signs as ASCII or LaTeX, and without commands for looks."""
-    text = TIMES.sub(" * ", HALF_OF_DAY.sub(r"\1\2", SMILEY.sub("", text)))
+    text = TIMES.sub(" * ", HALF_OF_DAY.sub(r"\1\2", SMILEY.sub("", NEGATIVE.sub("-", text))))
     if text.isascii() and "\\" not in text:
         return BLANKS.sub(" ", text.replace("~", " ").replace("{,}", ",")).strip()
     if not text.isascii():
@@ -135,7 +138,8 @@ def in_one_spelling(text: str) -> str:
         text = unicodedata.normalize("NFKC", text)
     text = text.replace("\\\\", ROW)
     text = GROUP_COMMA.sub(",", text)
-    text = COMMAND.sub(_alias, REPEATING.sub("0.", text))
+    text = OVER.sub(r"\\frac{\1}{\2}", REPEATING.sub("0.", text.replace(r"\text{\$}", r"\$")))
+    text = COMMAND.sub(_alias, text)
     text = WORDS.sub(_words, text)
     text = NOTHING.sub("", text)
     text = SPACES.sub(" ", text)

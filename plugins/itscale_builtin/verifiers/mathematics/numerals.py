@@ -16,7 +16,7 @@ NUMBER = re.compile(
     r"(?P<grouped>\d{1,3}(?:,\d{3})+(?![\d,])|\d{1,3}(?: \d{3})+(?! ?\d))(?P<part>\.\d+)?"
     r"|(?P<plain>\d+\.\d*|\d+|\.\d+)"
 )
-REPEATING = re.compile(r"\s?\\overline\s?\{(\d{1,200})\}|\((\d{1,200})\)(?=$)")
+REPEATING = re.compile(r"\s?\\overline\s?\{(\d{1,1000})\}|\((\d{1,1000})\)(?=$)")
 POWER_OF_TEN = re.compile(r"[eE]([-+]?\d{1,20})(?![\d.A-Za-z])")
 MIXED = re.compile(r"(\d{1,30})(?: (?:and )?|-(?=\d+/\d))(\d{1,30}) ?/ ?(\d{1,30})(?![\d./^!])")
 MIXED_FRACTION = re.compile(r" ?\\frac ?(?:\{ ?(\d{1,30}) ?\}|(\d)) ?(?:\{ ?(\d{1,30}) ?\}|(\d))(?! ?\^)")

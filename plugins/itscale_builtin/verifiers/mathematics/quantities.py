@@ -72,7 +72,9 @@ def _units() -> dict[str, Unit]:
     add("fluid ounce", "1", "fluid_ounce fl_oz")
     add("teaspoon", "1", "teaspoon tsp")
     add("teaspoon", "3", "tablespoon tbsp")
-    add("L", "1/1000", "cc")
+    add("L", "1/1000", "cc ml")
+    add("L", "1", "l")
+    add("L", "1/100", "cl")
     add("s", "1", "sec sec. secs")
     add("s", "60", "minute min min. mins")
     add("s", "3600", "hour hr hr. hrs h")
@@ -82,7 +84,7 @@ def _units() -> dict[str, Unit]:
     add("month", "12", "year yr yrs yr.")
     add("month", "120", "decade")
     add("month", "1200", "century centuries")
-    add("dollar", "1", "dollar $ USD buck")
+    add("dollar", "1", "dollar $ \\$ USD buck")
     add("dollar", "1/100", "cent ¢")
     add("euro", "1", "euro € EUR")
     add("pound sterling", "1", "£ GBP")
@@ -112,7 +114,7 @@ def _units() -> dict[str, Unit]:
     add("ampere", "1/1000", "milliampere mA")
     add("coulomb", "1", "coulomb")
     add("tesla", "1", "tesla")
-    add("dozen", "1", "dozen")
+    add("one", "12", "dozen")
     return table
 
 
@@ -137,7 +139,7 @@ ENDING = frozenset([
 """Words after which nothing is part of the value."""
 SHORT_WORDS = frozenset(word for word in (*CHANGING, *ENDING, "sq", "cu", "an") if len(word) == 2)
 """Words that are as short as a product of two letters."""
-TOKEN = re.compile(r"[A-Za-zμ]+\.?(?:[A-Za-z]\.?)?|\^ ?\{? ?(-?\d) ?\}?|[%$€£¥¢₹/*·-]|\S")
+TOKEN = re.compile(r"[A-Za-zμ]+\.?(?:[A-Za-z]\.?)?|\^ ?\{? ?(-?\d) ?\}?|\\\$|[%$€£¥¢₹/*·-]|\S")
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,9 @@ def _set(readings: Sequence[Reading]) -> Reading:
     for reading in readings:
         cores |= _members(reading.core)
     names = {reading.name for reading in readings}
+    letters = {name.partition("_")[0] for name in names if name}
+    if len(letters) == len(readings):
+        return _assigned({reading.name: reading.core for reading in readings if reading.name})
     units = [reading.unit for reading in readings if reading.unit]
     return Reading(
         ("set", frozenset(cores)) if len(cores) > 1 else next(iter(cores)),
@@ -148,6 +151,12 @@ def _set(readings: Sequence[Reading]) -> Reading:
         all(reading.percent for reading in readings),
         names.pop() if len(names) == 1 else None,
     )
+
+
+def _assigned(cores: dict[str, Hashable]) -> Reading:
+    """Return values of several letters: the tuple of them, in the order of the letters."""
+    names = sorted(cores)
+    return Reading(("sequence", "(", ")", tuple(cores[name] for name in names)), name=f"({','.join(names)})")
 
 
 def _members(core: Hashable) -> set[Hashable]:
@@ -191,8 +200,8 @@ def _bracketed(text: str, depth: int) -> Reading | None:
         inside = text[len(opening) : end]
         pieces = parts_of(inside, ",;", grouped=", " in inside)
         if len(pieces) < 2:
-            set_of_one = opening in {r"\{"} or (opening == closing == "[")
-            return _read(inside, depth + 1) if set_of_one or opening == "{" else None
+            wrapped = opening in {r"\{", "{"} or inside.strip().startswith(r"\begin")
+            return _read(inside, depth + 1) if wrapped else None
         readings = [_read(piece, depth + 1) for piece in pieces]
         if opening in {r"\{", "{"}:
             return _set(readings)

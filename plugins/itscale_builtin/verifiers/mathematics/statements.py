@@ -27,7 +27,7 @@ def is_name(text: str) -> bool:
     text = text.strip()
     if not text or len(text) > 80:
         return False
-    words = without_marks(text).strip()
+    words = without_marks(text).strip().removeprefix("{").removesuffix("}").strip()
     if NAMED_TUPLE.fullmatch(words) or (NAME.fullmatch(words) and words not in {"e", "i"}):
         return True
     return bool(re.fullmatch(r"[A-Za-z][A-Za-z' .-]*", words)) and (text != words or len(words) > 3)

@@ -20,7 +20,10 @@ RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?: ?: ?\d{1,9}(?:\.\d{1,9})?)+")
 CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
 BASE = re.compile(r"(-?[0-9A-Fa-f]{1,60}) ?_ ?(?:\{ ?(?:[^{}]{0,10}?)(\d{1,2}) ?[^{}]{0,10}\}|(\d{1,2}))")
 INFINITE = re.compile(r"([-+]?) ?(?:\\infty|infinity|inf)")
-SINGLE = re.compile(r"[\d)}] ([A-Za-z])$")
+COMPOUND = re.compile(
+    r"(?<=[\d)}]) ([A-Za-zμ]{1,4}(?:\^\{?-?\d\}?)?(?:/[A-Za-zμ]{1,4}(?:\^\{?-?\d\}?)?){0,3})$"
+)
+"""What may be a unit in letters after a number and a space: `m`, `m/s^2`."""
 WORD = re.compile(r"[^\W\d_]+|\d+")
 
 
@@ -115,19 +118,11 @@ def expression_value(text: str) -> Reading:
         if bare.startswith(sign):
             bare, tail_before = bare[len(sign) :].strip(), unit
             break
+    bare, unit = _without_unit(bare)
     tree, end = read_expression(bare)
     if negative:
         tree = ("*", ("number", Fraction(-1)), tree)
-    rest = bare[end:]
-    single = SINGLE.search(bare)
-    if (
-        not rest.strip()
-        and single
-        and single.group(1) in UNITS
-        and tree[0] == "*"
-        and tree[2] == ("letter", single.group(1))
-    ):
-        tree, rest = tree[1], single.group(1)
+    rest = bare[end:] + unit
     half = re.match(r" ?and a half\b", rest)
     if half:
         tree, rest = ("+", tree, ("number", Fraction(1, 2))), rest[half.end() :]
@@ -141,6 +136,14 @@ def expression_value(text: str) -> Reading:
         return Reading(("set", frozenset(cores)) if cores[0] != cores[1] else cores[0], percent=tail.percent)
     constant = not has(tree, "letter")
     return _with_tail(cores[0], evaluate(tree) if constant else None, replace(tail, scale=Fraction(1)))
+
+
+def _without_unit(text: str) -> tuple[str, str]:
+    """Split off a unit in letters that would otherwise be read as a product of them."""
+    found = COMPOUND.search(text)
+    if found is None or not all(name in UNITS for name in re.findall(r"[A-Za-zμ]+", found.group(1))):
+        return text, ""
+    return text[: found.start()], f" {found.group(1)}"
 
 
 def _with_tail(core: Hashable, value: Number | None, tail: Tail) -> Reading:
