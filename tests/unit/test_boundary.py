@@ -203,6 +203,7 @@ def each(**changes):
             "generate(): finish_reason: found 'tool_calls', expected eos or stop",
         ),
         (each(seconds=NAN), "generate(): seconds: found nan"),
+        (each(counted=None), "generate(): counted: found None, expected True or False"),
         (each(token_ids=None), "generate(): token_ids: found None"),
     ],
 )
@@ -216,6 +217,14 @@ def test_engines(study, factory, said):
 def test_rounding_of_a_logprob_is_no_fault_and_no_score_above_1(study):
     sample(hostile(study, "models", "sim", each(logprob=1e-9)))
     assert pl.read_parquet("block.parquet")["logprob"].to_list() == [0.0] * 12
+
+
+def test_what_was_not_counted_is_unknown_and_never_zero(study):
+    nothing = {"tokens": 0, "prompt_tokens": 0, "context_tokens": 0}
+    sample(hostile(study, "models", "sim", each(counted=False, finish_reason="filtered", **nothing)))
+    completions, ledger = pl.read_parquet("block.parquet"), pl.read_parquet("ledger.parquet")
+    assert completions["generated_tokens"].null_count() == completions["prompt_tokens"].null_count() == 12
+    assert ledger["generated_tokens"].null_count() == len(ledger)
 
 
 @pytest.mark.parametrize("reward", [NAN, 1.5, -0.1, None, "0.5"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from itscale.boundary.place import Place, Shown, is_count, is_number, shown
 from itscale.types import Capability, Engine, Generation, GenerationRequest, Trajectory
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedEngine", "make_engine"]
 
-REASONS = ("eos", "stop", "length", "filtered")
+REASONS: tuple[str, ...] = get_args(get_type_hints(Generation)["finish_reason"])
 SCOPES = ("completion", "block")
 ROUNDING = 1e-6
 """Nats per token by which rounding may lift a log-probability above 0."""
@@ -63,13 +63,16 @@ class CheckedEngine:
         seeds = (len(request.seeds), "seeds")
         made = self._place.as_many("generate()", "generations", given, seeds, problem)
         for one in made:
-            self._check(one, problem)
-        if made and made[0].counted and sum(one.prompt_tokens for one in made) == 0:
+            self._check(one, problem, begun=bool(request.prefix))
+        # An engine whose window is full computes nothing, neither prompt nor answer.
+        computed = all(one.counted for one in made) and any(one.tokens for one in made)
+        if computed and sum(one.prompt_tokens for one in made) == 0:
             expected = "the prompt charged once, to the first generation of a request"
             raise self._place.broken("generate(): prompt_tokens", 0, expected, problem)
         return [replace(one, logprob=_at_most_0(one.logprob)) for one in made]
 
-    def _check(self, one: Any, problem: str) -> None:
+    def _check(self, one: Any, problem: str, *, begun: bool) -> None:
+        """Refuse a generation that cannot be; what was not counted may be 0, and is stored as unknown."""
         if not isinstance(one, Generation):
             raise self._place.broken("generate()", one, "a Generation per seed", problem)
         told: list[tuple[str, Any, bool, str]] = [("text", one.text, isinstance(one.text, str), "a text")]
@@ -77,7 +80,7 @@ class CheckedEngine:
             value = getattr(one, name)
             told.append((name, value, is_count(value), f"a whole number from 0 to {2**31 - 1}"))
         told.append(("counted", one.counted, isinstance(one.counted, bool), "True or False"))
-        context, least = one.context_tokens, 1 if one.counted else 0
+        context, least = one.context_tokens, 0 if begun or not one.counted else 1
         right = is_count(context, least)
         told.append(("context_tokens", context, right, f"a whole number, at least {least}"))
         told.append(("token_ids", one.token_ids, _are_ids(one.token_ids), "a tuple of whole numbers"))
@@ -87,7 +90,7 @@ class CheckedEngine:
         for name, found, right, expected in told:
             if not right:
                 raise self._place.broken(f"generate(): {name}", found, expected, problem)
-        if one.text and one.tokens == 0:
+        if one.text and one.tokens == 0 and one.counted:
             found = Shown(f"0 for the text {shown(one.text)}")
             raise self._place.broken("generate(): tokens", found, "the tokens that were generated", problem)
         if one.cached_prompt_tokens > one.prompt_tokens:
