@@ -77,7 +77,7 @@ RIGHT = {
     "semicolons.tsv": ("problem;correct\na;1\nb;0\n", None, TWO),
     "tabs.csv": ("problem\tcorrect\na\t1\nb\t0\n", None, TWO),
     "bars.csv": ("problem|correct\na|1\nb|0\n", None, TWO),
-    "blanks.csv": (" problem , correct\na, 1\nb, 0\n", None, TWO),
+    "blanks.csv": (" problem , correct\na, 1\nb , 0\n  ,\n", None, TWO),
     "blank lines.csv": ("problem,correct\na,1\n\nb,0\n\n\n", None, TWO),
     "windows.csv": ("problem,correct\r\na,1\r\nb,0\r\n", None, TWO),
     "mark.csv": ("\ufeffproblem,correct\na,1\nb,0\n", None, TWO),

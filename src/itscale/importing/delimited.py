@@ -18,7 +18,7 @@ SAMPLED = 50
 
 
 def open_delimited(path: Path, kind: str) -> pl.LazyFrame:
-    """Open a CSV as a lazy table of text; blanks around names and blank lines are dropped.
+    """Open a CSV as a lazy table of text; blanks around names and values, and blank lines, are dropped.
 
     `row` is the number of the record, from 1, the header not counted.
 
@@ -43,10 +43,8 @@ def open_delimited(path: Path, kind: str) -> pl.LazyFrame:
         glob=False,
         with_column_names=lambda found: names if len(found) == len(names) else found,
     )
-    found = table.collect_schema().names()
-    return table.with_row_index(ROW, offset=1).filter(
-        ~pl.all_horizontal(pl.col(name).is_null() for name in found)
-    )
+    numbered = table.with_columns(pl.all().str.strip_chars()).with_row_index(ROW, offset=1)
+    return numbered.filter(~pl.all_horizontal(pl.exclude(ROW).fill_null("") == ""))
 
 
 def _separator(lines: list[str], usual: str, path: Path) -> str:

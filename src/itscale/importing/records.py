@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic_core import from_json
 
 from itscale.errors import DataError, nearest
 from itscale.importing.columns import MISSING, pick, steps_of
-from itscale.importing.files import ROW, lines_of
+from itscale.importing.files import ROW, UNREADABLE, lines_of
 
 __all__ = ["extract", "names_in", "read_records"]
 
 Record = dict[str, Any]
 LOOKED_AT = 10_000
 """Records in which names are looked for."""
+CHUNK = 20_000
+"""Records that are turned into columns at a time."""
 
 SUMMARIES = {
     ("results", "configs"): "lm-eval's summary, which has no attempts; give the samples_*.jsonl that "
@@ -48,7 +52,7 @@ def read_records(path: Path, kind: str, wanted: Sequence[str]) -> Iterator[tuple
         yield from _lines(lines, path)
         return
     try:
-        document = json.loads("\n".join(lines))
+        document = _loaded("\n".join(lines))
     except RecursionError:
         raise DataError(f"{path}: found JSON nested too deeply, expected records") from None
     except ValueError as error:
@@ -68,7 +72,7 @@ def _said(error: ValueError) -> str:
 
 def _is_object(line: str) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(_loaded(line), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -78,7 +82,7 @@ def _lines(lines: Sequence[str], path: Path) -> Iterator[tuple[int, Record]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = _loaded(line)
         except RecursionError:
             raise DataError(f"{path}: line {number}: found JSON nested too deeply") from None
         except ValueError as error:
@@ -86,6 +90,14 @@ def _lines(lines: Sequence[str], path: Path) -> Iterator[tuple[int, Record]]:
         if not isinstance(record, dict):
             raise DataError(f"{path}: line {number}: found {_what(record)}, expected an object")
         yield number, record
+
+
+def _loaded(text: str) -> Any:
+    """Return the value of a JSON text; ValueError (or RecursionError) if it is none."""
+    try:
+        return from_json(text)
+    except ValueError:
+        return json.loads(text)  # which takes halves of characters, and says better what is wrong
 
 
 def _records_of(document: Any, path: Path, wanted: Sequence[str]) -> list[Record]:
@@ -186,37 +198,68 @@ def extract(
     DataError
         If a path leads nowhere in any record, to what is no value, or to lists of several lengths.
     """
-    paths = {**fields, **optional}
-    columns: dict[str, list[str | None]] = {name: [] for name in paths}
-    numbers: list[int] = []
-    found: set[str] = set()
-    first: Record | None = None
-    for number, record in records:
-        first = record if first is None else first
-        values = {name: pick(record, way) for name, way in paths.items()}
-        found |= {name for name, value in values.items() if value is not MISSING}
-        lists = {
-            name: value
-            for name, value in values.items()
-            if isinstance(value, list) and ("[]" in paths[name] or name == "correct")
-        }
-        lengths = {len(value) for value in lists.values()}
+    parts: list[pl.DataFrame] = []
+    first: Record = {}
+    while chunk := list(islice(records, CHUNK)):
+        first = first or chunk[0][1]
+        names = set(chain.from_iterable(record for _, record in chunk))
+        there = {name: way for name, way in optional.items() if way in names}
+        parts.append(_extracted(chunk, {**fields, **there}, path))
+    table = pl.concat(parts, how="diagonal") if parts else pl.DataFrame(schema={ROW: pl.Int64})
+    for name, way in fields.items():
+        if name not in table.columns:
+            raise _nowhere(way, first, path)
+    return table
+
+
+def _extracted(chunk: Sequence[tuple[int, Record]], paths: Mapping[str, str], path: Path) -> pl.DataFrame:
+    """Return the columns that paths lead to in some records; those that lead nowhere are left out."""
+    numbers = [number for number, _ in chunk]
+    values: dict[str, list[Any]] = {}
+    for name, way in paths.items():
+        flat = len(steps_of(way)) == 1
+        found = [record.get(way, MISSING) if flat else pick(record, way) for _, record in chunk]
+        if any(value is not MISSING for value in found):
+            values[name] = found
+    listed = [name for name, found in values.items() if "[]" in paths[name] or name == "correct"]
+    lists = [name for name in listed if any(isinstance(value, list) for value in values[name])]
+    if lists:
+        numbers, values = _exploded(numbers, values, lists, path)
+    ways = {name: paths[name] for name in values}
+    ways |= {name: f"{paths[name]}[]" for name in lists if "[]" not in paths[name]}
+    texts = {name: _texts(found, numbers, ways[name], path) for name, found in values.items()}
+    return pl.DataFrame({ROW: pl.Series(numbers, dtype=pl.Int64), **texts})
+
+
+def _exploded(
+    numbers: Sequence[int], values: Mapping[str, list[Any]], lists: Sequence[str], path: Path
+) -> tuple[list[int], dict[str, list[Any]]]:
+    """Make a row of each element of lists that lie beside each other."""
+    rows: list[int] = []
+    columns: dict[str, list[Any]] = {name: [] for name in values}
+    for place, number in enumerate(numbers):
+        here = {name: values[name][place] for name in lists if isinstance(values[name][place], list)}
+        lengths = {len(value) for value in here.values()}
         if len(lengths) > 1:
-            told = ", ".join(f"{len(value)} of {name}" for name, value in lists.items())
+            told = ", ".join(f"{len(value)} of {name}" for name, value in here.items())
             raise DataError(f"{path}: record {number}: found {told}, expected lists of one length")
         many = lengths.pop() if lengths else 1
-        numbers += [number] * many
-        for name, value in values.items():
-            if name in lists:
-                way = paths[name] if "[]" in paths[name] else f"{paths[name]}[]"
-                columns[name] += [_text(one, path, number, way) for one in value]
-            else:
-                columns[name] += [_text(value, path, number, paths[name])] * many
-    for name in fields:
-        if name not in found:
-            raise _nowhere(fields[name], first or {}, path)
-    kept = {name: pl.Series(values, dtype=pl.String) for name, values in columns.items() if name in found}
-    return pl.DataFrame({ROW: pl.Series(numbers, dtype=pl.Int64), **kept})
+        rows += [number] * many
+        for name, found in values.items():
+            columns[name] += here[name] if name in here else [found[place]] * many
+    return rows, columns
+
+
+def _texts(values: list[Any], numbers: Sequence[int], way: str, path: Path) -> pl.Series:
+    """Return values of JSON as text; a column of one kind is turned into text at once."""
+    kinds = set(map(type, values))
+    if len(kinds) == 1 and kinds <= {str, int, bool, float}:
+        try:
+            return pl.Series(values).cast(pl.String)
+        except (UnicodeEncodeError, OverflowError, *UNREADABLE):
+            pass  # halves of characters, numbers beyond 64 bits
+    texts = [_text(value, path, number, way) for value, number in zip(values, numbers, strict=True)]
+    return pl.Series(texts, dtype=pl.String)
 
 
 def _text(value: Any, path: Path, number: int, way: str) -> str | None:
