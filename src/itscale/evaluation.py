@@ -8,7 +8,7 @@ from itscale.errors import SandboxError
 from itscale.sandbox import best_rung
 from itscale.study import Study
 
-__all__ = ["require_sandbox"]
+__all__ = ["require_sandbox", "require_sandbox_of_outcomes"]
 
 
 def require_sandbox(study: Study, tasks: Iterable[str] | None = None) -> None:
@@ -33,3 +33,20 @@ def require_sandbox(study: Study, tasks: Iterable[str] | None = None) -> None:
                     best_rung(study.config.sandbox)
                 except SandboxError as error:
                     raise SandboxError(f"tasks.{task}, verifiers.{label}: {error}") from None
+
+
+def require_sandbox_of_outcomes(study: Study) -> None:
+    """Refuse outcomes from elsewhere whose answers would be evaluated where no sandbox will do.
+
+    Raises
+    ------
+    SandboxError
+        With the model whose outcomes they are, what is missing and how to get it.
+    """
+    for (_, model, _), source in study.outcomes.items():
+        oracle = source.oracle
+        if oracle is not None and oracle.entry.evaluates(oracle.options, None):
+            try:
+                best_rung(study.config.sandbox)
+            except SandboxError as error:
+                raise SandboxError(f"outcomes.{model}.oracle: {error}") from None

@@ -19,7 +19,7 @@ from itscale.checks.comparing import check_common_problems
 from itscale.checks.extents import beyond_every_pool, beyond_some_pool
 from itscale.checks.selection import biased_by
 from itscale.errors import UserError
-from itscale.evaluation import require_sandbox
+from itscale.evaluation import require_sandbox, require_sandbox_of_outcomes
 from itscale.importing.resolve import Combination
 from itscale.importing.source import Source
 from itscale.ingredients import Ingredient
@@ -145,6 +145,10 @@ def _uncontained(study: Study) -> Iterator[Mistake]:
             require_sandbox(study, [task])
         except UserError as error:
             yield Mistake(("sandbox",), str(error))
+    try:
+        require_sandbox_of_outcomes(study)
+    except UserError as error:
+        yield Mistake(("sandbox",), str(error))
 
 
 def _count(study: Study, usable: set[Place], found: Readiness) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from itscale.boundary.verifiers import CheckedOracle
 from itscale.errors import DataError, StudyError, UserError, nearest
 from itscale.mistakes import MistakesError
 from itscale.plugins import VerifierEntry, registry
@@ -44,15 +45,15 @@ def oracle_named(name: str, where: str, options: dict[str, Any] | None = None) -
     return Ingredient(name, found, checked, plugin.distribution, plugin.version)
 
 
-def judged(
-    rows: pl.DataFrame, ingredient: Ingredient[VerifierEntry], judge: Judge, path: str
-) -> pl.DataFrame:
+def judged(rows: pl.DataFrame, oracle: CheckedOracle, label: str, judge: Judge, path: str) -> pl.DataFrame:
     """Put correctness, status and the class of each answer beside attempts with `answer` and `reference`.
 
     Parameters
     ----------
     rows
         Attempts of whole problems; a problem has one reference.
+    oracle, label
+        What judges, and what messages call it.
     judge
         What finds the answer in a text and judges it.
 
@@ -61,8 +62,6 @@ def judged(
     DataError
         If a problem has no reference or several, or the oracle cannot judge.
     """
-    ingredient.require_installed()
-    oracle = ingredient.entry.factory(ingredient.options)
     parts = []
     for part in rows.partition_by("problem", maintain_order=True):
         name = part["problem"][0]
@@ -73,15 +72,15 @@ def judged(
         problem = Problem(problem_id=name, messages=(), reference=references[0])
         texts = part["answer"].fill_null("").to_list()
         try:
-            said = judge(oracle, problem, texts, ingredient.label)
+            said = judge(oracle, problem, texts, label)
             known = sorted({answer for answer, _ in said if answer is not None})
-            classes = dict(zip(known, oracle.classes(known), strict=True))
+            classes = dict(zip(known, oracle.classes(known, name), strict=True))
         except UserError:
             raise
         except Exception as error:  # a plugin's, on data that are not of its own task
             words = " ".join(str(error).split())[:120]
             raise DataError(
-                f"{path}: problem {name!r}: {ingredient.label} cannot judge it ({type(error).__name__}: "
+                f"{path}: problem {name!r}: {label} cannot judge it ({type(error).__name__}: "
                 f"{words}); expected an oracle that needs no more than answer and reference"
             ) from None
         parts.append(

@@ -14,16 +14,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from itscale.boundary.verifiers import CheckedOracle, make_oracle
 from itscale.columns import OUTCOMES, Schema
 from itscale.errors import DataError
 from itscale.estimators import coverage
+from itscale.importing.checks import FOUND, MOST_ATTEMPTS, TOKENS, WHOLE, checks_of, hint
 from itscale.importing.columns import score_label
 from itscale.importing.files import UNREADABLE, reason
 from itscale.importing.judging import judged
 from itscale.importing.source import Source, table_metadata
 from itscale.importing.sources import open_sources
 from itscale.importing.values import PARTIAL, correctness, number, shown, whole
+from itscale.ingredients import Ingredient
+from itscale.plugins import VerifierEntry
 from itscale.provenance import provenance
+from itscale.sandbox import Rung, containment
+from itscale.sandbox.containment import DEFAULT_WEAKEST
 from itscale.selection import Design
 from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.pools import COUNT, SCORE_PREFIX, check_stops, open_outcomes
@@ -35,17 +41,6 @@ __all__ = ["Imported", "import_outcomes", "is_import_of", "write_outcomes"]
 
 BATCH_ROWS = 1_000_000
 """Attempts held at a time; a problem with more is held alone."""
-
-MOST_ATTEMPTS = 10_000_000
-"""Attempts at one problem: they are in memory while they are selected from."""
-
-MOST_TOKENS = 2**31 - 1
-"""Tokens of one attempt, as columns of outcomes hold them."""
-
-_TOKENS = ("prompt_tokens", "generated_tokens")
-_WHOLE = ("n", *_TOKENS)
-_FOUND = "\0found"
-"""Ends the names of columns as they were found, beside what they were read as."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +77,22 @@ def write_outcomes(
     """
     source = study.outcomes.get((task, model, strategy))
     if source is not None:
-        import_outcomes(source, output)
+        import_outcomes(source, output, study.config.sandbox)
     elif problems is not None:
         blocks: dict[str, Any] = {"problems": problems, "completions": completions, "verdicts": verdicts}
         gather_outcomes(study, task, model, strategy, **blocks, output=output)
 
 
-def import_outcomes(source: Source, output: Path) -> Imported:
+def import_outcomes(source: Source, output: Path, sandbox: Rung = DEFAULT_WEAKEST) -> Imported:
     """Check outcomes from elsewhere and write them (schema `OUTCOMES`).
 
     Attempts of a problem are numbered in the order of `attempt`, or of the file. Counts stay counts: one row
     for the correct attempts of a problem and one for the others, with their number as `count`.
+
+    Parameters
+    ----------
+    sandbox
+        The weakest that will do, where an oracle judges answers.
 
     Raises
     ------
@@ -108,12 +108,12 @@ def import_outcomes(source: Source, output: Path) -> Imported:
     metadata["answers"] = source.answers
     if ours:
         rows = open_outcomes(source.paths[0]).rows
-        schema: Schema = dict(rows.collect_schema())
-        batches = _slices(rows)
+        write_batches(_slices(rows), dict(rows.collect_schema()), output, metadata)
     else:
-        table = _Table(open_sources(source.paths, source.columns, source.where), source)
-        schema, batches = table.schema, table.batches()
-    write_batches(batches, schema, output, metadata)
+        with containment(sandbox):
+            oracle = None if source.oracle is None else _oracle(source.oracle)
+        table = _Table(open_sources(source.paths, source.columns, source.where), source, oracle)
+        write_batches(table.batches(), table.schema, output, metadata)
     opened = open_outcomes(output)
     counts = opened.counts()
     return Imported(
@@ -139,7 +139,13 @@ def is_import_of(path: Path, source: Source) -> bool:
 
 def _origin(source: Source) -> dict[str, Any]:
     inputs = {f"source/{at}/{path.name}": path for at, path in enumerate(source.paths)}
-    return provenance("import", source.fingerprint(), inputs)
+    took_part = () if source.oracle is None else (source.oracle,)
+    return provenance("import", source.fingerprint(), inputs, *took_part)
+
+
+def _oracle(ingredient: Ingredient[VerifierEntry]) -> CheckedOracle:
+    ingredient.require_installed()
+    return make_oracle(ingredient)
 
 
 def _slices(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
@@ -151,8 +157,9 @@ def _slices(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
 class _Table:
     """Attempts (or counts) that are open: checked as a whole, then written problem by problem."""
 
-    def __init__(self, found: pl.LazyFrame, source: Source) -> None:
+    def __init__(self, found: pl.LazyFrame, source: Source, oracle: CheckedOracle | None) -> None:
         self.source = source
+        self.oracle = oracle
         self.types = found.collect_schema()
         self.names = self.types.names()
         self.counted = "n" in self.names
@@ -167,7 +174,7 @@ class _Table:
         dtype = self.types[name]
         if name == "correct" and not self.counted:
             return correctness(name, dtype)
-        if name in _WHOLE or name == "correct":
+        if name in WHOLE or name == "correct":
             return whole(name, dtype)
         if name == "cost" or name in self.scores:
             return number(name, dtype)
@@ -201,38 +208,11 @@ class _Table:
             (columns[name] for name in (field, f"score.{label}", str(label)) if name in columns), field
         )
 
-    def _checks(self) -> list[tuple[str, pl.Expr, str]]:
-        """Return by field what is wrong, and what is expected instead."""
-        checks: list[tuple[str, pl.Expr, str]] = [
-            ("problem", (pl.col("problem").str.strip_chars() == "").fill_null(True), "an id")
-        ]
-        given = {name: pl.col(f"{name}{_FOUND}").is_not_null() for name in self.names}
-        if "attempt" in self.names:
-            checks.append(("attempt", pl.col("attempt").is_null(), "a number"))
-        for name in (name for name in _TOKENS if name in self.names):
-            bad = ~pl.col(name).is_between(0, MOST_TOKENS).fill_null(False)
-            checks.append((name, given[name] & bad, f"0 or more, a whole number up to {MOST_TOKENS:,}"))
-        if "cost" in self.names:
-            bad = ~(pl.col("cost").is_finite() & (pl.col("cost") >= 0)).fill_null(False)
-            checks.append(("cost", given["cost"] & bad, "0 or more, a finite number"))
-        if self.counted:
-            n, correct = pl.col("n"), pl.col("correct")
-            fine = n.is_between(1, MOST_ATTEMPTS).fill_null(False)
-            checks.append(("n", ~fine, f"at least 1 attempt, a whole number up to {MOST_ATTEMPTS:,}"))
-            checks.append(("correct", ~correct.is_between(0, n).fill_null(False), "0 to n, a whole number"))
-        elif "correct" in self.names:
-            checks.append(("correct", pl.col("correct").is_null(), "0 or 1"))
-        checks += [
-            (name, given[name] & ~pl.col(name).is_finite().fill_null(False), "a finite number")
-            for name in self.scores
-        ]
-        return checks
-
     def _check_values(self) -> None:
         """Refuse the first row with a value that cannot be."""
-        found = pl.exclude("source", "row").name.suffix(_FOUND)
+        found = pl.exclude("source", "row").name.suffix(FOUND)
         rows = self.found.with_columns(found).with_columns(self.reads)
-        checks = self._checks()
+        checks = checks_of(self.names)
         wrong = reduce(or_, (bad for _, bad, _ in checks))
         first = self._collect(rows.filter(wrong).sort("source", "row", maintain_order=True).head(1))
         for name, bad, expected in checks if len(first) else ():
@@ -242,28 +222,13 @@ class _Table:
             self._refuse_partial()
 
     def _refuse(self, row: Mapping[str, Any], name: str, expected: str) -> None:
-        value = row[f"{name}{_FOUND}"]
-        beside = f" of n = {shown(row[f'n{_FOUND}'])}" if self.counted and name == "correct" else ""
+        value, path = row[f"{name}{FOUND}"], self._path(name)
+        beside = f" of n = {shown(row[f'n{FOUND}'])}" if self.counted and name == "correct" else ""
+        meant = hint(name, path, value, counted=self.counted)
         raise DataError(
-            f"{self.source.paths[row['source']]}: row {row['row']} (problem {row['problem']!r}): "
-            f"{self._path(name)}: found {shown(value)}{beside}, expected {expected}" + self._hint(name, value)
+            f"{self.source.paths[row['source']]}: row {row['row']} (problem {row['problem']!r}): {path}: "
+            f"found {shown(value)}{beside}, expected {expected}{meant}"
         )
-
-    def _hint(self, name: str, value: Any) -> str:
-        """Say what a wrong value may have been meant as."""
-        text = str(value).strip()
-        if name == "correct" and not self.counted:
-            if isinstance(value, str) and re.fullmatch("[01]{2,}", text):
-                return f" (attempts, each a digit: correct={self._path(name)}[])"
-            if re.fullmatch(r"\d+(\.0)?", text):
-                return " (how many are: map n as well)"
-            if value is None or text.lower() in ("", "na", "nan", "none", "null"):
-                return " (an attempt without a verdict is wrong, or left out by where)"
-        if name == "n" and self.counted and re.fullmatch(r"\d+,\d+", text):
-            return " (a number has no commas)"
-        if re.fullmatch(r"-?\d+,\d+", text):
-            return " (a decimal point, not a comma)"
-        return ""
 
     def _refuse_partial(self) -> None:
         """Refuse `P` where it may be inspect's partial success."""
@@ -281,8 +246,9 @@ class _Table:
             rows = self._in_order(rows)
         else:
             rows = rows.sort("problem", "source", "row", maintain_order=True)
-        if self.source.oracle is not None:
-            rows = judged(rows, self.source.oracle, judge, str(self.source.paths[0]))
+        if self.source.oracle is not None and self.oracle is not None:
+            label = self.source.oracle.label
+            rows = judged(rows, self.oracle, label, judge, str(self.source.paths[0]))
         elif "answer" in self.names:
             answer = pl.col("answer").str.strip_chars()
             rows = rows.with_columns(answer=pl.when(answer != "").then(answer))
@@ -364,7 +330,7 @@ class _Table:
         )
 
     def _shaped(self, rows: pl.DataFrame) -> pl.DataFrame:
-        absent = [name for name in _TOKENS if name not in self.names]
+        absent = [name for name in TOKENS if name not in self.names]
         return rows.rename({"problem": "problem_id"}).with_columns(
             *(pl.lit(None, dtype=pl.Int32).alias(name) for name in absent),
             budget=pl.lit(0),
