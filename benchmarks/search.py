@@ -60,11 +60,11 @@ class Counting(VllmEngine):
     tokens = running = 0
     began = last = area = 0.0
 
-    async def _run(self, prompt: list[int], params: Any, on_tokens: Any) -> Any:
+    async def _run(self, prompt: list[int], params: Any, request: Any, place: int) -> Any:
         self.tick(1)
-        output = await super()._run(prompt, params, on_tokens)
+        output = await super()._run(prompt, params, request, place)
         self.tick(-1)
-        Counting.tokens += len(output.outputs[0].token_ids)
+        Counting.tokens += len(output.token_ids)
         return output
 
     @staticmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import json
+import math
 import os
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +24,7 @@ from itscale.fingerprints import Fingerprints
 from itscale.messages import PrintableStream, one_line
 from itscale.mistakes import Mistake
 from itscale.plugins import Kind
+from itscale.progress import Sampled
 from itscale.secrets import MASK, remembered_words
 from itscale.store import write_text
 from itscale.strict_yaml import Document
@@ -30,6 +33,7 @@ from itscale.study import Study, examine, read_document, resolve
 __all__ = [
     "CHECKED",
     "ERROR_MARK",
+    "LOADING",
     "by_folder",
     "digest",
     "job",
@@ -50,6 +54,9 @@ TEMPLATED = "__use_yte__"
 
 ERROR_MARK = "error: "
 """What the line of a log begins with that says why a job failed."""
+
+LOADING = {"loading": True}
+"""What a sampling job notes until its engine has started."""
 
 PATIENCE = 1.0  # seconds between two looks
 
@@ -231,21 +238,26 @@ def progress_file(log: Path) -> Path:
     return log.with_suffix(".json")
 
 
-def progress_writer(log: Path) -> Callable[[int, int], None]:
-    """Return a function that notes completions done and tokens generated: once a second, and at the end."""
+def progress_writer(log: Path) -> Callable[[Sampled], None]:
+    """Note that a job has begun; return a function that notes how far it is: once a second, and at the end.
+
+    Until that is first called, the job is loading its model.
+    """
     path = progress_file(log)
-    state = {"completions": 0, "tokens": 0}
-    written = 0.0
+    state = Sampled()
+    written = -math.inf
 
     def write() -> None:
-        write_text(path, json.dumps(state))
+        write_text(path, json.dumps(asdict(state)))
 
-    def note(completions: int, tokens: int) -> None:
-        nonlocal written
-        state.update(completions=completions, tokens=tokens)
+    def note(now: Sampled) -> None:
+        nonlocal state, written
+        if written < 0:
+            atexit.register(write)
+        state = now
         if time.monotonic() - written >= PATIENCE:
             write()
             written = time.monotonic()
 
-    atexit.register(write)
+    write_text(path, json.dumps(LOADING))
     return note

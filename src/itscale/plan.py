@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from itscale import progress
 from itscale.blocks import BLOCK_PATTERN, Block, plan_blocks
 from itscale.importing.resolve import Combination
 from itscale.importing.source import Source
@@ -125,6 +126,15 @@ class Plan:
         blocks = self.cut[combination]
         completions = sum(self.completions(block) for block in blocks)
         return Extent(len(blocks), completions, completions * _longest(self.study, combination[2]))
+
+    def block_extent(self, path: str) -> progress.Extent:
+        """Return what the block `task/model/strategy/block` shall hold, and how long completions may be."""
+        task, model, strategy, name = path.split("/")
+        longest = float(_longest(self.study, strategy))
+        expected = self.throughput[task, model, strategy].tokens_per_completion
+        if expected >= longest:  # none was seen, and a limit is meant to cut off few
+            expected = longest / 2
+        return progress.Extent(self.completions(Block.parse(name)), expected, longest)
 
     def jobs(self) -> dict[str, int]:
         """Return how many jobs of each rule a run from scratch has."""

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from itscale.boundary.place import Place, Shown
 from itscale.errors import BudgetExhausted, ContractError
 from itscale.ledger import Ledger
+from itscale.progress import Tally, UnitTally
 from itscale.seeds import entropy, generator, seed63
 from itscale.selection import FloatArray
 from itscale.types import (
@@ -71,8 +72,8 @@ class Session:
         What `score` asks, None if the strategy scores nothing.
     scorer_computes
         Whether a model reads the trajectories in order to score them: their tokens are charged then.
-    on_tokens
-        Called with the number of tokens of every generation that ends.
+    tally
+        Where what is generated is counted while it is.
     on_active
         Called with the number of trajectories that a call of `extend` continues, and with its negative when
         all of them are.
@@ -99,7 +100,7 @@ class Session:
         scorer: Scorer | None = None,
         scorer_label: str = "",
         scorer_computes: bool = False,
-        on_tokens: Callable[[int], None] | None = None,
+        tally: UnitTally | None = None,
         on_active: Callable[[int], None] | None = None,
         place: Place | None = None,
     ) -> None:
@@ -115,7 +116,7 @@ class Session:
         self._scorer = scorer
         self._scorer_label = scorer_label
         self._scorer_computes = scorer_computes
-        self._on_tokens = on_tokens or (lambda tokens: None)
+        self._tally = tally or Tally().unit(unit.completions)
         self._on_active = on_active or (lambda change: None)
         self._place = place or Place("strategies", "unnamed")
         self._scores: dict[int, float] = {}
@@ -270,20 +271,22 @@ class Session:
     async def _generate(
         self, trajectory: Trajectory, params: SamplingParams, seeds: list[int]
     ) -> list[Generation]:
-        told: list[int] = []
-
-        def tell(tokens: int) -> None:
-            told.append(tokens)
-            self._on_tokens(tokens)
-
-        request = GenerationRequest(
-            problem=self.problem, prefix=trajectory.steps, params=params, seeds=tuple(seeds), on_tokens=tell
-        )
-        made = await self._engine.generate(request)
+        with _Watched(self._tally, whole=not params.stop) as watched:
+            request = GenerationRequest(
+                problem=self.problem,
+                prefix=trajectory.steps,
+                params=params,
+                seeds=tuple(seeds),
+                on_tokens=watched.tell,
+                on_end=watched.end,
+            )
+            made = await self._engine.generate(request)
+            for place, one in enumerate(made):  # what the engine did not tell before
+                watched.tell(place, one.tokens - watched.told.get(place, 0))
+                watched.end(place)
         generated = sum(one.tokens for one in made)
         counted = all(one.counted for one in made)
         self._context_tokens = made[0].context_tokens if counted else None
-        self._on_tokens(generated - sum(told))  # what the engine did not tell before
         self.ledger.charge(
             "generate",
             self._model,
@@ -352,6 +355,38 @@ class Session:
 def _counted(steps: Sequence[Step]) -> int | None:
     """Return the tokens of steps; None if those of one were not counted."""
     return sum(step.tokens for step in steps) if all(step.counted for step in steps) else None
+
+
+class _Watched:
+    """The sequences of a request, from whatever the engine tells of them."""
+
+    def __init__(self, tally: UnitTally, *, whole: bool) -> None:
+        self.told: dict[int, int] = {}
+        self._tally = tally
+        self._whole = whole
+        self._began: dict[int, float] = {}
+
+    def tell(self, place: int, tokens: int) -> None:
+        """Note tokens of a sequence, the first of which begin it."""
+        if place not in self.told:
+            self.told[place] = 0
+            self._began[place] = self._tally.begin()
+        if tokens:
+            self.told[place] += tokens
+            self._tally.generate(tokens)
+
+    def end(self, place: int) -> None:
+        """Note that a sequence ended, once."""
+        if place in self._began:
+            self._tally.end(self.told[place], self._began.pop(place), whole=self._whole)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """End what an error left under way."""
+        for place in list(self._began):
+            self._tally.end(self.told[place], self._began.pop(place), whole=False)
 
 
 def _unicode(text: str) -> str:

@@ -259,15 +259,19 @@ class GenerationRequest:
     seeds
         One 63-bit seed per generation wanted; engines of seed scope `block` ignore their values.
     on_tokens
-        Called with the number of tokens of each generation as it ends, by engines that know before the
-        whole request has; for showing progress.
+        Called, while generating, with a seed's place in `seeds` and the number of tokens generated for it
+        since the last call: 0 when it begins, by engines that cannot tell more. For showing progress.
+    on_end
+        Called with a seed's place when its generation ends, by engines that know before the whole request
+        has ended.
     """
 
     problem: Problem
     prefix: tuple[Step, ...]
     params: SamplingParams
     seeds: tuple[int, ...]
-    on_tokens: Callable[[int], None] = field(default=lambda tokens: None, compare=False)
+    on_tokens: Callable[[int, int], None] = field(default=lambda place, tokens: None, compare=False)
+    on_end: Callable[[int], None] = field(default=lambda place: None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

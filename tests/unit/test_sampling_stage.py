@@ -133,7 +133,9 @@ def test_what_is_finished_when_a_job_dies_is_not_redone(study, tmp_path, block, 
     journal = (tmp_path / ".killed.journal").read_bytes().count(b"\n") - 1
     assert journal > 0
     told = []
-    again = sample(study, tmp_path, "killed", block, strategy, progress=lambda done, _: told.append(done))
+    again = sample(
+        study, tmp_path, "killed", block, strategy, progress=lambda state: told.append(state.completions)
+    )
     assert told[0] == journal * (8 if strategy == "repeated" else 4)
     assert [payload_hash(path) for path in again] == [payload_hash(path) for path in undisturbed]
     assert not list(tmp_path.glob(".killed*"))
@@ -150,7 +152,7 @@ def test_a_journal_of_another_study_is_not_used(study, tmp_path):
 
 def test_progress_ends_with_the_whole_block(study, tmp_path):
     told = []
-    sample(study, tmp_path, "pool", progress=lambda completions, tokens: told.append((completions, tokens)))
+    sample(study, tmp_path, "pool", progress=lambda state: told.append((state.completions, state.tokens)))
     assert told[0] == (0, 0)
     assert told == sorted(told)
     assert told[-1][0] == 40
@@ -236,7 +238,7 @@ def test_too_many_failures_end_the_job_in_words_and_the_next_try_does_them_again
     assert "max_failures (0.05) allows 1: problem '1': ValueError: no (" in said
     assert "(and 1 more); mend the cause and run again" in said
     told = []
-    mended = sample(study, tmp_path, "pool", progress=lambda done, *_: told.append(done))
+    mended = sample(study, tmp_path, "pool", progress=lambda state: told.append(state.completions))
     assert 0 < told[0] < 40
     assert payload_hash(mended[0]) == payload_hash(sample(study, tmp_path, "calm")[0])
     assert read_failures(mended[0]) == []

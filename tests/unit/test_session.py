@@ -1,6 +1,7 @@
 """What a strategy can rely on: seeds, budget, ledger, lineage."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itscale.errors import BudgetExhausted
+from itscale.progress import Tally
 from itscale.session import Session, Unit
 from itscale.types import Problem, SamplingParams
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
@@ -104,20 +106,61 @@ def test_the_ledger_equals_what_the_engine_generated():
     assert one.ledger.generated_tokens == sum(made.tokens for made in engine.made)
 
 
-def test_tokens_are_told_once_whether_or_not_the_engine_tells_them_early():
-    class Talking(CountingEngine):
-        async def generate(self, request):
-            made = await super().generate(request)
-            for one in made[:3]:
-                request.on_tokens(one.tokens)
-            return made
+class Talking(CountingEngine):
+    """Tells of the first three sequences while it generates them, and of the end of the first two."""
 
-    told = []
-    one = session(Talking())
-    one._on_tokens = told.append
+    async def generate(self, request):
+        made = await super().generate(request)
+        for place, one in enumerate(made[:3]):
+            request.on_tokens(place, 0)
+            request.on_tokens(place, one.tokens - 1)
+        for place in range(2):
+            request.on_tokens(place, 1)
+            request.on_end(place)
+        self.told = replace(self.tally.state)
+        return made
+
+
+def test_tokens_are_counted_once_whether_or_not_the_engine_tells_them_early():
+    engine = Talking()
+    engine.tally = Tally()
+    one = session(engine)
+    one._tally = engine.tally.unit(8)
     pool(one)
-    assert len(told) == 4
-    assert sum(told) == one.ledger.generated_tokens
+    first = [made.tokens for made in engine.made]
+    told, state = engine.told, engine.tally.state
+    assert (told.tokens, told.running, told.running_tokens) == (sum(first[:3]) - 1, 1, first[2] - 1)
+    assert (told.completions, told.ended_tokens) == (2, sum(first[:2]))
+    assert (state.tokens, state.running, state.running_tokens) == (one.ledger.generated_tokens, 0, 0)
+    assert (state.completions, state.ended, state.ended_tokens) == (8, 8, one.ledger.generated_tokens)
+
+
+def test_steps_are_no_completions_until_the_unit_is_done():
+    tally = Tally(done=3)
+    one = session(CountingEngine())
+    one._tally = tally.unit(one.budget)
+    stepwise(one, rounds=2)
+    assert (tally.state.completions, tally.state.ended, tally.state.running) == (3, 0, 0)
+    one._tally.finish()
+    assert (tally.state.completions, tally.state.ended) == (3 + one.budget, one.budget)
+    assert tally.state.ended_tokens == tally.state.tokens == one.ledger.generated_tokens
+
+
+def test_what_an_error_leaves_under_way_is_under_way_no_more():
+    class Dying(CountingEngine):
+        async def generate(self, request):
+            request.on_tokens(0, 5)
+            raise OSError("gone")
+
+    tally = Tally()
+    one = session(Dying())
+    one._tally = tally.unit(one.budget)
+    with pytest.raises(OSError, match="gone"):
+        pool(one)
+    one._tally.fail()
+    state = tally.state
+    assert (state.tokens, state.running, state.running_tokens) == (5, 0, 0)
+    assert (state.completions, state.failed) == (0, one.budget)
 
 
 def test_finished_trajectories_are_handed_back_and_cost_nothing():

@@ -19,7 +19,8 @@ def brittle(workspace, tmp_path, monkeypatch):
     study["tasks"]["sums"]["oracle"] = "brittle_oracle"
     study["verifiers"] = ["brittle_scorer"]
     study["selectors"] = {"oracle": {}, "best_of_n": {"scorer": "brittle_scorer"}}
-    study |= {"laws": [], "figures": ["selection_curves"]}
+    study["figures"] = ["selection_curves"]
+    del study["laws"]
     workspace.write(study)
     return workspace
 

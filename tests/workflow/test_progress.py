@@ -2,15 +2,18 @@
 
 import json
 import os
+from dataclasses import asdict
 
 import pytest
 
 from itscale.cli.failures import Failure, parse_failures
 from itscale.cli.snakemake import parse_dry_run
 from itscale.cli.watch import Watch, clock
-from itscale.job import by_folder, optional_path, paths, progress_file, progress_writer
+from itscale.job import LOADING, by_folder, optional_path, paths, progress_file, progress_writer
+from itscale.progress import Extent, Sampled
 
-BLOCKS = {"t/m/s/p00000-00004_c00000-00008": 32, "t/m/s/p00000-00004_c00008-00016": 32}
+EXTENT = Extent(completions=32, expected=50, limit=100)
+BLOCKS = {"t/m/s/p00000-00004_c00000-00008": EXTENT, "t/m/s/p00000-00004_c00008-00016": EXTENT}
 
 DRY_RUN = """
 rule sample:
@@ -37,10 +40,10 @@ def watch(tmp_path):
     return Watch(tmp_path / "run.log", tmp_path, BLOCKS, jobs=3, started=1000.0)
 
 
-def note(logs, block, completions, tokens, at=2000.0):
+def note(logs, block, at=2000.0, **state):
     path = progress_file(logs / "sampling" / f"{block}.log")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"completions": completions, "tokens": tokens}))
+    path.write_text(json.dumps(asdict(Sampled(**state)) if state else LOADING))
     os.utime(path, (at, at))
 
 
@@ -60,30 +63,69 @@ def test_jobs_are_counted_as_snakemake_says_them(watch):
 def test_completions_are_those_of_this_run(tmp_path):
     first, second = BLOCKS
     (tmp_path / "run.log").write_text("")
-    note(tmp_path, first, 32, 900)
-    note(tmp_path, second, 32, 700)
+    note(tmp_path, first, completions=32, tokens=900)
+    note(tmp_path, second, completions=32, tokens=700)
     watch = Watch(tmp_path / "run.log", tmp_path, BLOCKS, jobs=3)
     assert watch.look().completions == 0
-    note(tmp_path, first, 20, 500, at=900.0)  # the clock was set back meanwhile
+    note(tmp_path, first, completions=20, tokens=500, at=900.0)  # the clock was set back meanwhile
     assert watch.look().completions == 20
     assert watch.look().all_completions == 64
 
 
-def test_time_left_follows_the_completions_of_this_run(watch, monkeypatch):
-    now = 2000.0
-    monkeypatch.setattr("itscale.cli.watch.time.monotonic", lambda: now)
-    note(watch.logs, next(iter(BLOCKS)), 10, 100)  # ten were in the journal
+@pytest.fixture
+def clock_of(monkeypatch):
+    """Set what the watch takes for the time."""
+    return lambda now: monkeypatch.setattr("itscale.cli.watch.time.monotonic", lambda: now)
+
+
+def test_speed_and_time_left_are_those_of_this_run(watch, clock_of):
+    first, second = BLOCKS
+    clock_of(2000.0)
+    note(watch.logs, first, completions=10)  # ten were in the journal
     assert watch.look().seconds_left is None
-    now = 2010.0
-    note(watch.logs, next(iter(BLOCKS)), 28, 1900)
+    clock_of(2010.0)
+    note(watch.logs, first, completions=28, tokens=1800, ended=18, ended_tokens=1800)
     seen = watch.look()
     assert seen.tokens_per_second == 180
-    assert seen.seconds_left == 20  # 36 to go at 1.8 a second
+    assert seen.seconds_left == 20  # 4 and 32 to go, of 100 tokens each, at 180 a second
     assert "180 tokens/s" in seen.line()
     assert "0:20 of sampling left" in seen.line()
-    note(watch.logs, next(iter(BLOCKS)), 28, 40)  # the job was lost and is tried again
-    now = 2012.0
+    note(watch.logs, first, completions=28, tokens=40)  # the job was lost and is tried again
+    clock_of(2012.0)
     assert watch.look().tokens_per_second is None
+
+
+def test_sequences_that_all_run_at_once_tell_before_any_ends(watch, clock_of):
+    """32 of 32 are under way and none has ended: what is left follows from how far they are."""
+    first, second = BLOCKS
+    clock_of(2000.0)
+    note(watch.logs, first, running=32, running_tokens=32, tokens=32)
+    watch.look()
+    clock_of(2010.0)
+    note(watch.logs, first, running=32, running_tokens=320, tokens=320)
+    seen = watch.look()
+    assert seen.tokens_per_second == pytest.approx(28.8)
+    shared, own = 32 * 40 / 28.8, 90 * 32 / 28.8  # 40 more each on average, 90 more at most
+    waiting = 32 * 50 / 28.8
+    assert seen.seconds_left == pytest.approx(waiting + 2 * shared * own / (shared + own))
+
+
+def test_what_failed_is_shown_and_not_waited_for(watch, clock_of):
+    clock_of(2000.0)
+    for at, block in enumerate(BLOCKS):
+        note(watch.logs, block, completions=20, failed=12 if at else 0, tokens=0)
+    assert "12 failed" in watch.look().line()
+
+
+def test_a_model_that_is_loaded_is_said(watch, clock_of):
+    first, _ = BLOCKS
+    clock_of(2000.0)
+    note(watch.logs, first)
+    watch.look()
+    clock_of(2012.0)
+    assert "loading m 12 s" in watch.look().line()
+    note(watch.logs, first, running=1, at=2001.0)
+    assert "loading" not in watch.look().line()
 
 
 def test_a_half_written_note_is_passed_over(watch):
@@ -96,9 +138,10 @@ def test_a_half_written_note_is_passed_over(watch):
 def test_notes_come_at_the_start_and_at_most_once_a_second(tmp_path):
     log = tmp_path / "p.log"
     write = progress_writer(log)
-    write(0, 0)
-    write(5, 60)
-    assert json.loads(progress_file(log).read_text()) == {"completions": 0, "tokens": 0}
+    assert json.loads(progress_file(log).read_text()) == LOADING
+    write(Sampled())
+    write(Sampled(completions=5, tokens=60))
+    assert json.loads(progress_file(log).read_text()) == asdict(Sampled())
 
 
 def test_a_dry_run_is_read():

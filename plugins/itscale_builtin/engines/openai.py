@@ -98,8 +98,8 @@ class OpenAIEngine:
                 "(vLLM does), or choose a strategy that does not search step by step"
             )
         if self.options.seed:
-            return await _all([self._ask(request, 1, seed) for seed in request.seeds])
-        return await self._several(request, len(request.seeds), self._parameters.most)
+            return await _all([self._ask(request, 1, seed, at) for at, seed in enumerate(request.seeds)])
+        return await self._several(request, 0, len(request.seeds), self._parameters.most)
 
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """Raise EngineError: chat completions have no rewards."""
@@ -109,19 +109,24 @@ class OpenAIEngine:
         """Close the connections."""
         await self._client.close()
 
-    async def _several(self, request: GenerationRequest, count: int, most: int) -> list[Generation]:
+    async def _several(
+        self, request: GenerationRequest, first: int, count: int, most: int
+    ) -> list[Generation]:
         """Return so many generations, at most `most` of one request, all requests at once."""
-        sizes = [min(most, count - start) for start in range(0, count, most)]
-        return await _all([self._filled(request, size) for size in sizes])
+        starts = range(first, first + count, most)
+        stop = first + count
+        return await _all([self._filled(request, start, min(most, stop - start)) for start in starts])
 
-    async def _filled(self, request: GenerationRequest, count: int) -> list[Generation]:
-        made = await self._ask(request, count, None)
+    async def _filled(self, request: GenerationRequest, first: int, count: int) -> list[Generation]:
+        made = await self._ask(request, count, None, first)
         if len(made) < count:  # what it gave is what it gives
-            made += await self._several(request, count - len(made), len(made))
+            made += await self._several(request, first + len(made), count - len(made), len(made))
         return made
 
-    async def _ask(self, request: GenerationRequest, count: int, seed: int | None) -> list[Generation]:
-        """Return at least one and at most `count` generations."""
+    async def _ask(
+        self, request: GenerationRequest, count: int, seed: int | None, first: int
+    ) -> list[Generation]:
+        """Return at least one and at most `count` generations, for the seeds from place `first`."""
         arguments = self._arguments(request, count, seed)
         fault = ""
         for attempt in range(self.options.max_retries + 1):
@@ -129,6 +134,8 @@ class OpenAIEngine:
                 await asyncio.sleep(min(self.options.pause * 2 ** (attempt - 1), LONGEST_PAUSE))
             async with self._under_way:
                 allow(count * request.params.max_tokens)
+                for place in range(first, first + count):
+                    request.on_tokens(place, 0)  # more is told by the reply only
                 body = await self._adapted(arguments)
             try:
                 choices, usage = read_choices(body, request.params.stop)
@@ -141,7 +148,9 @@ class OpenAIEngine:
                 fault = masked(str(error))
                 continue
             made = self._accounted(choices, usage, request, count)
-            request.on_tokens(sum(one.tokens for one in made))
+            for place, one in enumerate(made, first):
+                request.on_tokens(place, one.tokens)
+                request.on_end(place)
             return made
         raise EngineError(
             f"{self._where}: {fault}, {self.options.max_retries + 1} times; is base_url that of "

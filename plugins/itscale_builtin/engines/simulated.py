@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,7 @@ from itscale.types import Capability, Generation, GenerationRequest, Problem, Sa
 
 OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "logprobs", "score"})
 DELIMITER = "\n\n"
+TICK = 0.05  # seconds between two looks at the clock
 RIGHT, WRONG = "holds", "fails"
 
 
@@ -97,7 +99,9 @@ class SimulatedEngine:
         ]
         context = sum(len(message["content"].split()) for message in request.problem.messages)
         prompt = context + sum(step.tokens for step in request.prefix)
-        await asyncio.sleep(self.options.seconds_per_token * max(tokens for _, tokens, _, _ in made))
+        await asyncio.sleep(0)  # other requests come in
+        if self.options.seconds_per_token:
+            await self._take_time(request, [tokens for _, tokens, _, _ in made])
         return [
             Generation(
                 text=text,
@@ -109,6 +113,18 @@ class SimulatedEngine:
             )
             for place, (text, tokens, logprob, reason) in enumerate(made)
         ]
+
+    async def _take_time(self, request: GenerationRequest, lengths: Sequence[int]) -> None:
+        """Let time pass as if tokens came one after the other, all sequences at once."""
+        began, done = time.monotonic(), 0
+        while done < max(lengths):
+            await asyncio.sleep(max(TICK, self.options.seconds_per_token))
+            now = int((time.monotonic() - began) / self.options.seconds_per_token)
+            for place, length in enumerate(lengths):
+                request.on_tokens(place, max(0, min(now, length) - min(done, length)))
+                if done < length <= now:
+                    request.on_end(place)
+            done = now
 
     def _continue(
         self, problem: Problem, prefix: str, params: SamplingParams, seed: int

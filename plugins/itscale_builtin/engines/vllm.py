@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,10 @@ CPU_CACHE = 0.2
 CPU_BLOCK = 32
 """Tokens of a cache block on a CPU. Only whole blocks are shared, and vLLM's 128 there are more than most
 prompts have: 16 completions of prompts of 65 tokens ran twice as fast with 32."""
+
+GPU_INTERVAL = 16
+"""Tokens of a sequence between two reports on a GPU, where each report costs the host time that the device
+waits for. On a CPU every token is reported."""
 
 
 class VllmOptions(Options):
@@ -165,6 +170,7 @@ def engine_arguments(options: VllmOptions, *, model: str, seed: int) -> dict[str
         "seed": seed % 2**32,  # numpy's generator, which vLLM seeds too, takes no more
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
+        "stream_interval": 1 if on_cpu else GPU_INTERVAL,
         **memory,
     }
 
@@ -175,6 +181,27 @@ def _set_environment() -> None:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if len(os.sched_getaffinity(0)) <= SMALL_MACHINE:
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+
+
+@dataclass
+class _Output:
+    """What vLLM generated for a request, from its pieces."""
+
+    text: str = ""
+    token_ids: list[int] = field(default_factory=list)
+    cached: int = 0
+    logprob: float | None = None
+    finish_reason: str | None = None
+    stop_reason: int | str | None = None
+
+    def add(self, output: Any) -> None:
+        """Add a piece; what it says of the whole is of the whole so far."""
+        piece = output.outputs[0]
+        self.text += piece.text
+        self.token_ids += piece.token_ids
+        self.cached = output.num_cached_tokens or 0
+        self.logprob = piece.cumulative_logprob
+        self.finish_reason, self.stop_reason = piece.finish_reason, piece.stop_reason
 
 
 class VllmEngine:
@@ -224,8 +251,10 @@ class VllmEngine:
             )  # fmt: skip
             return [full for _ in request.seeds]
         params = self._params(request.params)
-        outputs = await asyncio.gather(*(self._run(prompt, params, request.on_tokens) for _ in request.seeds))
-        computed = sum(len(prompt) - (output.num_cached_tokens or 0) for output in outputs)
+        outputs = await asyncio.gather(
+            *(self._run(prompt, params, request, place) for place in range(len(request.seeds)))
+        )
+        computed = sum(len(prompt) - output.cached for output in outputs)
         return [
             self._generation(
                 output,
@@ -283,18 +312,21 @@ class VllmEngine:
             stop=list(params.stop),
             include_stop_str_in_output=bool(params.stop),
             logprobs=0 if self._options.logprobs else None,
-            output_kind=RequestOutputKind.FINAL_ONLY,
+            output_kind=RequestOutputKind.DELTA,  # so that tokens are told as they come
         )
 
-    async def _run(self, prompt: list[int], params: Any, on_tokens: Callable[[int], None]) -> Any:
-        """Run one request to its end, tell its tokens and return vLLM's output."""
+    async def _run(self, prompt: list[int], params: Any, request: GenerationRequest, place: int) -> _Output:
+        """Generate for one seed, tell its tokens as they come, and return all of them."""
         from vllm.inputs.engine import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         number = str(next(self._numbers))
+        made = _Output()
         try:
             outputs: AsyncIterator[Any] = self._llm.generate(tokens_input(prompt), params, number)
-            final = [output async for output in outputs][-1]
+            async for output in outputs:
+                made.add(output)
+                request.on_tokens(place, len(output.outputs[0].token_ids))
         except EngineDeadError as error:
             cause = error.__cause__ or error
             raise EngineLostError(f"vllm: the engine died while generating: {_one_line(cause)}") from error
@@ -303,27 +335,25 @@ class VllmEngine:
             raise EngineError(f"vllm: a request failed: {_one_line(cause)}") from error
         except ValueError as error:
             raise EngineError(f"vllm: refused a request: {_one_line(error)}") from error
-        if final.outputs[0].finish_reason not in ("stop", "length"):
-            raise EngineError(
-                f"vllm: a request ended by {final.outputs[0].finish_reason!r}, not by the model"
-            )
-        return final
+        if made.finish_reason not in ("stop", "length"):
+            raise EngineError(f"vllm: a request ended by {made.finish_reason!r}, not by the model")
+        request.on_end(place)
+        return made
 
     def _generation(
-        self, output: Any, prompt: list[int], *, context_tokens: int, prompt_tokens: int, cached: int
+        self, output: _Output, prompt: list[int], *, context_tokens: int, prompt_tokens: int, cached: int
     ) -> Generation:
-        found = output.outputs[0]
-        tokens = tuple(found.token_ids)
-        stopped = found.finish_reason == "stop" and isinstance(found.stop_reason, str)
+        tokens = tuple(output.token_ids)
+        stopped = output.finish_reason == "stop" and isinstance(output.stop_reason, str)
         return Generation(
-            text=self._text(prompt, tokens) if stopped else found.text,
+            text=self._text(prompt, tokens) if stopped else output.text,
             token_ids=tokens,
             tokens=len(tokens),
             prompt_tokens=prompt_tokens,
             cached_prompt_tokens=cached,
             context_tokens=context_tokens,
-            logprob=found.cumulative_logprob,
-            finish_reason="stop" if stopped else "length" if found.finish_reason == "length" else "eos",
+            logprob=output.logprob,
+            finish_reason="stop" if stopped else "length" if output.finish_reason == "length" else "eos",
         )
 
     def _text(self, prompt: list[int], tokens: tuple[int, ...]) -> str:

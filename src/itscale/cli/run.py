@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from itscale.cli.failures import Failure
     from itscale.cli.snakemake import DryRun
     from itscale.plan import Plan
+    from itscale.progress import Extent
 
 __all__ = ["run"]
 
@@ -117,16 +118,14 @@ class _Run:
         if not todo.jobs:
             self.console.print(f"{name}: nothing to do")
             return
-        completions = sum(self.sizes(todo).values())
+        completions = sum(extent.completions for extent in self.extents(todo).values())
         sampled = f", {completions:,} completions in {len(todo.blocks):,} blocks" if completions else ""
         named = ", ".join(f"{count} {rule}" for rule, count in todo.jobs.items())
         self.console.print(f"{name}: {sum(todo.jobs.values()):,} jobs ({named}){sampled}")
 
-    def sizes(self, todo: DryRun) -> dict[str, int]:
-        """Return completions of each block to sample."""
-        from itscale.blocks import Block
-
-        return {path: self.plan.completions(Block.parse(path.rpartition("/")[2])) for path in todo.blocks}
+    def extents(self, todo: DryRun) -> dict[str, Extent]:
+        """Return what each block to sample shall hold."""
+        return {path: self.plan.block_extent(path) for path in todo.blocks}
 
     def clear(self) -> None:
         """End what a killed run left: this one holds the directory, so its jobs and locks are nobody's."""
@@ -151,7 +150,7 @@ class _Run:
         os.environ[HELD] = str(Path.cwd().resolve())
         arguments = [*self.command, "--report", str(self.report), "--report-after-run"]
         process = start(arguments, self.output, keep_open=(descriptor,))
-        watch = Watch(self.output, self.logs, self.sizes(todo), sum(todo.jobs.values()))
+        watch = Watch(self.output, self.logs, self.extents(todo), sum(todo.jobs.values()))
         try:
             with display(self.console) as show:
                 while process.poll() is None:

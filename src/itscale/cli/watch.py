@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +16,11 @@ from rich.live import Live
 from rich.text import Text
 
 from itscale.cli.snakemake import DONE
-from itscale.job import progress_file
+from itscale.job import LOADING, progress_file
+from itscale.progress import Extent, Pace, Sampled, Speed, mean_tokens, seconds_left, total
 
 __all__ = ["Display", "Progress", "Watch", "display"]
 
-WINDOW = 20.0
-"""Seconds over which tokens per second are averaged."""
 SUBMITTED = re.compile(r"^Job \d+ has been submitted .*/slurm_logs/rule_(\w+)/")
 """All that some versions of the Slurm executor say of a job that begins."""
 PLAIN_EVERY = 10.0
@@ -41,12 +39,19 @@ class Progress:
     seconds_left: float | None
     elapsed: float
     rule: str
+    loading: str = ""
+    seconds_loading: float = 0.0
+    failed: int = 0
 
     def line(self) -> str:
         """Return it as one line."""
         parts = [clock(self.elapsed), f"jobs {self.jobs}/{self.all_jobs}"]
         if self.all_completions:
             parts.append(f"completions {self.completions:,}/{self.all_completions:,}")
+        if self.failed:
+            parts.append(f"{self.failed:,} failed")
+        if self.loading:
+            parts.append(f"loading {self.loading} {self.seconds_loading:.0f} s")
         if self.tokens_per_second is not None:
             parts.append(f"{self.tokens_per_second:,.0f} tokens/s")
         if self.seconds_left is not None:
@@ -74,22 +79,22 @@ class Watch:
     logs
         Where the jobs' logs are.
     blocks
-        Blocks to sample (`task/model/strategy/block`), with the completions of each.
+        Blocks to sample (`task/model/strategy/block`), with what each shall hold.
     jobs
         Jobs to do.
     """
 
     output: Path
     logs: Path
-    blocks: Mapping[str, int]
+    blocks: Mapping[str, Extent]
     jobs: int
     started: float = field(default_factory=time.monotonic)
     _earlier: Mapping[Path, int] = field(init=False)
     _read: int = 0
     _done: int = 0
     _rule: str = ""
-    _seen: deque[tuple[float, int, int]] = field(default_factory=deque)
-    _first: tuple[float, int] | None = None
+    _pace: Pace = field(default_factory=Pace)
+    _loading: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Note what an earlier run left; its times would not tell, as clocks are set."""
@@ -100,23 +105,24 @@ class Watch:
         """Return how far the run is now."""
         self._follow()
         now = time.monotonic()
-        completions, tokens = self._sampled()
-        if tokens and self._first is None:
-            self._first = (now, completions)
-        self._seen.append((now, completions, tokens))
-        while now - self._seen[0][0] > WINDOW:
-            self._seen.popleft()
-        total = sum(self.blocks.values())
-        sampling = tokens > 0 and completions < total
+        states = self._states()
+        sampled = total(states.values())
+        self._pace.see(now, sampled)
+        wanted = sum(extent.completions for extent in self.blocks.values())
+        speed = self._pace.speed() if sampled.completions + sampled.failed < wanted else None
+        loading, seconds = self._load(now)
         return Progress(
             jobs=self._done,
             all_jobs=self.jobs,
-            completions=completions,
-            all_completions=total,
-            tokens_per_second=self._rate() if sampling else None,
-            seconds_left=self._left(now, completions, total) if sampling else None,
+            completions=sampled.completions,
+            all_completions=wanted,
+            tokens_per_second=speed.tokens_per_second if speed else None,
+            seconds_left=self._left(states, speed) if speed else None,
             elapsed=now - self.started,
             rule=self._rule,
+            loading=loading,
+            seconds_loading=seconds,
+            failed=sampled.failed,
         )
 
     def _follow(self) -> None:
@@ -134,35 +140,58 @@ class Watch:
             elif match := SUBMITTED.match(line):
                 self._rule = match[1]
 
-    def _sampled(self) -> tuple[int, int]:
-        """Sum completions and tokens over the blocks of this run."""
-        completions = tokens = 0
-        for block, most in self.blocks.items():
+    def _states(self) -> dict[str, Sampled]:
+        """Return how far each block of this run is; none while its model is loaded."""
+        states = {}
+        for block, extent in self.blocks.items():
             path = self._notes(block)
             if self._earlier.get(path) == _written(path):
                 continue
             try:
-                state = json.loads(path.read_bytes())
-            except (OSError, ValueError):
+                told = json.loads(path.read_bytes())
+                if told == LOADING:
+                    self._loading.setdefault(block, time.monotonic())
+                    continue
+                state = Sampled(**told)
+            except (OSError, ValueError, TypeError):
                 continue
-            completions += min(int(state["completions"]), most)
-            tokens += int(state["tokens"])
-        return completions, tokens
+            self._loading.pop(block, None)
+            state.completions = min(state.completions, extent.completions)
+            states[block] = state
+        return states
+
+    def _load(self, now: float) -> tuple[str, float]:
+        """Return the model that is loaded at present, and for how long it has been."""
+        if not self._loading:
+            return "", 0.0
+        block, since = min(self._loading.items(), key=lambda item: item[1])
+        return block.split("/")[1], now - since
 
     def _notes(self, block: str) -> Path:
         """Return where the job that samples a block says how far it is."""
         return progress_file(self.logs / "sampling" / f"{block}.log")
 
-    def _rate(self) -> float | None:
-        (then, _, before), (now, _, after) = self._seen[0], self._seen[-1]
-        if now - then < 1 or after < before:  # a job that is tried again counts anew
-            return None
-        return (after - before) / (now - then)
+    def _left(self, states: Mapping[str, Sampled], speed: Speed) -> float:
+        """Return how long sampling goes on: what has begun, and after it what has not, at the same speed."""
+        seconds = seconds_left(total(states.values()), self._joint(states), speed)
+        for block, extent in self.blocks.items():
+            if block not in states:
+                alike = [other for other in states if _combination(other) == _combination(block)]
+                state = total(states[other] for other in alike)
+                mean = mean_tokens(state, self._joint(alike)) if alike else extent.expected
+                seconds += extent.completions * mean / speed.tokens_per_second
+        return seconds
 
-    def _left(self, now: float, completions: int, total: int) -> float | None:
-        if self._first is None or completions <= self._first[1]:
-            return None
-        return (total - completions) * (now - self._first[0]) / (completions - self._first[1])
+    def _joint(self, blocks: Iterable[str]) -> Extent:
+        """Return the extent of several blocks together."""
+        extents = [self.blocks[block] for block in blocks]
+        completions = sum(extent.completions for extent in extents)
+        tokens = sum(extent.completions * extent.expected for extent in extents)
+        return Extent(completions, tokens / completions, max(extent.limit for extent in extents))
+
+
+def _combination(block: str) -> str:
+    return block.rpartition("/")[0]
 
 
 def _written(path: Path) -> int | None:

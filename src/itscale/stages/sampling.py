@@ -21,6 +21,7 @@ from itscale.evaluation import require_sandbox
 from itscale.failures import Failure, allowed, ends_the_job, too_many
 from itscale.journal import Journal, journal_of
 from itscale.meter import MeteredEngine
+from itscale.progress import Sampled, Tally
 from itscale.provenance import provenance
 from itscale.seeds import digest, seed63
 from itscale.session import Session, Unit
@@ -32,8 +33,8 @@ from itscale.types import Completion, Engine, Problem, Scorer
 
 __all__ = ["Progress", "sample_block"]
 
-Progress = Callable[[int, int], None]
-"""Called with the completions finished and the tokens generated so far in the block."""
+Progress = Callable[[Sampled], None]
+"""Called with how far the block is, whenever that changes; the first time, when its engine has started."""
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,9 @@ def sample_block(
                 "%s: %d of %d units are in the journal", block.name, len(wanted) - len(left), len(wanted)
             )
         units = _units_of_combination(study, strategy, block, len(everyone))
-        run = _Run(study, task, model, strategy, block, units, journal, progress)
+        done = sum(unit.completions for unit in journal.finished)
+        tally = Tally(done, progress) if progress else Tally(done)
+        run = _Run(study, task, model, strategy, block, units, journal, tally)
         facts = asyncio.run(run.sample(chosen, left, model_directory, seed63(sampled, len(left))))
         failed = [journal.failed[unit] for unit in wanted if unit in journal.failed]
         if failed:
@@ -128,8 +131,7 @@ class _Run:
     block: Block
     units: int
     journal: Journal
-    progress: Progress | None
-    tokens: int = 0
+    tally: Tally
 
     async def sample(
         self, problems: Mapping[str, Problem], units: Sequence[Unit], model_directory: Path | None, seed: int
@@ -140,7 +142,7 @@ class _Run:
         engine = MeteredEngine(make_engine(ingredient, seed=seed % 2**31, model_directory=model_directory))
         try:
             self._require(engine)
-            self.report()
+            self.tally.report()
             async with asyncio.TaskGroup() as group:
                 for unit in units:
                     group.create_task(self.run(problems[unit.problem_id], unit, engine))
@@ -150,7 +152,7 @@ class _Run:
         finally:
             await engine.close()
         timing = BlockTiming(
-            tokens=self.tokens,
+            tokens=self.tally.state.tokens,
             completions=sum(unit.completions for unit in units),
             seconds=engine.occupancy().seconds,
             job_seconds=time.perf_counter() - started,
@@ -165,6 +167,7 @@ class _Run:
         """Run the strategy on one unit and put what it hands in, or why it failed, into the journal."""
         strategy = self.study.strategies[self.strategy]
         scorer = self.study.scorer_of(self.strategy)
+        tally = self.tally.unit(unit.completions)
         session = Session(
             problem,
             unit,
@@ -179,7 +182,7 @@ class _Run:
             scorer=self._scorer(),
             scorer_label=scorer.label if scorer else "",
             scorer_computes=bool(scorer and scorer.entry.needs),
-            on_tokens=self.count,
+            tally=tally,
             on_active=engine.expect,
             place=Place.of(strategy),
         )
@@ -188,14 +191,16 @@ class _Run:
         except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise  # another unit ended the job
+            tally.fail()
             self._fail(unit, session, error)
         except (Exception, SystemExit) as error:  # a strategy is somebody's plugin: it may raise anything
             if ends_the_job(error):
                 raise
+            tally.fail()
             self._fail(unit, session, error)
         else:
             self.journal.add(unit, completions, _spending(unit, session))
-        self.report()
+            tally.finish()
 
     def _fail(self, unit: Unit, session: Session, error: BaseException) -> None:
         """Record a unit's failure; end the job where there are too many."""
@@ -212,17 +217,6 @@ class _Run:
                 bound,
                 "run again: what is finished is kept, what failed is tried again",
             )
-
-    def count(self, tokens: int) -> None:
-        """Add tokens to what is reported."""
-        self.tokens += tokens
-        self.report()
-
-    def report(self) -> None:
-        """Tell how far the block is."""
-        if self.progress is not None:
-            done = sum(unit.completions for unit in self.journal.finished)
-            self.progress(done, self.tokens)
 
     def _scorer(self) -> Scorer | None:
         ingredient = self.study.scorer_of(self.strategy)
