@@ -21,8 +21,9 @@ __all__ = ["Journal", "Name", "ScoreJournal", "journal_of"]
 Entry = tuple[list[Completion], list[dict[str, Any]]]
 """Completions of a unit and its rows of the ledger."""
 
-Name = tuple[str, int, int, int]
-"""What names a completion within its strategy: problem, budget, replicate, index."""
+Name = tuple[str, int, int, int, str]
+"""What names a completion within its strategy: problem, budget, replicate, index, and a digest of it all: a
+block that was begun again may hold others at some places."""
 
 SYNC_EVERY = 1.0
 """Seconds of scores that a kill may lose: many cost nothing, and a sync each would cost more."""
@@ -143,9 +144,9 @@ class ScoreJournal(_Lines):
         self._synced = time.monotonic()
 
     def _take(self, record: Any) -> None:
-        problem, *numbers = record["completion"]
-        budget, replicate, index = map(int, numbers)
-        self.scores[str(problem), budget, replicate, index] = float(record["score"])
+        problem, budget, replicate, index, content = record["completion"]
+        name = str(problem), int(budget), int(replicate), int(index), str(content)
+        self.scores[name] = float(record["score"])
 
     def add(self, scores: Mapping[Name, float]) -> None:
         """Record scores; they are on disk within a second, or when the journal is left."""

@@ -11,7 +11,7 @@ from itscale.columns import LEDGER, VERDICTS
 from itscale.failures import Failure, read_failures
 from itscale.journal import Journal, ScoreJournal, journal_of
 from itscale.stages.sampling import units_of
-from itscale.stages.verification import read_completions, scores_of
+from itscale.stages.verification import name_of, read_completions
 from itscale.store import read_metadata, read_table
 from itscale.types import Completion
 
@@ -46,11 +46,14 @@ def reopen_failures(results: Path, manifest: Path, *, only_count: bool = False) 
     broken = {path: lost for path in tables if (lost := _lost(path))}
     if not only_count and (failed or broken):
         manifest.unlink(missing_ok=True)
+        for path in tables:
+            below = path.relative_to(results / "verdicts")
+            judged = results / "completions" / below.parent.parent / below.name
+            if path in broken or judged in failed:
+                _reopen_verdicts(path, judged)
         for path, failures in failed.items():
             ledger = results / "ledger" / path.relative_to(results / "completions")
             _reopen_block(path, ledger, failures)
-        for path in broken:
-            _reopen_verdicts(path)
     return Reopened(sum(map(len, failed.values())), sum(broken.values()))
 
 
@@ -78,12 +81,13 @@ def _reopen_block(completions: Path, ledger: Path, failures: list[Failure]) -> N
     ledger.unlink()
 
 
-def _reopen_verdicts(path: Path) -> None:
+def _reopen_verdicts(path: Path, completions: Path) -> None:
     """Keep the scores there are: they may have been paid for. An oracle's verdicts are made again."""
     table = read_table(path, VERDICTS).drop_nulls("score")
-    with ScoreJournal(journal_of(path), scores_of(read_metadata(path))) as journal:
-        rows = table.select("problem_id", "budget", "replicate", "index", "score").iter_rows()
-        journal.add(
-            {(problem, budget, replicate, index): score for problem, budget, replicate, index, score in rows}
-        )
+    names = table.select("problem_id", "budget", "replicate", "index").iter_rows()
+    scores = dict(zip(names, table["score"], strict=True))
+    if scores:
+        with ScoreJournal(journal_of(path), read_metadata(path)["fingerprint"]) as journal:
+            named = map(name_of, read_completions(completions))
+            journal.add({name: scores[name[:4]] for name in named if name[:4] in scores})
     path.unlink()

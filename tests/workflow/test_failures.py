@@ -25,6 +25,7 @@ def brittle(workspace, tmp_path, monkeypatch):
     return workspace
 
 
+@pytest.mark.slow
 def test_what_fails_is_a_row_with_its_reason_and_is_done_again_when_asked(brittle, monkeypatch):
     monkeypatch.setenv("BRITTLE", "strategy oracle scorer")
     first = brittle.itscale(*RUN)

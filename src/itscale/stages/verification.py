@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,13 @@ from itscale.journal import Name, ScoreJournal, journal_of
 from itscale.plugins import VerifierEntry
 from itscale.provenance import provenance
 from itscale.sandbox import containment
-from itscale.seeds import seed63
+from itscale.seeds import digest, seed63
 from itscale.stages.problems import problems_digest, read_problems
 from itscale.store import read_metadata, read_table, write_table
 from itscale.study import Ingredient, Study
 from itscale.types import Completion, Oracle, Problem, Trajectory, Verdict
 
-__all__ = ["judge", "read_completions", "scores_of", "verify_block"]
+__all__ = ["judge", "name_of", "read_completions", "verify_block"]
 
 Row = dict[str, Any]
 
@@ -95,23 +95,19 @@ def verify_block(
     metadata = provenance("verification", fingerprint, inputs, study.tasks[task], ingredient)
     with (
         containment(study.config.sandbox) as contained,
-        ScoreJournal(journal_of(output), scores_of(metadata)) as journal,
+        ScoreJournal(journal_of(output), metadata["fingerprint"]) as journal,
     ):
         if ingredient.entry.role == "oracle":
             rows = _judged(ingredient, known, candidates, failures)
         else:
             used = study.scorer_of(strategy)
             recorded = used is not None and used.label == verifier
-            scorer = _Scoring(study, model, ingredient, model_directory, journal, failures)
+            content = metadata["inputs"]["completions"]
+            scorer = _Scoring(study, model, ingredient, model_directory, content, journal, failures)
             rows = scorer.rows(known, candidates, recorded=recorded)
         metadata["sandbox"] = contained.used
         write_table(pl.DataFrame(rows, schema=dict(VERDICTS)), output, metadata)
         journal.delete()
-
-
-def scores_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the scores of a table of verdicts belong to, from its footer: the journal's identity."""
-    return {**metadata["fingerprint"], "completions": metadata["inputs"]["completions"]}
 
 
 def _check_problems(completions: Path, problems: Path, known: Sequence[Problem]) -> None:
@@ -219,6 +215,7 @@ class _Scoring:
         model: str,
         scorer: Ingredient[VerifierEntry],
         model_directory: Path | None,
+        content: str,
         journal: ScoreJournal,
         failures: ProblemFailures,
     ) -> None:
@@ -226,6 +223,7 @@ class _Scoring:
         self.model = model
         self.scorer = scorer
         self.model_directory = model_directory
+        self.content = content
         self.journal = journal
         self.failures = failures
 
@@ -233,19 +231,20 @@ class _Scoring:
         self, known: Mapping[str, Problem], candidates: Sequence[Completion], *, recorded: bool
     ) -> list[Row]:
         """Return a row for each completion; scores that are `recorded` in it are not asked for again."""
+        named = {name_of(candidate): candidate for candidate in candidates}
         verdicts: dict[Name, Verdict] = {}
-        for candidate in candidates:
+        for name, candidate in named.items():
             score = _recorded(candidate) if recorded else None
-            score = self.journal.scores.get(_name(candidate)) if score is None else score
+            score = self.journal.scores.get(name) if score is None else score
             if score is not None:
-                verdicts[_name(candidate)] = Verdict(score=score)
-        left = [candidate for candidate in candidates if _name(candidate) not in verdicts]
+                verdicts[name] = Verdict(score=score)
+        left = {name: candidate for name, candidate in named.items() if name not in verdicts}
         if left:
             verdicts |= asyncio.run(self._score(known, left))
-        return [_row(candidate, None, verdicts[_name(candidate)]) for candidate in candidates]
+        return [_row(candidate, None, verdicts[name]) for name, candidate in named.items()]
 
     async def _score(
-        self, known: Mapping[str, Problem], candidates: Sequence[Completion]
+        self, known: Mapping[str, Problem], candidates: Mapping[Name, Completion]
     ) -> dict[Name, Verdict]:
         scorer = make_scorer(self.scorer)
         engine = self._engine() if self.scorer.entry.needs else None
@@ -253,16 +252,18 @@ class _Scoring:
         verdicts: dict[Name, Verdict] = {}
         at_once = asyncio.Semaphore(AT_ONCE)
 
-        async def score(pool: Sequence[Completion]) -> None:
+        async def score(problem_id: str, pool: Mapping[Name, Completion]) -> None:
             async with at_once:
-                verdicts.update(await self._score_pool(ask, known[pool[0].problem_id], pool))
+                verdicts.update(await self._score_pool(ask, known[problem_id], pool))
 
-        pools = [list(pool) for _, pool in groupby(sorted(candidates, key=_name), key=_run)]
+        pools: dict[tuple[str, int, int], dict[Name, Completion]] = {}
+        for name, candidate in candidates.items():
+            pools.setdefault(name[:3], {})[name] = candidate
         try:
             self._require(engine)
             async with asyncio.TaskGroup() as group:
-                for pool in pools:
-                    group.create_task(score(pool))
+                for (problem_id, *_), pool in pools.items():
+                    group.create_task(score(problem_id, pool))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None  # the first ended the job
         finally:
@@ -273,8 +274,7 @@ class _Scoring:
     def _engine(self) -> CheckedEngine:
         ingredient = self.study.models[self.model]
         ingredient.require_installed()
-        content = self.journal.identity["completions"]
-        seed = seed63(self.study.config.seed, "verification", self.scorer.label, content) % 2**31
+        seed = seed63(self.study.config.seed, "verification", self.scorer.label, self.content) % 2**31
         return make_engine(ingredient, seed=seed, model_directory=self.model_directory)
 
     def _require(self, engine: CheckedEngine | None) -> None:
@@ -287,7 +287,7 @@ class _Scoring:
             )
 
     async def _score_pool(
-        self, ask: Ask, problem: Problem, pool: Sequence[Completion]
+        self, ask: Ask, problem: Problem, pool: Mapping[Name, Completion]
     ) -> dict[Name, Verdict]:
         """Score a pool together; where that fails, each alone, so that only the culprit is lost."""
         try:
@@ -298,26 +298,26 @@ class _Scoring:
             place = f"verifiers.{self.scorer.label}: problem {problem.problem_id}"
             logger.warning("%s: %s", place, reason_of(error))
         found: dict[Name, Verdict] = {}
-        for candidate in pool:
+        for name, candidate in pool.items():
             try:
-                found |= await self._asked(ask, problem, [candidate])
+                found |= await self._asked(ask, problem, {name: candidate})
             except (Exception, SystemExit) as error:
-                found[_name(candidate)] = _lost(self.failures.add(problem.problem_id, error))
+                found[name] = _lost(self.failures.add(problem.problem_id, error))
         return found
 
-    async def _asked(self, ask: Ask, problem: Problem, pool: Sequence[Completion]) -> dict[Name, Verdict]:
-        scores = await ask([candidate.trajectory(problem) for candidate in pool])
-        checked = dict(zip(map(_name, pool), scores, strict=True))
-        self.journal.add(checked)
-        return {name: Verdict(score=score) for name, score in checked.items()}
+    async def _asked(
+        self, ask: Ask, problem: Problem, pool: Mapping[Name, Completion]
+    ) -> dict[Name, Verdict]:
+        scores = await ask([candidate.trajectory(problem) for candidate in pool.values()])
+        scored = dict(zip(pool, scores, strict=True))
+        self.journal.add(scored)
+        return {name: Verdict(score=score) for name, score in scored.items()}
 
 
-def _name(candidate: Completion) -> Name:
-    return candidate.problem_id, candidate.budget, candidate.replicate, candidate.index
-
-
-def _run(candidate: Completion) -> tuple[str, int, int]:
-    return _name(candidate)[:3]
+def name_of(candidate: Completion) -> Name:
+    """Return what names a completion in a journal of scores."""
+    place = candidate.problem_id, candidate.budget, candidate.replicate, candidate.index
+    return (*place, digest(asdict(candidate)))
 
 
 def _recorded(candidate: Completion) -> float | None:
