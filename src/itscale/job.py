@@ -171,7 +171,7 @@ def _write_to(log: Path) -> None:
 
 def _mask(log: Path) -> None:
     """Mask what other processes of the job wrote into its log: they write past `PrintableStream`."""
-    words = [word.encode() for word in remembered_words()]
+    words = [word.encode() for word in remembered_words(in_data=False)]
     with suppress(OSError):
         text = log.read_bytes() if words and log.is_file() else b""
         if any(word in text for word in words):

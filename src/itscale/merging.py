@@ -195,8 +195,8 @@ class _Merge:
         for kind, schema in (("completions", COMPLETIONS), ("ledger", LEDGER)):
             said = _difference(rival.path(kind), piece.path(kind), schema)
             if said:
-                origin = read_metadata(piece.path())["fingerprint"]
-                return f"{said}, though both are of one fingerprint (seed {origin['seed']})"
+                origin = read_metadata(piece.path()).get("fingerprint", {})
+                return f"{said}, though both are of one fingerprint (seed {origin.get('seed')})"
         return ""
 
     def _check_overlaps(self, pieces: Sequence[_Piece]) -> None:
@@ -232,7 +232,7 @@ class _Merge:
         for relative in found:
             for place in self.places:
                 path = place / relative
-                if not path.is_file() or read_metadata(path)["inputs"].get("completions") != content:
+                if not path.is_file() or read_metadata(path).get("inputs", {}).get("completions") != content:
                     continue
                 rival = self.verdicts.setdefault(relative, place) / relative
                 said = _difference(rival, path, VERDICTS)
@@ -269,7 +269,7 @@ def _record(place: Path, relative: Path) -> Path:
 
 def _other_origin(first: _Piece, piece: _Piece) -> str:
     """Say in what two blocks' fingerprints differ, nothing if they belong to one study."""
-    ours, theirs = (read_metadata(one.path())["fingerprint"] for one in (first, piece))
+    ours, theirs = (read_metadata(one.path()).get("fingerprint", {}) for one in (first, piece))
     keys = ["seed", "sampling", *(["problems"] if first.block == piece.block else [])]
     for name, found, expected in differences(
         {k: theirs.get(k) for k in keys}, {k: ours.get(k) for k in keys}

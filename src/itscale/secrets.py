@@ -69,6 +69,9 @@ _NAMED = re.compile(
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])(?:[0-9a-f]{24,}|[0-9A-F]{24,}|(?=.*[a-z])[A-Za-z0-9]{20,})")
 
+_KEYLIKE = re.compile(r"(?s)(?=.*[A-Za-z])(?=.*\d).*|.{20,}")
+"""What a model does not write by chance: letters and digits, or long."""
+
 _remembered: set[str] = set()
 
 
@@ -98,7 +101,7 @@ def remember_environment(options: Any) -> None:
 
 def masked(text: str) -> str:
     """Return a message with `***` for what was remembered, and for whatever looks like a credential."""
-    for word in remembered_words():
+    for word in remembered_words(in_data=False):
         text = text.replace(word, MASK)
     for form in (_KEY, _BEARER, _USER, _QUERY):
         text = form.sub(_mask, text)
@@ -115,9 +118,13 @@ def masked_words(text: str) -> str:
     return text
 
 
-def remembered_words() -> list[str]:
-    """Return what is masked in data: the values remembered, as they are and as URLs hold them."""
-    words = {form for value in _remembered for form in (value, quote(value, safe=""))}
+def remembered_words(*, in_data: bool = True) -> list[str]:
+    """Return the values remembered, as they are and as URLs hold them.
+
+    In data, words that a model may write (`not-needed`, `12345678`) are left alone: they are no keys.
+    """
+    values = (value for value in _remembered if not in_data or _KEYLIKE.fullmatch(value))
+    words = {form for value in values for form in (value, quote(value, safe=""))}
     return sorted(words, key=lambda word: (-len(word), word))
 
 

@@ -178,14 +178,18 @@ def read_metadata(path: Path) -> dict[str, Any]:
         If the file is missing, damaged or not written by itscale.
     """
     try:
-        return dict(json.loads(pl.read_parquet_metadata(literal(path))[METADATA_KEY]))
+        metadata = dict(json.loads(pl.read_parquet_metadata(literal(path))[METADATA_KEY]))
     except FileNotFoundError:
         raise DataError(f"{path}: missing") from None
     except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:120]
         raise DamagedError(f"{path}: not a whole parquet file ({reason})") from None
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         raise DataError(f"{path}: carries no itscale metadata") from None
+    for name in ("fingerprint", "inputs"):
+        if not isinstance(metadata.get(name, {}), Mapping):
+            raise DataError(f"{path}: metadata: {name}: found {metadata[name]!r}, expected keys and values")
+    return metadata
 
 
 def payload_hash(path: Path) -> str:

@@ -92,9 +92,10 @@ def _read(path: Path) -> BlockTiming | None:
     try:
         timing: dict[str, Any] = read_metadata(path).get("timing", {})
         block = BlockTiming(**{name: timing[name] for name in BlockTiming.__dataclass_fields__})
-    except (DataError, KeyError):
+        known = all(0 < float(value) < math.inf for value in (block.tokens, block.completions, block.seconds))
+        return block if known and math.isfinite(block.job_seconds) else None
+    except (DataError, KeyError, TypeError, ValueError, AttributeError):
         return None  # damaged, of an earlier version, or all of it was in the journal
-    return block if block.tokens > 0 and block.completions > 0 and block.seconds > 0 else None
 
 
 def pooled(own: Sequence[BlockTiming], of_model: Iterable[BlockTiming], longest: int) -> Throughput:

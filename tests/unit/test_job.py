@@ -17,7 +17,7 @@ from itscale import job as jobs
 jobs.study_of = lambda *_, **__: None
 from itscale.secrets import remember
 remember("a-very-long-secret")
-with jobs.job(SimpleNamespace(log=[sys.argv[1]], config={}, rule="sample")):
+with jobs.job(SimpleNamespace(log=[sys.argv[1]], config={}, input={}, rule="sample")):
 """
 
 

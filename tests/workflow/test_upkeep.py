@@ -139,3 +139,20 @@ def test_whatever_was_deleted_or_cut_short_is_made_again_and_is_the_same(copy):
     assert copy.hashes() == before
     assert "nothing to do" in copy.itscale("run", "study.yaml", "--cores", "2").stdout
     assert copy.itscale("verify", "study.yaml").returncode == 0
+
+
+def test_a_manifest_that_is_none_and_what_is_in_no_footer_are_no_dead_ends(copy):
+    manifest = copy.folder / "reports/tiny/manifest.json"
+    manifest.write_text(manifest.read_text()[:100])
+    done = copy.itscale("run", "study.yaml", "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    assert "manifest.json.damaged, made again" in done.stdout
+    assert read_manifest(manifest).artifacts
+    path = copy.folder / RESULTS / "completions" / PLACE / FIRST
+    frame = pl.read_parquet(path)
+    for metadata in ({"stage": "sampling"}, {"stage": "sampling", "fingerprint": "seed", "timing": [1]}):
+        write_table(frame, path, metadata)
+        for command in (("run", "study.yaml"), ("merge", ".", "--into", "merged")):
+            refused = copy.itscale(*command)
+            assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1), refused.stderr
+            assert FIRST in refused.stderr

@@ -84,9 +84,11 @@ class _Run:
             return
         descriptor = hold(Path.cwd())
         self.clear()
-        for line in set_aside(self.plan, self.results):
+        for line in set_aside(self.plan, self.results, self.reports / "manifest.json"):
             self.console.print(line)
         if retry:
+            blocks = dry_run(self.command, self.logs / "dry-run.log").blocks
+            refuse_strangers(self.plan, self.results, blocks, everything=False)
             self.reopen(only_count=False)
         todo = dry_run(self.command, self.logs / "dry-run.log")
         refuse_strangers(self.plan, self.results, todo.blocks, everything=not todo.jobs)

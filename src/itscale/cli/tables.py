@@ -18,22 +18,33 @@ ASIDE = ".damaged"
 """What is added to the name of a file that is not whole."""
 
 
-def set_aside(plan: Plan, results: Path) -> list[str]:
-    """Rename tables that are not whole, so that they are made again; return a line for each.
+def set_aside(plan: Plan, results: Path, manifest: Path) -> list[str]:
+    """Rename what is not whole, tables and the manifest, so that it is made again; return a line for each.
 
     Nothing is deleted: what can be read of it may be worth something to somebody.
     """
+    from itscale.manifest import read_manifest
+
     said = []
     for path in _there(plan, results):
         try:
             read_metadata(path)
         except DamagedError as error:
-            aside = path.with_name(path.name + ASIDE)
-            path.replace(aside)
-            said.append(f"{error}: set aside as {aside.name}, made again")
+            said.append(_aside(path, error))
         except DataError:
             continue  # somebody else's file: it is refused where it is read
+    if manifest.is_file():
+        try:
+            read_manifest(manifest)
+        except DataError as error:
+            said.append(_aside(manifest, error))
     return said
+
+
+def _aside(path: Path, error: DataError) -> str:
+    aside = path.with_name(path.name + ASIDE)
+    path.replace(aside)
+    return f"{error}: set aside as {aside.name}, made again"
 
 
 def refuse_strangers(plan: Plan, results: Path, made_again: Sequence[str], everything: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from itscale.columns import CURVES, FITS, SUMMARY, Schema
+from itscale.errors import DataError
 from itscale.latex import booktabs
 from itscale.selection import selector_names
 from itscale.store import atomic_path, literal, read_table, write_text
@@ -58,8 +59,11 @@ def summarise(study: Study, curves: Sequence[Path], fits: Sequence[Path]) -> pl.
 
 
 def read_summary(path: Path) -> pl.DataFrame:
-    """Read a summary that `write_summary` wrote."""
-    return pl.read_csv(literal(path), glob=False, schema=dict(SUMMARY))
+    """Read a summary that `write_summary` wrote; DataError if it is no longer what that was."""
+    try:
+        return pl.read_csv(literal(path), glob=False, schema=dict(SUMMARY))
+    except (pl.exceptions.PolarsError, OSError):
+        raise DataError(f"{path}: not the summary of a study; move it away and run again") from None
 
 
 def summary_rows(summary: pl.DataFrame) -> list[dict[str, str]]:
