@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ __all__ = [
     "Likelihood",
     "Penalised",
     "PosteriorPredictive",
+    "Resampled",
     "TableData",
     "TableLaw",
 ]
@@ -138,6 +139,18 @@ class PosteriorPredictive(Protocol):
         self, parameters: FloatArray, sampled: IntArray, correct: IntArray, budgets: FloatArray
     ) -> FloatArray:
         """Return the posterior mean coverage of each problem at each k, shape (problems, m)."""
+        ...
+
+
+@runtime_checkable
+class Resampled(Protocol):
+    """A law that fits many resamples of one data set at once, which may be far quicker than one by one."""
+
+    def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
+        """Return what `fit(data, start)` would of each, shape (resamples, len(parameters)).
+
+        A row of NaN is fitted by `fit` after all, which gives the reason where there is no fit.
+        """
         ...
 
 

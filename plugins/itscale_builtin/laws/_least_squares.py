@@ -17,7 +17,6 @@ __all__ = [
     "EXACT",
     "Optimum",
     "best_of",
-    "refined",
     "say",
     "warn_of_identifiability",
     "warn_of_span",
@@ -25,8 +24,6 @@ __all__ = [
 
 AGREEMENT = 1e-6
 """Starts agree when their sums of squares differ by less, relative to the smallest."""
-FEW = 30
-"""Evaluations of a start that is only looked at."""
 EXACT = 1e-16
 """Mean squares below this are those of data that follow the law exactly."""
 LARGEST_CONDITION, LARGEST_CORRELATION = 1e8, 0.98
@@ -89,19 +86,6 @@ def best_of(
     if agreeing < 2 <= tried:
         warnings.warn(f"not converged: no two of {tried} starts agree", FitWarning, stacklevel=3)
     return Optimum(best.x, 2 * float(best.cost), np.asarray(best.jac), agreeing, tried)
-
-
-def refined(
-    residuals: Callable[[FloatArray], FloatArray],
-    jacobian: Callable[[FloatArray], FloatArray],
-    starts: Iterable[FloatArray],
-    bounds: tuple[FloatArray, FloatArray],
-    keep: int,
-) -> list[FloatArray]:
-    """Return where the `keep` best of many starts are after a few steps, best first."""
-    ends = [_descend(residuals, jacobian, start, bounds, FEW, 1e-3) for start in starts]
-    found = sorted((end for end in ends if end is not None), key=lambda end: float(end.cost))
-    return [np.asarray(end.x) for end in found[:keep]]
 
 
 def _descend(

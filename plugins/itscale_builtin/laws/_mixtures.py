@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
 from itscale.laws import LawData
 from itscale.selection import FloatArray, IntArray
-from itscale_builtin.laws._counts import Counts, beta_start, maximise, pooled, warn_of_bounds
+from itscale_builtin.laws._counts import (
+    Counts,
+    beta_start,
+    climb,
+    maximise,
+    pooled,
+    pooled_resamples,
+    warn_of_bounds,
+)
 from itscale_builtin.laws._quadrature import (
     Family,
+    Grid,
     binomial,
     grid,
     mixture_coverage,
     mixture_negative,
     mixture_posterior,
+    mixture_scores,
 )
 
 __all__ = ["Mixture", "largest_chance"]
 
 SMALLEST, LARGEST_ALPHA, LARGEST_BETA = 1e-4, 100.0, 1e6
+BOUNDS = [(np.log(SMALLEST), np.log(LARGEST_ALPHA)), (np.log(SMALLEST), np.log(LARGEST_BETA))]
 
 
 class Mixture:
@@ -43,16 +55,36 @@ class Mixture:
         scale = largest_chance(counts) if self.scaled else 1.0
         nodes = grid(float(counts.sampled.max()), scale)
         kernel = binomial(nodes, counts)
-        bounds = [(np.log(SMALLEST), np.log(LARGEST_ALPHA)), (np.log(SMALLEST), np.log(LARGEST_BETA))]
-        logs = maximise(
-            lambda at: mixture_negative(self.family, nodes, kernel, counts.times, at),
-            self._starts(counts, start),
-            bounds,
-        )
+        logs = None
+        if start is not None:
+            logs = self._again(nodes, kernel, counts.times, start)
+        if logs is None:
+            negative = partial(mixture_negative, self.family, nodes, kernel, counts.times)
+            logs = maximise(negative, self._starts(counts, start), BOUNDS)
         alpha, beta = np.exp(logs)
         warn_of_bounds(("alpha",), np.array([alpha]), SMALLEST, LARGEST_ALPHA)
         warn_of_bounds(("beta",), np.array([beta]), SMALLEST, LARGEST_BETA)
         return np.array([alpha, beta, scale] if self.scaled else [alpha, beta])
+
+    def _again(
+        self, nodes: Grid, kernel: FloatArray, times: FloatArray, start: FloatArray
+    ) -> FloatArray | None:
+        scores = partial(mixture_scores, self.family, nodes, kernel)
+        return climb(scores, times, np.log(start[:2]), BOUNDS)
+
+    def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
+        """Return the parameters of each resample; the kernel of their counts is made once."""
+        found = np.full((len(resamples), len(self.parameters)), np.nan)
+        if self.scaled:  # its kernel depends on the largest rate of a resample
+            return found
+        counts, times = pooled_resamples(resamples)
+        nodes = grid(float(counts.sampled.max()), 1.0)
+        kernel = binomial(nodes, counts)
+        for row, own in enumerate(times):
+            logs = self._again(nodes, kernel[own > 0], own[own > 0], start) if own.any() else None
+            if logs is not None:
+                found[row] = np.exp(logs)
+        return found
 
     def _scale(self, parameters: FloatArray) -> float:
         return float(parameters[2]) if self.scaled else 1.0

@@ -26,6 +26,7 @@ __all__ = [
     "mixture_coverage",
     "mixture_negative",
     "mixture_posterior",
+    "mixture_scores",
 ]
 
 SPACING = 0.1
@@ -147,16 +148,20 @@ def mixture_negative(
     times
         How often each distinct count occurs, shape (distinct,).
     """
+    each, slopes = mixture_scores(family, nodes, kernel, logs)
+    return -float(times @ each), -(times @ slopes)
+
+
+def mixture_scores(
+    family: Family, nodes: Grid, kernel: FloatArray, logs: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return log P(c | n) of each distinct count, and its gradient in the logs, shape (distinct, 2)."""
     parameters = np.exp(logs)
     density = Density(family, nodes, parameters)
     columns = np.vstack([density.weights, density.weights * density.gradient])
     chances, *slopes = (kernel @ columns.T).T
     chances = np.maximum(chances, TINY)
-    value = times @ np.log(chances)
-    gradient = [
-        parameter * (times @ (slope / chances)) for parameter, slope in zip(parameters, slopes, strict=True)
-    ]
-    return -float(value), -np.array(gradient)
+    return np.log(chances), np.column_stack(slopes) * parameters / chances[:, None]
 
 
 def mixture_coverage(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -11,7 +11,8 @@ from scipy.special import expit
 from itscale.laws import FitFailure, LawData
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray
-from itscale_builtin.laws._least_squares import best_of, refined, say, warn_of_identifiability
+from itscale_builtin.laws._descents import Curves, curves_of, descend_all, with_fallback
+from itscale_builtin.laws._least_squares import best_of, say, warn_of_identifiability
 from itscale_builtin.laws._points import Response, coverage_of, falling_points
 
 __all__ = ["BrokenPowerLaw", "BrokenPowerLawOptions", "broken_power_law", "entry"]
@@ -22,6 +23,8 @@ SCREENED = 10
 POLISHED = 10
 """Starts that go to the end: the best ones after a few steps."""
 REFIT_STARTS = 2
+FEW = 30
+"""Steps of a start that is only looked at."""
 ENTERED, POINTS_BEYOND = 3.0, 2
 """A break is passed where (x / d)^(1/f) > e^3: 95 % of the change of slope is done."""
 NOTHING = 1e-9
@@ -76,12 +79,15 @@ class BrokenPowerLaw:
             return -shape.jacobian(inner)
 
         count = self.options.starts if start is None else REFIT_STARTS
-        starts = refined(residuals, jacobian, self._random(shape, log_y, bounds, count), bounds, POLISHED)
+        starts = np.array(list(self._random(shape, log_y, bounds, count)))
+        many = Curves(log_x, np.tile(log_y, (count, 1)), np.ones((count, len(log_y))))
+        ends, squares = descend_all(shape.model, many, starts, bounds=bounds, steps=FEW, tolerance=1e-3)
+        best = ends[np.argsort(squares, kind="stable")[: POLISHED if start is None else 1]]
         if start is None:
-            optimum = best_of(residuals, jacobian, starts, bounds=bounds, evaluations=1000)
+            optimum = best_of(residuals, jacobian, best, bounds=bounds, evaluations=1000)
         else:
-            starts = [_inner(start, centre), *starts[:1]]
-            optimum = best_of(residuals, jacobian, starts, bounds=bounds, evaluations=40, tolerance=1e-7)
+            tried = [_inner(start, centre), *best]
+            optimum = best_of(residuals, jacobian, tried, bounds=bounds, evaluations=40, tolerance=1e-7)
         parameters = _natural(optimum.inner, centre, self.options.n_breaks, log_x)
         if start is None:
             self._warn(x, parameters)
@@ -96,6 +102,24 @@ class BrokenPowerLaw:
         """Return the sum of all c where a is 0, NaN where y levels off."""
         slope = float(parameters[2] + parameters[3::3].sum())
         return slope if parameters[0] == 0 and slope > 0 else float("nan")
+
+    def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
+        """Return the parameters of each resample, from the estimate and from random starts."""
+        curves = curves_of(resamples, self.options.response, logs=True)
+        known = curves.enough(int(np.ceil(self.options.points_per_parameter * len(self.parameters))))
+        curves = curves.only(known)
+        if resamples[0].design != "fixed" or not known.any():
+            return np.full((len(resamples), len(self.parameters)), np.nan)
+        centre = float(np.log(curves.x).mean())
+        log_x = np.log(curves.x) - centre
+        shape, bounds = _Shape(self.options.n_breaks, log_x), self._bounds(log_x)
+        middle = curves.target.sum(axis=0) / np.maximum(curves.counts.sum(axis=0), 1)
+        starts = [_inner(start, centre), *self._random(shape, middle, bounds, REFIT_STARTS)]
+        tried = [descend_all(shape.model, curves, at, bounds=bounds, steps=60) for at in starts]
+        best = np.argmin([squares for _, squares in tried], axis=0)
+        ends = np.array([points for points, _ in tried])[best, np.arange(len(best))]
+        natural = [_natural(inner, centre, self.options.n_breaks, log_x) for inner in ends]
+        return with_fallback(np.array(natural), known)
 
     def _bounds(self, log_x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return bounds of (log a/b, slopes, log d_1, log d_i / d_(i-1), log f, log b)."""
@@ -118,7 +142,7 @@ class BrokenPowerLaw:
             # slopes are mostly small, with either sign where that is allowed
             cells[:, 1 : n + 2] *= rng.uniform(0, 1, (SCREENED, n + 1)) ** 4
             cells[:, -1] = 0.0
-            gaps = np.array([log_y - shape.log_law(cell) for cell in cells])
+            gaps = log_y - shape.log_law(cells)
             cells[:, -1] = gaps.mean(axis=1)
             yield cells[int(np.argmin(gaps.var(axis=1)))]
 
@@ -158,31 +182,42 @@ class _Shape:
         self.log_x = log_x
 
     def _parts(self, inner: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Return changes of slope, f, how far past each break in units of f, and log shape."""
+        """Return changes of slope and f, how far past each break in units of f, and log shape.
+
+        Of inner parameters of shape (..., parameters): (..., breaks, 1), (..., breaks, m) and (..., m).
+        """
         n = self.breaks
-        slopes, widths = inner[1 : n + 2], np.exp(inner[2 * n + 2 : -1])
-        places = np.cumsum(inner[n + 2 : 2 * n + 2])
-        changes = np.diff(slopes)
-        past = (self.log_x - places[:, None]) / widths[:, None]
-        log_shape = -slopes[0] * self.log_x - (changes * widths) @ np.logaddexp(0.0, past)
-        return changes, widths, past, log_shape
+        slopes, widths = inner[..., 1 : n + 2], np.exp(inner[..., 2 * n + 2 : -1])[..., None]
+        places = np.cumsum(inner[..., n + 2 : 2 * n + 2], axis=-1)[..., None]
+        changes = np.diff(slopes, axis=-1)[..., None]
+        past = (self.log_x - places) / widths
+        bends = (changes * widths * np.logaddexp(0.0, past)).sum(axis=-2)
+        return changes, widths, past, -slopes[..., :1] * self.log_x - bends
 
     def log_law(self, inner: FloatArray) -> FloatArray:
-        """Return log y, shape (m,)."""
-        return np.asarray(inner[-1] + np.logaddexp(inner[0], self._parts(inner)[-1]))
+        """Return log y, shape (..., m)."""
+        return np.asarray(inner[..., -1:] + np.logaddexp(inner[..., :1], self._parts(inner)[-1]))
 
     def jacobian(self, inner: FloatArray) -> FloatArray:
-        """Return its derivatives, shape (m, parameters)."""
+        """Return its derivatives, shape (..., m, parameters)."""
+        return self.model(inner)[1]
+
+    def model(self, inner: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return log y and its derivatives."""
         changes, widths, past, log_shape = self._parts(inner)
-        share = expit(log_shape - inner[0])  # of y that is not the offset
-        bends = widths[:, None] * np.logaddexp(0.0, past)
-        beyond = np.vstack([-self.log_x, -bends])
-        by_slopes = beyond - np.vstack([-bends, np.zeros(len(self.log_x))])
+        share = expit(log_shape - inner[..., :1])  # of y that is not the offset
+        bends = widths * np.logaddexp(0.0, past)
+        line = np.broadcast_to(self.log_x, log_shape.shape)[..., None, :]
+        by_slopes = np.concatenate([-line, -bends], axis=-2)
+        by_slopes = by_slopes + np.concatenate([bends, np.zeros_like(line)], axis=-2)
         entered = expit(past)
-        by_places = np.cumsum((changes[:, None] * entered)[::-1], axis=0)[::-1]  # later ones move along
-        by_widths = -changes[:, None] * (bends - widths[:, None] * past * entered)
-        columns = np.vstack([by_slopes, by_places, by_widths]) * share
-        return np.vstack([1 - share, columns, np.ones_like(share)]).T
+        moved = (changes * entered)[..., ::-1, :]
+        by_places = np.cumsum(moved, axis=-2)[..., ::-1, :]  # later ones move along
+        by_widths = -changes * (bends - widths * past * entered)
+        columns = np.concatenate([by_slopes, by_places, by_widths], axis=-2) * share[..., None, :]
+        ends = (1 - share)[..., None, :], columns, np.ones_like(share)[..., None, :]
+        derivatives = np.swapaxes(np.concatenate(ends, axis=-2), -1, -2)
+        return np.asarray(inner[..., -1:] + np.logaddexp(inner[..., :1], log_shape)), derivatives
 
 
 def _natural(inner: FloatArray, centre: float, n: int, log_x: FloatArray) -> FloatArray:
@@ -215,6 +250,7 @@ entry = LawEntry(
     name="broken_power_law",
     factory=BrokenPowerLaw,
     options=BrokenPowerLawOptions,
+    revision=2,
     takes="curve",
     summary="-log coverage is a power law whose slope changes at breaks (BNSL), least squares in logs.",
     reference="Caballero et al. 2023, arXiv:2210.14891, equation 1",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.special import expit
 from itscale.laws import FitFailure, LawData
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray
+from itscale_builtin.laws._descents import curves_of, descend_all, with_fallback
 from itscale_builtin.laws._least_squares import best_of, say, warn_of_identifiability
 from itscale_builtin.laws._points import coverage_of, plain_points
 
@@ -84,6 +85,37 @@ class Logistic:
                 say("ceiling is at its bound 1")
         return np.array([self.options.chance + height, midpoint, slope])
 
+    def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
+        """Return ceiling, midpoint and slope of each resample, from the estimate and a grid's best cell."""
+        curves = curves_of(resamples, self.options.response, logs=False)
+        known = curves.enough() & (curves.counts > 0).all(axis=1)
+        known &= (curves.target > self.options.chance).any(axis=1)
+        curves = curves.only(known)
+        if resamples[0].design != "fixed" or not known.any():
+            return np.full((len(resamples), len(self.parameters)), np.nan)
+        centre = float(np.log(curves.x).mean())
+        log_x = np.log(curves.x) - centre
+
+        def model(inner: FloatArray) -> tuple[FloatArray, FloatArray]:
+            place, log_slope, height = np.moveaxis(inner, -1, 0)[..., None]
+            slope = np.exp(log_slope)
+            rise = expit(slope * (log_x - place))
+            steep = height * slope * rise * (1 - rise)
+            derivatives = np.stack([-steep, steep * (log_x - place), rise], axis=-1)
+            return self.options.chance + height * rise, derivatives
+
+        middle = curves.target.mean(axis=0) - self.options.chance
+        cell = self._grid(log_x, middle)[0]
+        height = self._height(middle, _rise(log_x, cell))
+        near = [np.log(start[1]) - centre, np.log(start[2]), start[0] - self.options.chance]
+        bounds = np.array([-np.inf, -np.inf, 0.0]), np.array([np.inf, np.inf, self._highest])
+        starts = [np.array(near), np.append(cell, height)]
+        tried = [descend_all(model, curves, at, bounds=bounds, steps=60) for at in starts]
+        best = np.argmin([squares for _, squares in tried], axis=0)
+        inner = np.array([ends for ends, _ in tried])[best, np.arange(len(best))]
+        natural = np.exp(np.clip(inner[:, :2] + np.array([centre, 0.0]), -600, 600))
+        return with_fallback(np.column_stack([self.options.chance + inner[:, 2], natural]), known)
+
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage (or the value) at each k."""
         ceiling, midpoint, slope = parameters
@@ -114,6 +146,7 @@ entry = LawEntry(
     name="logistic",
     factory=Logistic,
     options=LogisticOptions,
+    revision=2,
     takes="curve",
     extrapolates=False,
     summary="Coverage is logistic in log k, from chance to a ceiling.",

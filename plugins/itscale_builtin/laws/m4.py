@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.special import expit, logit
@@ -10,6 +10,7 @@ from scipy.special import expit, logit
 from itscale.laws import LawData
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray
+from itscale_builtin.laws._descents import curves_of, descend_all, with_fallback
 from itscale_builtin.laws._least_squares import best_of, say, warn_of_identifiability, warn_of_span
 from itscale_builtin.laws._points import Response, coverage_of, falling_points
 
@@ -69,19 +70,38 @@ class M4:
 
         evaluations = EVALUATIONS if start is None else REFIT_EVALUATIONS
         optimum = best_of(residuals, jacobian, starts(), evaluations=evaluations)
-        log_floor, log_range, logit_alpha, log_scale, log_exponent = np.clip(optimum.inner, -300, 300)
-        floor, exponent = np.exp(log_floor), np.exp(log_exponent)
-        if floor < NOTHING * y.min():
-            floor = 0.0
+        (parameters,) = _natural(np.clip(optimum.inner, -300, 300)[None], centre, y.min())
         if start is None:
             warn_of_span(x, 2, "a floor")
             warn_of_identifiability(optimum, self.parameters)
-            if floor == 0:
+            if parameters[0] == 0:
                 say("E is 0: only an upper bound")
-            if _alpha(logit_alpha) > 0.999 * LARGEST_ALPHA:
+            if parameters[2] > 0.999 * LARGEST_ALPHA:
                 say(f"alpha is at its bound {LARGEST_ALPHA:g}")
-        scale = np.exp(np.clip(log_scale + exponent * centre, -300, 300))
-        return np.array([floor, floor + np.exp(log_range), _alpha(logit_alpha), scale, exponent])
+        return np.asarray(parameters)
+
+    def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
+        """Return the parameters of each resample, from the estimate and from a grid's best cell."""
+        curves = curves_of(resamples, self.response, logs=True)
+        known = curves.enough()
+        curves = curves.only(known)
+        if resamples[0].design != "fixed" or not known.any():
+            return np.full((len(resamples), len(self.parameters)), np.nan)
+        centre = float(np.log(curves.x).mean())
+        log_x = np.log(curves.x) - centre
+        whole = (curves.counts > 0).all(axis=0)
+        middle = np.exp(curves.target[:, whole].mean(axis=0))
+
+        def model(inner: FloatArray) -> tuple[FloatArray, FloatArray]:
+            y, _ = _law(log_x, inner)
+            return np.log(y), _jacobian(log_x, inner)
+
+        starts = [_inner(start, centre), *_starts(log_x[whole], middle)[:REFIT_STARTS]]
+        tried = [descend_all(model, curves, at, steps=REFIT_EVALUATIONS) for at in starts]
+        best = np.argmin([squares for _, squares in tried], axis=0)
+        inner = np.clip(np.array([ends for ends, _ in tried])[best, np.arange(len(best))], -300, 300)
+        least = np.where(curves.counts > 0, np.exp(curves.target), np.inf).min(axis=1)
+        return with_fallback(_natural(inner, centre, least), known)
 
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage (or the value) at each k."""
@@ -102,7 +122,7 @@ def m4(parameters: FloatArray, x: FloatArray) -> FloatArray:
     return np.asarray(floor + span * expit(_root(alpha, log_right - (1 - alpha) * np.log(span))))
 
 
-def _root(alpha: float, right: FloatArray) -> FloatArray:
+def _root(alpha: float | FloatArray, right: FloatArray) -> FloatArray:
     """Solve w = f (b - w)^alpha: with w = b sigmoid(t) it is t + (alpha - 1) log(1 + e^t) = right.
 
     The left side increases and is convex (alpha > 1) or concave (alpha < 1), and t = `right` is on the side
@@ -119,26 +139,42 @@ def _root(alpha: float, right: FloatArray) -> FloatArray:
 
 def _law(log_x: FloatArray, inner: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return y and t for (log E, log (e0 - E), logit alpha, log B, log c)."""
-    alpha = _alpha(inner[2])
-    t = _root(alpha, inner[3] - np.exp(inner[4]) * log_x - (1 - alpha) * inner[1])
-    return np.exp(inner[0]) + np.exp(inner[1]) * expit(t), t
+    log_floor, log_range, logit_alpha, log_scale, log_exponent = _each(inner)
+    alpha = _alpha(logit_alpha)
+    t = _root(alpha, log_scale - np.exp(log_exponent) * log_x - (1 - alpha) * log_range)
+    return np.exp(log_floor) + np.exp(log_range) * expit(t), t
+
+
+def _each(inner: FloatArray) -> FloatArray:
+    """Return inner parameters, shape (..., 5), as five arrays of shape (..., 1)."""
+    return np.moveaxis(inner, -1, 0)[..., None]
+
+
+def _natural(inner: FloatArray, centre: float, least: FloatArray | float) -> FloatArray:
+    """Return (E, e0, alpha, B, c) of each set, shape (sets, 5); a floor that is nothing of y's least is 0."""
+    log_floor, log_range, logit_alpha, log_scale, log_exponent = inner.T
+    floor, exponent = np.exp(log_floor), np.exp(log_exponent)
+    floor = np.where(floor < NOTHING * least, 0.0, floor)
+    scale = np.exp(np.clip(log_scale + exponent * centre, -300, 300))
+    return np.column_stack([floor, floor + np.exp(log_range), _alpha(logit_alpha), scale, exponent])
 
 
 def _jacobian(log_x: FloatArray, inner: FloatArray) -> FloatArray:
-    """Return the derivatives of log y, shape (m, 5), by the implicit function theorem."""
+    """Return the derivatives of log y, shape (..., m, 5), by the implicit function theorem."""
     y, t = _law(log_x, inner)
-    floor, span, exponent = np.exp(inner[[0, 1, 4]])
-    alpha = _alpha(inner[2])
+    log_floor, log_range, logit_alpha, _, log_exponent = _each(inner)
+    floor, span, exponent = np.exp(log_floor), np.exp(log_range), np.exp(log_exponent)
+    alpha = _alpha(logit_alpha)
     rise = expit(t)
     by_t = span * rise * (1 - rise) / ((1 - rise) + alpha * rise)
     columns = [
-        np.full_like(y, floor),
+        floor * np.ones_like(y),
         span * rise - (1 - alpha) * by_t,
-        alpha * (1 - alpha / LARGEST_ALPHA) * (inner[1] - np.logaddexp(0.0, t)) * by_t,
+        alpha * (1 - alpha / LARGEST_ALPHA) * (log_range - np.logaddexp(0.0, t)) * by_t,
         by_t,
         -exponent * log_x * by_t,
     ]
-    return np.column_stack(columns) / y[:, None]
+    return np.asarray(np.stack(columns, axis=-1) / y[..., None])
 
 
 def _starts(log_x: FloatArray, y: FloatArray) -> list[FloatArray]:
@@ -165,9 +201,9 @@ def _solved(log_x: FloatArray, y: FloatArray, floor: float, ceiling: float) -> F
     return np.array([log_floor, log_range, _logit_alpha(alpha), log_scale, log_exponent])
 
 
-def _alpha(inner: float) -> float:
+def _alpha(inner: FloatArray) -> FloatArray:
     """Return alpha in (0, LARGEST_ALPHA) from the number that the optimiser sees."""
-    return float(LARGEST_ALPHA * expit(inner))
+    return np.asarray(LARGEST_ALPHA * expit(inner))
 
 
 def _logit_alpha(alpha: float) -> float:
@@ -192,6 +228,7 @@ entry = LawEntry(
     name="m4",
     factory=M4,
     options=M4Options,
+    revision=2,
     takes="curve",
     summary="(y - E) / (e0 - y)^alpha = B k^-c of failure, from a ceiling to a floor, least squares in logs.",
     reference="Alabdulmohsin et al. 2022, arXiv:2209.06640, equation 4 (M4)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,12 +11,15 @@ from scipy.optimize import minimize_scalar
 from itscale.laws import LawData
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray
+from itscale_builtin.laws._descents import curves_of, with_fallback
 from itscale_builtin.laws._least_squares import say
 from itscale_builtin.laws._points import coverage_of, plain_points
 
 __all__ = ["SaturatingExponential", "SaturatingExponentialOptions", "entry"]
 
 SCALES = 60
+ZOOMED = 1e-5
+"""Width in log t of the last of ever finer grids."""
 
 
 class SaturatingExponentialOptions(Options):
@@ -54,7 +58,7 @@ class SaturatingExponential:
                 lambda log_t: float(_squares(np.exp([log_t]), x, y)[0]),
                 bounds=bracket,
                 method="bounded",
-                options={"xatol": 1e-10},
+                options={"xatol": 1e-10 if start is None else 1e-6},
             )
             for bracket in brackets
         ]
@@ -63,6 +67,17 @@ class SaturatingExponential:
         if start is None:
             _warn(x, floor, t, at)
         return np.array([floor, drop, t])
+
+    def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
+        """Return E, A and t of each resample, from ever finer grids of t about the best."""
+        curves = curves_of(resamples, self.response, logs=False)
+        known = curves.enough() & (curves.counts > 0).all(axis=1)
+        if resamples[0].design != "fixed" or not known.any():
+            return np.full((len(resamples), len(self.parameters)), np.nan)
+        x, targets = curves.x, curves.target[known]
+        low, high = np.log(np.min(np.diff(x)) / 10), np.log(30 * x[-1])
+        found = [_zoomed(x, y, low, high) for y in targets]
+        return with_fallback(np.array(found), known)
 
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage (or the value) at each k."""
@@ -79,6 +94,19 @@ def _linear(t: FloatArray, x: FloatArray, y: FloatArray) -> tuple[FloatArray, Fl
     floor = y.mean() - drop * shapes.mean(axis=1)
     alone = shapes @ y / np.maximum(np.square(shapes).sum(axis=1), 1e-300)
     return np.maximum(floor, 0.0), np.where(floor < 0, np.maximum(alone, 0.0), drop)
+
+
+def _zoomed(x: FloatArray, y: FloatArray, low: float, high: float) -> FloatArray:
+    """Return (E, A, t), t to a relative error of 1e-6, by grids that zoom in on the best t."""
+    ends = low, high
+    while True:
+        grid = np.linspace(*ends, SCALES)
+        at = int(np.argmin(_squares(np.exp(grid), x, y)))
+        if ends[1] - ends[0] < ZOOMED:
+            t = np.exp(grid[at : at + 1])
+            floor, drop = _linear(t, x, y)
+            return np.concatenate([floor, drop, t])
+        ends = grid[max(at - 1, 0)], grid[min(at + 1, SCALES - 1)]
 
 
 def _squares(t: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
@@ -100,6 +128,7 @@ entry = LawEntry(
     name="saturating_exponential",
     factory=SaturatingExponential,
     options=SaturatingExponentialOptions,
+    revision=2,
     takes="curve",
     extrapolates=False,
     summary="1 - coverage falls exponentially in k to a floor.",

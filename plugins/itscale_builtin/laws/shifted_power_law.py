@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from itscale.laws import LawData
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray
+from itscale_builtin.laws._descents import curves_of, descend_all, with_fallback
 from itscale_builtin.laws._least_squares import (
     EXACT,
     Optimum,
@@ -76,13 +77,37 @@ class ShiftedPowerLaw:
             yield from shifted_starts(log_x, log_y)[: 1 if start is not None else 2]
 
         optimum = best_of(residuals, jacobian, starts(), bounds=BOUNDS)
-        (exponent, scale), ratio = np.exp(optimum.inner[[0, 2]]), optimum.inner[1]
-        without_floor, parameters = _straight(log_x, log_y, centre)
-        if ratio > NOTHING * np.exp(-exponent * log_x[-1]) and optimum.squares < without_floor:
-            parameters = np.array([ratio * scale, scale * centre**exponent, exponent])
         if start is None:
-            _warn(x, optimum, without_floor)
-        return parameters
+            _warn(x, optimum, _straight(log_x, log_y, centre)[0])
+        return _pick(log_x, log_y, optimum.inner, optimum.squares, centre)
+
+    def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
+        """Return E, A and a of each resample, from the estimate and from a grid's best cell."""
+        curves = curves_of(resamples, self.response, logs=True)
+        known = curves.enough() & (curves.counts > 0).all(axis=1)
+        curves = curves.only(known)
+        if resamples[0].design != "fixed" or not known.any():
+            return np.full((len(resamples), len(self.parameters)), np.nan)
+        centre = float(np.exp(np.log(curves.x).mean()))
+        log_x = np.log(curves.x / centre)
+
+        def model(inner: FloatArray) -> tuple[FloatArray, FloatArray]:
+            exponent, ratio, scale = np.moveaxis(inner, -1, 0)[..., None]
+            above = np.exp(-np.exp(exponent) * log_x)
+            shape = above + ratio
+            by_exponent = -above / shape * log_x * np.exp(exponent)
+            derivatives = np.stack([by_exponent, 1 / shape, np.ones_like(shape)], axis=-1)
+            return scale + np.log(shape), derivatives
+
+        scale = start[1] * centre ** -start[2]
+        near = np.array([np.log(start[2]), start[0] / scale, np.log(scale)])
+        starts = [near, shifted_starts(log_x, curves.target.mean(axis=0))[0]]
+        tried = [descend_all(model, curves, at, bounds=BOUNDS, steps=60) for at in starts]
+        best = np.argmin([squares for _, squares in tried], axis=0)
+        inner = np.array([ends for ends, _ in tried])[best, np.arange(len(best))]
+        squares = np.min([squares for _, squares in tried], axis=0)
+        found = [_pick(log_x, *row, centre) for row in zip(curves.target, inner, squares, strict=True)]
+        return with_fallback(np.array(found), known)
 
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage (or the value) at each k."""
@@ -93,6 +118,17 @@ class ShiftedPowerLaw:
     def asymptotic_exponent(self, parameters: FloatArray) -> float:
         """Return a without a floor, NaN above one or where coverage falls."""
         return float(parameters[2]) if parameters[0] == 0 and parameters[2] > 0 else float("nan")
+
+
+def _pick(
+    log_x: FloatArray, log_y: FloatArray, inner: FloatArray, squares: float, centre: float
+) -> FloatArray:
+    """Return (E, A, a) of an optimum, or those of the law without a floor where it is as good."""
+    (exponent, scale), ratio = np.exp(inner[[0, 2]]), inner[1]
+    without_floor, parameters = _straight(log_x, log_y, centre)
+    if ratio > NOTHING * np.exp(-exponent * log_x[-1]) and squares < without_floor:
+        return np.array([ratio * scale, scale * centre**exponent, exponent])
+    return parameters
 
 
 def shifted_starts(log_x: FloatArray, log_y: FloatArray) -> list[FloatArray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from functools import lru_cache
 
 import numpy as np
@@ -11,7 +13,7 @@ from scipy.special import betainc, betaln
 from itscale.laws import LawData
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray, IntArray
-from itscale_builtin.laws._counts import Counts, pooled
+from itscale_builtin.laws._counts import Counts, pooled, pooled_resamples
 
 __all__ = ["SmoothMixture", "SmoothMixtureOptions", "entry"]
 
@@ -65,6 +67,16 @@ class SmoothMixture:
         found = likelihood.climb(_bump() if start is None else start, start is not None)
         return np.asarray(found - found.mean())  # any level is the same density
 
+    def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
+        """Return the weights of each resample; the kernel of their counts is made once."""
+        counts, times = pooled_resamples(resamples)
+        likelihood = _Likelihood(counts, self.options.smoothness)
+        found = np.full((len(resamples), len(self.parameters)), np.nan)
+        for row, own in enumerate(times):
+            if own.any():
+                found[row] = likelihood.of(own).climb(start, True)
+        return np.asarray(found - found.mean(axis=1, keepdims=True))
+
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage at each k."""
         k = np.asarray(budgets, dtype=np.float64)
@@ -105,6 +117,12 @@ class _Likelihood:
         self.times = counts.times
         self.kernel = _kernel(counts)
         self.penalty = smoothness * _bends()
+
+    def of(self, times: FloatArray) -> _Likelihood:
+        """Return the one of data that have these counts so many times, shape (distinct,)."""
+        other = copy(self)
+        other.times, other.kernel = times[times > 0], self.kernel[times > 0]
+        return other
 
     def climb(self, weights: FloatArray, again: bool) -> FloatArray:
         """Return where the sum is largest: it rises with every step, damped where it would not."""

@@ -13,7 +13,7 @@ from scipy.special import chdtri, digamma
 from itscale.laws import FitFailure, FitWarning, LawData
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray, IntArray
-from itscale_builtin.laws._counts import Counts, beta_start, maximise, pooled, warn_of_bounds
+from itscale_builtin.laws._counts import Counts, beta_start, climb, maximise, pooled, warn_of_bounds
 from itscale_builtin.laws.beta_binomial import COLD_STARTS, beta_coverage, log_beta_binomial
 
 __all__ = ["ZeroInflatedBetaBinomial", "ZeroInflatedOptions", "entry"]
@@ -58,7 +58,11 @@ class ZeroInflatedBetaBinomial:
             expected = f"expected at least {self.options.least_completions} of a problem"
             raise FitFailure(f"at most {most} completions, {expected} to tell hard from unsolvable")
         likelihood = _Likelihood(counts, self.options.certain)
-        inner = maximise(likelihood.negative, self._starts(counts, start), self._bounds())
+        inner = None
+        if start is not None:
+            inner = climb(likelihood.scores, counts.times, next(self._starts(counts, start)), self._bounds())
+        if inner is None:
+            inner = maximise(likelihood.negative, self._starts(counts, start), self._bounds())
         parameters = _natural(inner)
         warn_of_bounds(("alpha", "beta"), parameters[1:3], SMALLEST, LARGEST)
         if start is None:  # an estimate; of refits nobody reads the band
@@ -166,6 +170,11 @@ class _Likelihood:
 
     def negative(self, inner: FloatArray) -> tuple[float, FloatArray]:
         """Return -log L and its gradient at the point of `_natural`."""
+        each, slopes = self.scores(inner)
+        return -float(self.counts.times @ each), -(self.counts.times @ slopes)
+
+    def scores(self, inner: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the log-likelihood of each distinct count and its gradient, shape (distinct, p)."""
         counts, unsolvable = self.counts, inner[0]
         certain = inner[3] if self.certain else 0.0
         alpha, beta = np.exp(inner[1:3])
@@ -180,8 +189,7 @@ class _Likelihood:
         slopes = [none - rest, spread * by_alpha, spread * by_beta]
         if self.certain:
             slopes.append((1 - unsolvable) * (every - mixed))
-        per_chance = counts.times / chances
-        return -float(counts.times @ np.log(chances)), -np.array([slope @ per_chance for slope in slopes])
+        return np.log(chances), np.column_stack(slopes) / chances[:, None]
 
 
 entry = LawEntry(

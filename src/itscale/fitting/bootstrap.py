@@ -5,15 +5,19 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
 
 from itscale.fitting.evidence import Evidence
-from itscale.laws import FitFailure, FitWarning, Law
+from itscale.laws import FitFailure, FitWarning, Law, Resampled
 from itscale.selection import FloatArray
 
 __all__ = ["Fitted", "bounds", "fit_again", "fit_once", "fit_with_refits"]
+
+AT_ONCE = 250
+"""Resamples that are held, and where a law can, fitted, at once."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,19 @@ def fit_again(
     reasons = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)
-        for row, problems in enumerate(evidence.resamples(refits, rng)):
-            try:
-                again[row] = law.fit(evidence.data(problems), start)
-            except FitFailure as failure:
-                reasons.append(str(failure))
+        drawn = evidence.resamples(refits, rng)
+        for first in range(0, refits, AT_ONCE):
+            resamples = [evidence.data(problems) for problems in islice(drawn, AT_ONCE)]
+            if isinstance(law, Resampled):
+                again[first : first + AT_ONCE] = law.fit_resamples(resamples, start)
+            for row, data in enumerate(resamples, start=first):
+                if np.all(np.isfinite(again[row])):
+                    continue
+                again[row] = np.nan
+                try:
+                    again[row] = law.fit(data, start)
+                except FitFailure as failure:
+                    reasons.append(str(failure))
     return again, reasons
 
 
