@@ -18,7 +18,7 @@ from typing import Any
 from itscale.checks.comparing import check_common_problems
 from itscale.checks.extents import beyond_every_pool, beyond_some_pool
 from itscale.checks.selection import biased_by
-from itscale.errors import UserError
+from itscale.errors import UserError, describe_os_error
 from itscale.evaluation import require_sandbox, require_sandbox_of_outcomes
 from itscale.importing.resolve import Combination
 from itscale.importing.source import Source
@@ -134,6 +134,8 @@ def _own_check(ingredient: Ingredient[Any]) -> Iterator[str]:
                 yield f"the check of plugin {plugin} said {message!r}, expected texts"
     except UserError as error:
         yield str(error)
+    except OSError as error:
+        yield describe_os_error(error)
     except Exception as error:  # a plugin's own fault must not hide what else is wrong
         yield f"the check of plugin {plugin} failed: {type(error).__name__}: {error}"
 
@@ -172,6 +174,8 @@ def _count(study: Study, usable: set[Place], found: Readiness) -> None:
 
 def _mistake(place: Place, error: Exception, ingredient: Ingredient[Any]) -> Mistake:
     """Return an error as a mistake, at the key that its message begins with."""
+    if isinstance(error, OSError):
+        return Mistake(place, describe_os_error(error))
     if not isinstance(error, UserError):
         plugin = f"{ingredient.distribution}/{ingredient.entry.name}"
         return Mistake(place, f"plugin {plugin} failed: {type(error).__name__}: {error}")

@@ -60,8 +60,8 @@ def read_yaml(text: str) -> Document:
     NotYaml
         If it is not YAML, or nested too deeply.
     """
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return Document(None, {}, ())
@@ -70,8 +70,6 @@ def read_yaml(text: str) -> Document:
         return Document(loader.construct_document(node), walk.lines, mistakes)
     except (yaml.YAMLError, ValueError, UnicodeError) as error:
         raise NotYaml(" ".join(str(error).split())[:300]) from None
-    finally:
-        loader.dispose()
 
 
 class _Loader(yaml.SafeLoader):

@@ -185,6 +185,20 @@ def spoil(rng: Random, study: dict[str, Any]) -> dict[str, Any]:
     return spoilt
 
 
+TEXTS = (
+    *"{}[]:,-#&*!|>'\"%@`\n\t 0179ae.\\~?\0é",
+    *("<<: *a", " &a ", "010", "1:30", ".inf", "!!python/object:os.system", "!!set", "true", "- ", "? "),
+    *("\\ud800", "2024-01-01", "0x1f", "__use_yte__: true\n", "\ufeff", "---\n"),
+)
+"""What slips into a text."""
+
+
+def spoil_text(rng: Random, text: str) -> str:
+    """Return a text with something put in, or in the place of some characters."""
+    at = rng.randrange(len(text))
+    return text[:at] + rng.choice(TEXTS) + text[at + rng.choice((0, 0, 1, 3)) :]
+
+
 def run(plan: Plan, folder: Path) -> None:
     """Do in this process, one after the other, what the workflow's jobs do."""
     _Stages(plan, folder).run()

@@ -9,12 +9,16 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from generated_studies import make_study, run, spoil, without, write_files
+import yaml
+from generated_studies import make_study, run, spoil, spoil_text, without, write_files
 
+from itscale.errors import StudyError
 from itscale.mistakes import MistakesError
 from itscale.plan import make_plan
+from itscale.plugins import KINDS, registry
 from itscale.readiness import ready
-from itscale.study import examine
+from itscale.study import examine, read_study
+from itscale.validation import validate
 
 ROUNDS = 12
 
@@ -70,6 +74,32 @@ QUICK = [((1, 2, 6, 8, 10, 11, 12), 0), (range(1000, 1006), 1), (range(2001, 200
 @pytest.mark.parametrize(("seeds", "spoilt"), QUICK)
 def test_a_study_in_order_runs_to_its_end(seeds: Iterable[int], spoilt: int, folder: Path) -> None:
     assert all_tried(seeds, spoilt, folder) >= 1
+
+
+def test_whatever_a_file_holds_is_said_in_lines(folder: Path) -> None:
+    path = folder / "spoilt.yaml"
+    for seed in range(60):
+        rng = Random(seed)
+        text = yaml.safe_dump(make_study(rng), default_flow_style=rng.choice((None, True, False)))
+        for _ in range(rng.randint(1, 4)):
+            text = spoil_text(rng, text)
+        path.write_text(text, encoding="utf-8")
+        try:
+            read_study(path).whole()
+        except StudyError as error:
+            lines = error.lines()
+            wrong = [line for line in lines if not line.startswith(f"{path}:") or "\n" in line]
+            assert not wrong
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e999, 10**400, True])
+def test_no_plugin_takes_what_is_no_number(value: float) -> None:
+    for kind in KINDS:
+        for plugin in registry().plugins(kind):
+            for name in plugin.entry.options.model_fields:
+                options, mistakes = validate(plugin.entry.options, {name: value})
+                taken = None if options is None else getattr(options, name)
+                assert mistakes or taken is True or isinstance(taken, str), (kind, plugin.entry.name, name)
 
 
 @pytest.mark.slow

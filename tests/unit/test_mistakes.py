@@ -105,8 +105,9 @@ def test_a_key_that_yaml_takes_for_true_is_named() -> None:
         "a: 2024-99-99",
         "a: 1\n---\nb: 2\n",
         "? [a]\n: b",
+        "a: \0",
     ],
-    ids=["open", "itself", "deep", "digits", "date", "two documents", "a list for a key"],
+    ids=["open", "itself", "deep", "digits", "date", "two documents", "a list for a key", "null character"],
 )
 def test_what_is_no_yaml_is_said_in_one_line(text: str) -> None:
     with pytest.raises(NotYaml) as caught:
