@@ -18,9 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itscale.plugins import VerifierEntry
 from itscale.types import Problem
 from itscale_builtin.tasks import gsm8k, math500
-from itscale_builtin.verifiers import math
+from itscale_builtin.verifiers import exact_match, math, multiple_choice
 from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.reading import Reading, read
 
@@ -280,3 +281,31 @@ def test_without_sympy_nothing_is_evaluated() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(UnreadableError):
         assert isinstance(read(text), Reading)
+
+
+# What is documented ------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "verdicts.md"
+
+
+def test_the_page_counts_the_pairs() -> None:
+    found = [right for _, right, _, _ in pairs()]
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert f"**{len(found):,} pairs**" in text
+    assert f"({sum(found):,} right, {len(found) - sum(found)} wrong)" in text
+
+
+@pytest.mark.parametrize(
+    "entry", [math.entry, multiple_choice.entry, exact_match.entry], ids=lambda entry: entry.name
+)
+def test_the_page_names_every_option(entry: VerifierEntry) -> None:
+    section = PAGE.read_text(encoding="utf-8").split(f"## `{entry.name}`")[1].split("\n## ")[0]
+    assert {name for name in entry.options.model_fields if f"`{name}`" not in section} <= {"find", "labels"}
+
+
+def test_the_page_gives_the_defaults_of_math() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    stated = {name: value.replace("`", "") for name, value in rows}
+    for name, value in math.MathOptions().model_dump(mode="json").items():
+        shown = ", ".join(value) if isinstance(value, list) else str(value).lower()
+        assert stated[name] == shown or float(stated[name]) == value

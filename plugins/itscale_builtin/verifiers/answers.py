@@ -15,6 +15,7 @@ __all__ = [
     "Locator",
     "boxed",
     "cut_off",
+    "denied",
     "is_number",
     "last_match",
     "last_number",
@@ -108,6 +109,14 @@ ASIDE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """Where something beside the answer begins."""
+DENIAL = re.compile(
+    r"\b(?:not|no|cannot|can't|couldn't|doesn't|isn't|never|impossible|unable|fails?)\b(?![,:])"
+    r"(?:(?!\bbut\b)[^.!?\n,;:=]|\.(?=\d))*$",
+    re.IGNORECASE,
+)
+DENIED = re.compile(
+    r" ?\(?(?:cannot|can't|is not|isn't|is impossible|not possible|incorrect|wrong)\b", re.IGNORECASE
+)
 MOST_TRIED = 50
 """Of how many "answer is", from the end, one may introduce the answer."""
 LONGEST_TEXT = 200_000
@@ -245,8 +254,15 @@ def _inside(text: str, at: int) -> bool:
 
 def last_number(text: str) -> str | None:
     """Return the last number (digits, with thousands separators, a fraction, decimals or a power of ten)."""
-    last = last_match(NUMBER, text)
-    return last.group() if last else None
+    last = deque(NUMBER.finditer(text), maxlen=MOST_TRIED)
+    return next((number.group() for number in reversed(last) if not denied(number)), None)
+
+
+def denied(number: re.Match[str]) -> bool:
+    """Say whether a sentence denies a number: `It is impossible to obtain 24`, `24 cannot be obtained`."""
+    text, start = number.string, number.start()
+    before = DENIAL.search(text, max(0, start - 100), start)
+    return before is not None or DENIED.match(text, number.end()) is not None
 
 
 def last_formula(text: str) -> str | None:

@@ -19,7 +19,7 @@ from pydantic import Field
 from itscale.plugins import Options, VerifierEntry
 from itscale.sandbox import Reply, Sandbox
 from itscale.types import Problem, Verdict
-from itscale_builtin.verifiers.answers import NUMBER, Locator, locate, tidy
+from itscale_builtin.verifiers.answers import NUMBER, Locator, denied, locate, tidy
 from itscale_builtin.verifiers.mathematics.agreement import Conventions, agree, classes_of
 from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
 from itscale_builtin.verifiers.mathematics.reading import LONGEST, Reading, read
@@ -167,8 +167,9 @@ def _number_in_prose(answer: str) -> str | None:
     """Return the number that a sentence gives: its last, if that is no circumstance (`after 3 days`)."""
     if not _is_prose(answer):
         return None
-    found = list(NUMBER.finditer(answer[-LONGEST:]))
-    stated = [number for number in found if not CIRCUMSTANCE.search(answer[-LONGEST:], 0, number.start())]
+    answer = answer[-LONGEST:]
+    found = [number for number in NUMBER.finditer(answer) if not denied(number)]
+    stated = [number for number in found if not CIRCUMSTANCE.search(answer, 0, number.start())]
     return (stated or found)[-1].group() if found else None
 
 

@@ -11,9 +11,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
-from typing import Literal
+from typing import Any, Literal
 
-from itscale_builtin.verifiers.mathematics.reading import Reading
+from itscale_builtin.verifiers.mathematics.values import Reading, in_proportion
 
 __all__ = ["Conventions", "agree", "classes_of"]
 
@@ -58,7 +58,13 @@ def agree(reference: Reading, answer: Reading, conventions: Conventions = Conven
             return True
         if conventions.percent == "required":
             return False
+    if {_kind(reference.core), _kind(answer.core)} == {"clock", "ratio"}:  # 8:10 may be either
+        return in_proportion(reference.core[1]) == in_proportion(answer.core[1])
     return _same(reference.core, answer.core, conventions.tolerance)
+
+
+def _kind(core: Any) -> Any:
+    return core[0] if isinstance(core, tuple) else None
 
 
 def _counted(reading: Reading) -> Hashable:

@@ -137,6 +137,7 @@ ENDING = frozenset([
     "we", "you", "i", "his", "her", "their", "its", "this", "but",
 ])  # fmt: skip
 """Words after which nothing is part of the value."""
+DENIAL = re.compile(r"\b(?:not|cannot|can't|isn't|impossible|incorrect|wrong)\b", re.IGNORECASE)
 SHORT_WORDS = frozenset(word for word in (*CHANGING, *ENDING, "sq", "cu", "an") if len(word) == 2)
 """Words that are as short as a product of two letters."""
 TOKEN = re.compile(r"[A-Za-zμ]+\.?(?:[A-Za-z]\.?)?|\^ ?\{? ?(-?\d) ?\}?|\\\$|[%$€£¥¢₹/*·-]|\S")
@@ -169,6 +170,8 @@ def read_tail(text: str) -> Tail:
         If it may change the value in a way that is not known here.
     """
     text = re.sub(r"\([^()]{0,80}\)", " ", without_marks(text)).strip(" .,;:!?'\"-")
+    if DENIAL.search(text):
+        raise UnreadableError("a number that is denied")
     for phrase in ("per cent", "percentage points", "percentage point"):
         text = text.replace(phrase, "percent")
     for phrase in ("nautical mile", "fluid ounce", "metric ton", "fl oz"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 from itscale_builtin.verifiers.mathematics.arithmetic import Number, evaluate
 from itscale_builtin.verifiers.mathematics.grammar import read_expression
@@ -14,12 +15,12 @@ from itscale_builtin.verifiers.mathematics.numerals import number_of
 from itscale_builtin.verifiers.mathematics.quantities import CURRENCIES, UNITS, Tail, in_words, read_tail
 from itscale_builtin.verifiers.mathematics.statements import has, key
 
-__all__ = ["Reading", "expression_value", "special_value", "words_of"]
+__all__ = ["Reading", "expression_value", "in_proportion", "special_value", "words_of"]
 
 RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?: ?: ?\d{1,9}(?:\.\d{1,9})?)+")
 CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
 BASE = re.compile(r"(-?[0-9A-Fa-f]{1,60}) ?_ ?(?:\{ ?(?:[^{}]{0,10}?)(\d{1,2}) ?[^{}]{0,10}\}|(\d{1,2}))")
-INFINITE = re.compile(r"([-+]?) ?(?:\\infty|infinity|inf)")
+INFINITE = re.compile(r"([-+]?) ?(?:\\infty|infinity|inf)", re.IGNORECASE)
 COMPOUND = re.compile(
     r"(?<=[\d)}]) ([A-Za-zμ]{1,4}(?:\^\{?-?\d\}?)?(?:/[A-Za-zμ]{1,4}(?:\^\{?-?\d\}?)?){0,3})$"
 )
@@ -45,7 +46,7 @@ class Reading:
         Key of the answer as an equation, None if it is none.
     """
 
-    core: Hashable
+    core: Any
     unit: Hashable = None
     percent: bool = False
     name: str | None = None
@@ -69,22 +70,25 @@ def special_value(text: str) -> Reading | None:
         return Reading(("infinity", -1 if infinite.group(1) == "-" else 1))
     ratio = RATIO.match(text)
     if ratio:
-        parts = [number_of(part.strip()) for part in ratio.group().split(":")]
-        if not CLOCK.fullmatch(ratio.group()):
-            scale = next((part for part in parts if part), Fraction(1))
-            parts = [part / scale for part in parts]
-        return _with_tail(("ratio", tuple(parts)), None, read_tail(text[ratio.end() :]))
+        parts = tuple(number_of(part.strip()) for part in ratio.group().split(":"))
+        kind = "clock" if CLOCK.fullmatch(ratio.group()) else "ratio"
+        core: Hashable = (kind, parts if kind == "clock" else in_proportion(parts))
+        return _with_tail(core, None, read_tail(text[ratio.end() :]))
     based = BASE.fullmatch(text)
     if based:
         base = int(based.group(2) or based.group(3))
         digits = based.group(1)
-        core: Hashable = (
-            ("number", Fraction(int(digits))) if digits.lstrip("-").isdigit() else ("text", digits)
-        )
+        core = ("number", Fraction(int(digits))) if digits.lstrip("-").isdigit() else ("text", digits)
         return Reading(core, ((digits.lower(), base), "base"))
     if text[0].isalpha() or text[0] == OPEN_WORDS:
         return _spelled(text)
     return None
+
+
+def in_proportion(parts: Sequence[Fraction]) -> tuple[Fraction, ...]:
+    """Return a ratio's terms as multiples of its first that is not zero."""
+    scale = next((part for part in parts if part), Fraction(1))
+    return tuple(part / scale for part in parts)
 
 
 def _spelled(text: str) -> Reading | None:
