@@ -7,7 +7,7 @@ pyplot: there is no current figure and no window system to depend on.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -235,23 +235,25 @@ _LOOK: Any = {
 }
 
 
-def label_simulated(drawing: Drawing) -> None:
-    """Write into the upper right corner that a drawing is simulated, wholly or partly, if it is.
+def label_simulated(drawing: Drawing, *, incomplete: bool = False) -> None:
+    """Write into the upper right corner that a drawing is simulated, wholly or partly, or incomplete, if so.
 
     The layout keeps the strip above the panels free for it.
     """
     import matplotlib
 
-    if not is_simulated(drawing):
+    words = ["incomplete"] if incomplete else []
+    if is_simulated(drawing):
+        words.append("simulated" if drawing.table["simulated"].all() else "partly simulated")
+    if not words:
         return
     figure = drawing.figure
-    wholly = drawing.table["simulated"].all()
     if figure.get_suptitle() == "":
         figure.suptitle(" ", fontsize=matplotlib.rcParams["axes.titlesize"])
     figure.text(
         0.995,
         1 - 0.04 / figure.get_figheight(),
-        "simulated" if wholly else "partly simulated",
+        ", ".join(words),
         ha="right",
         va="top",
         fontsize=matplotlib.rcParams["axes.titlesize"] - 1,
@@ -261,11 +263,21 @@ def label_simulated(drawing: Drawing) -> None:
     )
 
 
-def save(drawing: Drawing, caption: str, *, pdf: Path, svg: Path, png: Path, csv: Path, tex: Path) -> None:
+def save(
+    drawing: Drawing,
+    caption: str,
+    *,
+    pdf: Path,
+    svg: Path,
+    png: Path,
+    csv: Path,
+    tex: Path,
+    lacking: Sequence[str] = (),
+) -> None:
     """Write a drawing; equal drawings give equal bytes, and each file is whole or absent.
 
     Call it inside the `style` the figure was drawn in. No file carries a date or a version. The LaTeX
-    table needs the package booktabs, and says so where a row is simulated.
+    table needs the package booktabs, and says so where a row is simulated, and what is `lacking`.
     """
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"Creator": "itscale", "Producer": None, "CreationDate": None},
@@ -275,7 +287,8 @@ def save(drawing: Drawing, caption: str, *, pdf: Path, svg: Path, png: Path, csv
     for kind, path in (("pdf", pdf), ("svg", svg), ("png", png)):
         with atomic_path(path) as temporary:
             drawing.figure.savefig(temporary, format=kind, metadata=metadata[kind])
-    note = "Simulated completions." if is_simulated(drawing) else ""
+    notes = ["Simulated completions."] if is_simulated(drawing) else []
+    note = " ".join([*notes, *(f"Incomplete: {line}." for line in lacking)])
     write_text(csv, drawing.table.write_csv())
     write_text(tex, booktabs(drawing.summary, caption, note))
 

@@ -14,12 +14,13 @@ import pytest
 from scipy.special import betaln
 
 from itscale import hookimpl
-from itscale.columns import CURVES, FITS, FORECASTS
+from itscale.columns import CURVES, FITS, FORECASTS, MISSING
 from itscale.errors import StudyError
 from itscale.figures import FigureData, FigureOptions, assign_marks, label_simulated, plain, save, style
 from itscale.latex import booktabs, escape
 from itscale.plugins import (
     EngineEntry,
+    LawEntry,
     SelectorEntry,
     StrategyEntry,
     TaskEntry,
@@ -196,12 +197,17 @@ def study() -> Study:
     def itscale_register_selectors():
         return [SelectorEntry(name="oracle", **entry), SelectorEntry(name="first", **entry)]
 
+    @hookimpl
+    def itscale_register_laws():
+        return [LawEntry(name="beta_binomial", takes="counts", **entry)]
+
     hooks = [
         itscale_register_tasks,
         itscale_register_engines,
         itscale_register_strategies,
         itscale_register_verifiers,
         itscale_register_selectors,
+        itscale_register_laws,
         itscale_register_figures,
     ]
     for hook in hooks:
@@ -214,6 +220,7 @@ def study() -> Study:
         "models": ["made_up"],
         "strategies": {"repeated_sampling": {"completions": 64}},
         "selectors": {"reachable": {"plugin": "oracle"}, "first": {}},
+        "laws": ["beta_binomial"],
         "figures": NAMES,
         "curves": {"confidence": 0.9},
     }
@@ -245,6 +252,21 @@ def test_stage_writes_a_figure_in_three_formats_and_two_tables(study, tmp_path, 
     assert pl.read_csv(files["csv"]).height > 0
     assert "90 \\%" in files["tex"].read_text()
     assert {path.name for path in (tmp_path / "reports").iterdir()} == {path.name for path in files.values()}
+
+
+def test_a_figure_says_what_is_missing_of_what_it_draws(study, tmp_path):
+    tables = written(tmp_path, study_tables())
+    texts = {}
+    for strategy in ("beam_search", "another"):
+        row = dict.fromkeys(MISSING, 0) | KEY | {"strategy": strategy, "units": 128, "failed_units": 3}
+        path = tmp_path / f"{strategy}.parquet"
+        write_table(pl.DataFrame([row], schema=dict(MISSING)), path, {})
+        files = {kind: tmp_path / strategy / f"figure.{kind}" for kind in KINDS}
+        draw_figure(study, "coverage_curves", **tables, missing=[path], **files)
+        texts[strategy] = files["svg"].read_text(), files["tex"].read_text()
+    assert "incomplete, simulated" in texts["beam_search"][0]
+    assert "Incomplete: gcd/made\\_up/beam\\_search: 3 of 128 units failed" in texts["beam_search"][1]
+    assert not any("ncomplete" in text for text in texts["another"])
 
 
 def test_caption_states_the_level_of_the_study(study):

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.special import betaln
 
-from itscale.columns import CURVES, FITS, FORECASTS, LEDGER, OUTCOMES, SUMMARY
+from itscale.columns import CURVES, FITS, FORECASTS, LEDGER, MISSING, OUTCOMES, SUMMARY
 from itscale.errors import DataError, PluginError
 from itscale.estimators import best_of_n, coverage, k_grid
 from itscale.selection import Accuracy
@@ -435,6 +435,25 @@ def test_the_summary_is_written_the_same_twice_and_says_what_is_simulated(tmp_pa
     assert "Simulated completions" in latex
     assert r"best\_" not in latex
     assert r"power\_law" in latex
+
+
+def test_the_summary_counts_what_is_missing(tmp_path, tables):
+    counts = dict.fromkeys(MISSING, 0) | {"failed_units": 2, "missing_completions": 1234}
+    where = {"task": WHERE[0], "model": WHERE[1]}
+    rows = [{**where, "strategy": name} for name in ("lost", "repeated")]
+    table = pl.DataFrame([{**counts, **row} for row in rows], schema=dict(MISSING))
+    write_table(table, tmp_path / "missing.parquet", {})
+    summary = summarise(a_study(), **tables, missing=[tmp_path / "missing.parquet"])
+    found = summary.filter(role="missing", strategy="repeated")
+    assert dict(found.select("quantity", "estimate").rows()) == {
+        "failed_units": 2,
+        "missing_completions": 1234,
+    }
+    lost, whole = summary_rows(summary)
+    said = "failed units: 2, missing completions: 1,234"
+    assert lost == {**where, "strategy": "lost", "missing": said}
+    assert (whole["missing"], whole["problems"]) == (said, str(PROBLEMS))
+    assert whole["model"].endswith(" (simulated)")
 
 
 def test_a_failed_law_says_so_in_the_summary(tmp_path, runs):

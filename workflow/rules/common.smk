@@ -79,6 +79,11 @@ def get_combinations(path, **labels):
     ]
 
 
+def get_missing():
+    """Return what the study lacks, if it samples anything."""
+    return ["<results>/missing.parquet"] if plan.block_paths() else []
+
+
 def read_by_figure(kind, path, **labels):
     """Return an input function: every table of a kind, for a figure that reads that kind."""
     files = get_combinations(path, **labels)

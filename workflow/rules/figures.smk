@@ -31,6 +31,7 @@ rule figure:
             and "differences" in study.figures[wildcards.figure].entry.reads
             else []
         ),
+        missing=get_missing(),
     output:
         pdf=local("<reports>/figures/{figure}.pdf"),
         svg=report(

@@ -21,6 +21,7 @@ rule summary:
             law=study.curve_laws,
         )
         + expand("<results>/fits/tables/{law}.parquet", law=study.table_laws),
+        missing=get_missing(),
     output:
         csv=report(
             local("<reports>/summary.csv"),

@@ -6,7 +6,8 @@ from itscale.job import job, paths
 from itscale.stages.figures import draw_figure
 
 with job(snakemake) as study:
-    tables = {name: paths(snakemake.input[name]) for name in ("curves", "fits", "forecasts", "differences")}
+    kinds = ("curves", "fits", "forecasts", "differences", "missing")
+    tables = {name: paths(snakemake.input[name]) for name in kinds}
     tables["forecasts"] += paths(snakemake.input.ensembles)
     files = {name: Path(path) for name, path in snakemake.output.items()}
     draw_figure(study, snakemake.wildcards.figure, **tables, **files)

@@ -8,11 +8,12 @@ from pathlib import Path
 import polars as pl
 
 from itscale.boundary import make_figure
-from itscale.columns import CURVES, DIFFERENCES, FITS, FORECASTS, Schema
+from itscale.columns import CURVES, DIFFERENCES, FITS, FORECASTS, MISSING, Schema
 from itscale.errors import StudyError, nearest
 from itscale.figures import FigureData, label_simulated, save, style
 from itscale.messages import one_line, without_tags
 from itscale.plugins import FigureEntry
+from itscale.stages.failures import incomplete
 from itscale.store import read_table
 from itscale.study import Ingredient, Study
 
@@ -27,6 +28,7 @@ def draw_figure(
     fits: Sequence[Path],
     forecasts: Sequence[Path],
     differences: Sequence[Path] = (),
+    missing: Sequence[Path] = (),
     pdf: Path,
     svg: Path,
     png: Path,
@@ -43,6 +45,8 @@ def draw_figure(
         Label of the figure.
     curves, fits, forecasts, differences
         All tables of the study of the kinds the figure reads, in any order; others may be left empty.
+    missing
+        What the study lacks: the figure says so if it draws some of it.
     pdf, svg, png
         Where the figure goes.
     csv, tex
@@ -65,8 +69,10 @@ def draw_figure(
     maker = make_figure(ingredient)
     with style(ingredient.options):
         drawing = maker.draw(data)
-        label_simulated(drawing)
-        save(drawing, figure_caption(study, figure), pdf=pdf, svg=svg, png=png, csv=csv, tex=tex)
+        lacking = incomplete(_drawn(_read(missing, MISSING), drawing.table))
+        label_simulated(drawing, incomplete=bool(lacking))
+        files = {"pdf": pdf, "svg": svg, "png": png, "csv": csv, "tex": tex}
+        save(drawing, figure_caption(study, figure), **files, lacking=lacking)
 
 
 def figure_caption(study: Study, figure: str) -> str:
@@ -82,6 +88,12 @@ def _figure(study: Study, label: str) -> Ingredient[FigureEntry]:
     if label not in study.figures:
         raise StudyError(f"{study.name}: no figure {label!r}; {nearest(label, study.figures)}")
     return study.figures[label]
+
+
+def _drawn(missing: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """Return what is missing of the tasks, models and strategies that a figure draws."""
+    shared = [name for name in ("task", "model", "strategy") if name in table.columns]
+    return missing.join(table.select(shared).unique(), on=shared, how="semi") if shared else missing
 
 
 def _read(paths: Sequence[Path], schema: Schema) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from itscale.columns import CURVES, FITS, SUMMARY, Schema
+from itscale.columns import CURVES, FITS, MISSING, SUMMARY, Schema
 from itscale.errors import DataError
 from itscale.latex import booktabs
 from itscale.selection import selector_names
@@ -18,40 +18,48 @@ from itscale.study import Study
 __all__ = ["read_summary", "summarise", "summary_rows", "write_summary"]
 
 IDENTITY = ("task", "model", "strategy")
-SELECTOR, LAW = "selector", "law"
+SELECTOR, LAW, MISSED = "selector", "law", "missing"
+COUNTED = ("failed_units", "missing_completions", "not_judged", "not_scored", "not_classified")
+"""Columns of `MISSING` that count what there is not."""
 ACCURACY, HOLDOUT = "accuracy", "holdout_error"
 SINGLE = ("single", "coverage")
 """Estimands that are at k = 1 the share of problems which one completion solves, parsed or not."""
 NOTHING = "—"
 
 
-def summarise(study: Study, curves: Sequence[Path], fits: Sequence[Path]) -> pl.DataFrame:
+def summarise(
+    study: Study, curves: Sequence[Path], fits: Sequence[Path], missing: Sequence[Path] = ()
+) -> pl.DataFrame:
     """Put the ends of the curves and the parameters of the laws into one table (schema `SUMMARY`).
 
     Parameters
     ----------
-    curves, fits
-        Tables of the schemas `CURVES` and `FITS`, in any order.
+    curves, fits, missing
+        Tables of the schemas `CURVES`, `FITS` and `MISSING`, in any order.
 
     Returns
     -------
     polars.DataFrame
         By task, model and strategy, in the study's order of selectors and laws: the accuracy of each selector
-        at k = 1 and at its largest k, each parameter of each law and its hold-out error. A law that failed
-        has one row, without an estimate. Laws of a table come last, without task, model and strategy.
+        at k = 1 and at its largest k, each parameter of each law and its hold-out error, and every count of
+        what is missing. A law that failed has one row, without an estimate. Laws of a table come last,
+        without task, model and strategy.
     """
     curve = _concat(curves, CURVES).sort(*IDENTITY, "selector", "budget")
     fit = _concat(fits, FITS)
+    lacking = _concat(missing, MISSING)
     rows: list[dict[str, Any]] = []
-    for key, points in curve.group_by(*IDENTITY, maintain_order=True):
-        identity = dict(zip(IDENTITY, key, strict=True))
+    places = pl.concat([curve.select(IDENTITY), lacking.select(IDENTITY)]).unique().sort(IDENTITY)
+    for identity in places.iter_rows(named=True):
+        here = pl.all_horizontal(pl.col(name) == value for name, value in identity.items())
+        rows += _missing_rows(lacking.filter(here))
+        points = curve.filter(here)
         for label in study.selectors:
             ends = points.filter(pl.col("selector") == label)
             last = pl.col("budget") == pl.col("budget").max()
             rows += map(_selector_row, ends.filter((pl.col("budget") == 1) | last).iter_rows(named=True))
-        mine = fit.filter(pl.all_horizontal(pl.col(name) == value for name, value in identity.items()))
         for label in study.curve_laws:
-            rows += _law_rows(mine.filter(pl.col("law") == label))
+            rows += _law_rows(fit.filter(here, pl.col("law") == label))
     for label in study.table_laws:
         rows += _law_rows(fit.filter(pl.col("law") == label, pl.col("task").is_null()))
     known = [{name: row.get(name) for name in SUMMARY} for row in rows]
@@ -84,10 +92,16 @@ def summary_rows(summary: pl.DataFrame) -> list[dict[str, str]]:
 
 
 def write_summary(
-    study: Study, *, curves: Sequence[Path], fits: Sequence[Path], csv: Path, tex: Path
+    study: Study,
+    *,
+    curves: Sequence[Path],
+    fits: Sequence[Path],
+    missing: Sequence[Path] = (),
+    csv: Path,
+    tex: Path,
 ) -> None:
     """Write the summary as numbers (CSV, long) and as a table for a paper (LaTeX, booktabs, wide)."""
-    summary = summarise(study, curves, fits)
+    summary = summarise(study, curves, fits, missing)
     with atomic_path(csv) as temporary:
         summary.write_csv(temporary)
     level = f"{100 * study.config.curves.confidence:g} % intervals from resampling problems"
@@ -104,6 +118,14 @@ def _concat(paths: Sequence[Path], schema: Schema) -> pl.DataFrame:
 def _selector_row(point: Mapping[str, Any]) -> dict[str, Any]:
     own = {"role": SELECTOR, "label": point["selector"], "quantity": ACCURACY, "k": point["budget"]}
     return {**point, **own, "status": "ok", "message": ""}
+
+
+def _missing_rows(missing: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield a row for each count of what is missing, if anything is."""
+    for counts in missing.iter_rows(named=True):
+        for name in COUNTED:
+            if counts[name]:
+                yield {**counts, "role": MISSED, "quantity": name, "estimate": float(counts[name])}
 
 
 def _law_rows(fits: pl.DataFrame) -> Iterator[dict[str, Any]]:
@@ -124,7 +146,7 @@ def _headings(summary: pl.DataFrame) -> dict[tuple[str, str], str]:
         for label, name in selector_names(dict(of_selectors.select("label", "estimand").iter_rows())).items()
     }
     names |= {(LAW, label): label for label in summary.filter(role=LAW)["label"].unique(maintain_order=True)}
-    taken = [*IDENTITY, "problems", "k", *names.values()]
+    taken = [*IDENTITY, "problems", MISSED, "k", *names.values()]
     return {
         (role, label): name if taken.count(name) == 1 else f"{name} ({role})"
         for (role, label), name in names.items()
@@ -133,12 +155,17 @@ def _headings(summary: pl.DataFrame) -> dict[tuple[str, str], str]:
 
 def _cells(rows: pl.DataFrame, headings: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
     """Yield heading and text of each cell of one task, model and strategy."""
-    first = rows.row(0, named=True)
-    accuracies = rows.filter(role=SELECTOR)
-    last = accuracies["k"].max()
-    ends = accuracies.filter(k=last)
+    first = rows.row(-1, named=True)  # what is missing, which is first, does not say what is simulated
     for name in IDENTITY:
         yield name, f"{first[name]} (simulated)" if name == "model" and first["simulated"] else first[name]
+    lacking = rows.filter(role=MISSED).select("quantity", "estimate")
+    if len(lacking):
+        yield MISSED, ", ".join(f"{name.replace('_', ' ')}: {count:,.0f}" for name, count in lacking.rows())
+    accuracies = rows.filter(role=SELECTOR)
+    if accuracies.is_empty():
+        return
+    last = accuracies["k"].max()
+    ends = accuracies.filter(k=last)
     most, fewest = accuracies["problems"].max(), ends["problems"].min()
     yield "problems", f"{most!r}" if fewest == most else f"{most!r} ({fewest!r} at k = {last!r})"
     single = accuracies.filter(pl.col("k") == 1, pl.col("estimand").is_in(SINGLE))

@@ -90,7 +90,7 @@ class FigureContract(EntryContract):
         folder.mkdir()
         paths = {kind: folder / f"figure.{kind}" for kind in ("pdf", "svg", "png", "csv", "tex")}
         with style(self.validated()):
-            save(drawing, self.entry.caption, **paths)
+            save(drawing, self.entry.caption, **paths, lacking=())
         return {kind: path.read_bytes() for kind, path in paths.items()}
 
     def test_it_has_a_caption_in_words(self) -> None:
