@@ -177,6 +177,12 @@ def test_every_end_is_an_end(
     assert len(warnings) == told  # once, not for every completion
 
 
+def test_a_choice_that_failed_is_told_in_the_servers_words() -> None:
+    failed = choice("", finish_reason="error", error={"message": "the provider is gone", "code": 502})
+    with serving(lambda body, number: reply(failed)) as server:
+        assert "finish_reason is 'error': the provider is gone" in refused(server.url)
+
+
 def test_an_unnamed_end_at_the_limit_is_the_limit() -> None:
     with serving(lambda body, number: reply(choice("x y", finish_reason=None), generated=4)) as server:
         assert generate(server.url, params=SamplingParams(max_tokens=4))[0].finish_reason == "length"
@@ -207,6 +213,7 @@ def test_what_broke_off_is_asked_for_again(sent: str) -> None:
         ({"content": [{"type": "text", "text": "4"}, {"type": "text", "text": "2"}]}, "42"),
         ({"content": [{"type": "thinking", "thinking": "5?"}, {"type": "text", "text": "4"}]}, "4"),
         ({"content": None, "tool_calls": [{"function": {"name": "f"}}]}, ""),
+        ({"content": None, "refusal": "I cannot say."}, "I cannot say."),
         ({}, ""),
     ],
 )

@@ -357,6 +357,15 @@ def test_fit_writes_where_it_is_told_and_never_over_its_data(tmp_path):
     code, _ = run("fit", "power_law", curve, "--refits", "20", "-o", tmp_path / "fits.csv")
     assert code == 0
     assert (tmp_path / "fits.csv").is_file()
+    code, said = run("fit", "power_law", curve, "--where", "k=1")
+    assert code != 0
+    assert "is a curve" in said
+    counts = tmp_path / "counts.csv"
+    rows = "".join(f"p{at},{split},20,{at % 7}\n" for at in range(30) for split in ("x", "y"))
+    counts.write_text("problem,split,n,correct\n" + rows)
+    command = ("fit", "beta_binomial", counts, "--refits", "20")
+    assert "rows of 2 values of 'split'" in run(*command)[1]
+    assert run(*command, "--where", "split=x")[0] == 0
     code, said = run("fit", "power_law", curve, "-o", curve)
     assert code != 0
     assert "which holds the data" in said

@@ -201,7 +201,7 @@ def test_counts_and_attempts_give_the_same_curve(tmp_path_factory, counts):
 
 
 def curves_of(folder, name, **changes):
-    study = a_study(folder / f"{name}.parquet", curves={"resamples": 100}, **changes)
+    study = a_study(folder / f"{name}.parquet", **{"curves": {"resamples": 100}, **changes})
     where = {"outcomes": folder / f"{name}.parquet", "ledgers": [], "output": folder / "curves.parquet"}
     estimate_curves(study, "t", "x", "repeated_sampling", **where)
     return read_table(folder / "curves.parquet", CURVES)
@@ -287,6 +287,25 @@ def test_tokens_nobody_counted_are_not_zero(tmp_path):
     path = write(tmp_path / "t.csv", [("p", 1, 10), ("p", 0, 20)], ("problem", "correct", "generated_tokens"))
     bring(path, output=tmp_path / "t.parquet")
     assert curves_of(tmp_path, "t", selectors=["oracle"])["generated_tokens"].to_list() == [15.0, 30.0]
+
+
+def test_a_sum_without_the_tokens_nobody_counted_is_no_sum(tmp_path):
+    rows = [("p", 1, 10), ("p", 0, 20), ("q", 1, 40), ("q", 0, None)]
+    bring(
+        write(tmp_path / "t.csv", rows, ("problem", "correct", "generated_tokens")),
+        output=tmp_path / "t.parquet",
+    )
+    assert curves_of(tmp_path, "t", selectors=["oracle"])["generated_tokens"].to_list() == [None, None]
+
+
+def test_curves_end_where_the_first_problem_tells_nothing(tmp_path):
+    rows = [("p", right) for right in (1, 0, 0)] + [("q", right) for right in (1, 0, 0, 0, 1)]
+    bring(write(tmp_path / "u.csv", rows, ("problem", "correct")), output=tmp_path / "u.parquet")
+    ragged = curves_of(tmp_path, "u", curves={"resamples": 100, "budgets": [1, 3, 5]})
+    for selector in ("oracle", "first"):
+        assert ragged.filter(selector=selector)["budget"].to_list() == [1, 3]
+    with pytest.raises(DataError, match="found none up to 3, expected one"):
+        curves_of(tmp_path, "u", curves={"resamples": 100, "budgets": [4, 5]})
 
 
 def test_scores_that_a_selector_cannot_weigh_are_named(tmp_path):

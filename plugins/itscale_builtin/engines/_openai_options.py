@@ -12,7 +12,7 @@ from itscale_builtin.engines.address import Address
 
 __all__ = ["OpenAIOptions"]
 
-Omittable = Literal["n", "top_p", "temperature", "max_tokens", "max_completion_tokens", "stop"]
+Omittable = Literal["n", "top_p", "temperature", "stop"]
 
 
 class OpenAIOptions(Options):

@@ -27,7 +27,8 @@ _UNKNOWN = re.compile(
 )
 _SEVERAL = re.compile(
     r"(?i)[\"'`]n[\"'`]|\bn *(?:[=<>:]|must|should|has to|is |is$|parameter|greater|larger|> ?1)|"
-    r"\bbest_of\b|(?:multiple|several|number of|num) (?:completions|choices|candidates|generations)"
+    r"\bbest_of\b|candidate_?count|num_return_sequences|"
+    r"(?:multiple|several|number of|num) (?:completions|choices|candidates|generations)"
 )
 _NUMBER = re.compile(r"(?<![\w.])\d{1,6}(?![\w.])")
 
@@ -76,9 +77,7 @@ class Parameters:
             if name in found and name != "n" and found[name] != NEUTRAL.get(name):
                 raise Refused(f"takes no {name}, which is {found[name]!r} here; {_instead(name)}")
             found.pop(name, None)
-        if self.limit not in self.omitted:
-            found[self.limit] = limit
-        return found
+        return found | {self.limit: limit}
 
     def adapt(self, name: str, sent: Mapping[str, Any], words: str) -> bool:
         """Take note that a server refused a parameter; return whether another request may do.

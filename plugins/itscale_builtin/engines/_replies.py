@@ -153,17 +153,20 @@ def _ordered(found: Any) -> list[Any]:
 
 
 def _choice(choice: Any, stops: Sequence[str]) -> Choice:
-    text = _text(choice["message"].get("content"))
+    message = choice["message"]
+    content = message.get("content")
+    text = _text(message.get("refusal") if content is None else content)
     logprob, counted = _logprob(choice.get("logprobs"))
     given = choice.get("finish_reason")
     reason = str(given or "").strip().lower()
     if reason in CUT:
-        raise ValueError(f"generation broke off: finish_reason is {given!r}")
+        why = f": {_error(choice['error'])[0]}" if choice.get("error") else ""
+        raise ValueError(f"generation broke off: finish_reason is {given!r}{why}")
     if reason in LENGTH:
         return Choice(text, "length", logprob, counted, None)
     if reason in FILTERED:
         return Choice(text, "filtered", logprob, counted, None)
-    said = None if reason in ENDS else repr(given)
+    said = None if reason in ENDS else repr(given)[:40]
     met = choice.get("stop_reason")  # vLLM says which stop string was met
     if isinstance(met, str) and met in stops:
         whole = text if text.endswith(met) else text + met

@@ -38,6 +38,7 @@ MOST_ADAPTATIONS = 6
 """Parameters that a server may refuse, one after the other, before its refusal is taken as such."""
 PASSING = frozenset({408, 409, 429})
 """Codes below 500 after which the same request may be answered."""
+MOST_NOTES = 20
 LONGEST_QUOTE = 200
 """Characters of a server's own words that a message shows."""
 
@@ -203,7 +204,7 @@ class OpenAIEngine:
                         raise self._refusal(error) from None
                     if not self._parameters.adapt(name, sent, words):
                         raise self._refusal(error) from None
-                    self._note(f"the server refuses {name} as sent ({_quoted(words)}); asked otherwise")
+                    self._note(name, f"the server refuses {name} as sent ({_quoted(words)}); asked otherwise")
             except Refused as refusal:
                 raise EngineError(f"{self._where}: the server {refusal}") from None
         raise AssertionError("unreachable")
@@ -302,10 +303,13 @@ class OpenAIEngine:
         for choice in choices:
             alone = counts.generated if counts is not None and len(choices) == 1 else None
             if choice.finish_reason == "filtered":
-                self._note("the provider withholds what the model wrote (content filter); it counts as it is")
+                self._note(
+                    "filter",
+                    "the provider withholds what the model wrote (content filter); it counts as it is",
+                )
             if choice.said is not None:
                 full = max(alone or 0, choice.counted or 0) >= most
-                self._note(f"finish_reason {choice.said} is taken as the end of a completion")
+                self._note(choice.said, f"finish_reason {choice.said} is taken as the end of a completion")
                 choice = replace(choice, finish_reason="length") if full else choice
             found.append(choice)
         return found
@@ -321,13 +325,13 @@ class OpenAIEngine:
                     f"{self._where}: {masked(str(error))}: tokens cannot be accounted for; set "
                     "require_usage: false to leave them unknown"
                 ) from None
-            self._note(f"{error}: tokens are unknown")
+            self._note("usage", f"{error}: tokens are unknown")
             return None
 
-    def _note(self, text: str) -> None:
-        """Tell something once."""
-        if text not in self._noted:
-            self._noted.add(text)
+    def _note(self, about: str, text: str) -> None:
+        """Tell something once of each matter, and of so many matters."""
+        if about not in self._noted and len(self._noted) < MOST_NOTES:
+            self._noted.add(about)
             logger.warning("%s: %s", self._where, masked(text))
 
 

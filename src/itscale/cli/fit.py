@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -34,6 +34,10 @@ def fit(
         typer.Argument(help="outcomes, counts (problem, n, correct), a curve (k, coverage) or series (x, y)"),
     ],
     columns: Annotated[str, typer.Option(help="which column is what: problem=id,correct=passed")] = "",
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="COLUMN=VALUE: only such rows of outcomes"),
+    ] = None,
     design: Annotated[
         str | None,
         typer.Option(help="how many attempts were made: fixed beforehand, until_success, or adaptive"),
@@ -70,7 +74,7 @@ def fit(
     if table:
         tables = _fit_table(ingredients, settings)
     else:
-        tables = _fit_curve(ingredients, data, _mapping(columns), design, settings)
+        tables = _fit_curve(ingredients, data, _mapping(columns), where or (), design, settings)
     console = LiteralConsole()
     if not console.is_terminal:
         console.width = max(console.width, PRINTED)
@@ -150,6 +154,7 @@ def _fit_curve(
     laws: Mapping[str, Ingredient[Any]],
     data: Path,
     columns: Mapping[str, str],
+    where: Sequence[str],
     design: str | None,
     settings: Settings,
 ) -> dict[str, pl.DataFrame]:
@@ -161,11 +166,15 @@ def _fit_curve(
     from itscale.cli.console import LiteralConsole
     from itscale.cli.fit_data import read_evidence
     from itscale.config import FitSection
+    from itscale.importing.columns import parse_where
     from itscale.stages.fits import report_ingredient, report_tables
     from itscale.stages.leaderboard import board_tables
 
     series = all(getattr(make_law(ingredient), "unbounded", False) for ingredient in laws.values())
-    everything, origins, simulated = read_evidence(data, columns, design, FitSection().origins, series=series)
+    origins_of = FitSection().origins
+    everything, origins, simulated = read_evidence(
+        data, columns, design, origins_of, series=series, where=parse_where(where)
+    )
     tables = []
     waiting = track(list(laws.items()), "fitting laws", console=LiteralConsole(stderr=True), transient=True)
     for label, ingredient in waiting:

@@ -15,6 +15,7 @@ from itscale.importing.columns import check_columns
 from itscale.importing.delimited import open_delimited
 from itscale.importing.files import UNREADABLE, check_file, reason
 from itscale.importing.source import Source
+from itscale.importing.sources import Where
 from itscale.importing.values import number, shown
 from itscale.selection import DESIGNS
 from itscale.stages.fits import pool_evidence
@@ -44,6 +45,7 @@ def read_evidence(
     shares: Sequence[int],
     *,
     series: bool = False,
+    where: Where | None = None,
 ) -> tuple[Evidence | None, list[Evidence], bool]:
     """Return what a file shows, what 1/share of it would have shown, and whether it is simulated.
 
@@ -60,6 +62,8 @@ def read_evidence(
         completions, random parts of each problem's.
     series
         Whether what is fitted takes any y(x), x > 0, and not coverage of k completions.
+    where
+        Which rows of outcomes are meant; all of them if left out.
 
     Raises
     ------
@@ -69,12 +73,14 @@ def read_evidence(
     if design is not None and design not in DESIGNS:
         raise StudyError(f"--design: found {design!r}; {nearest(design, DESIGNS)}")
     if pair := _curve_columns(path, columns):
+        if where:
+            raise StudyError(f"--where: found {next(iter(where))!r}, expected none: {path} is a curve")
         curve = _read_curve(path, *pair, series=series)
         return curve, origins_of_curve(curve, shares), False
     with tempfile.TemporaryDirectory() as folder:
         imported = Path(folder) / "outcomes.parquet"
         mapping = check_columns(columns, "--columns") if columns else None
-        import_outcomes(Source.find([path], mapping, design), imported)
+        import_outcomes(Source.find([path], mapping, design, where), imported)
         outcomes = open_outcomes(imported)
         smallest = int(outcomes.counts().sampled.min())
         everything, origins = pool_evidence(outcomes, k_grid(smallest), shares)
