@@ -65,7 +65,7 @@ class ReasoningGymOptions(Options):
     find: Annotated[tuple[Locator, ...], Field(min_length=1)] = ("tags", "boxed", "answer_is", "last_line")
     """Where the answer is looked for: the first of these places that holds one counts. Where the reference
     is a number, the last number in that place is taken, or else the last one in the text."""
-    seconds: float = Field(default=10.0, gt=0)
+    seconds: float = Field(default=3.0, gt=0)
     """Most processor time of scoring one answer; longer has status `timeout`."""
 
 

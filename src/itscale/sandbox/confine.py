@@ -31,9 +31,8 @@ class Confinement:
         paths = [Path(path) for path in settings.readable]
         self._files = Ruleset(paths) if settings.rung == "landlock" else None
         self._self = os.pidfd_open(os.getpid())
-        # The first process of a pid namespace is process 1.
-        first = self._namespaces and seccomp.SUPPORTED
-        self._filter = seccomp.filter_for(1, files_in_sight=False) if first else None
+        if seccomp.SUPPORTED:  # worked out once, here
+            seccomp.filter_for(1, files_in_sight=not self._namespaces)
         self._nowhere = os.open(os.devnull, os.O_RDWR)
 
     def fork(self) -> int:
@@ -64,7 +63,7 @@ class Confinement:
         self._limit()
         self._drop_privileges()
         if seccomp.SUPPORTED:
-            seccomp.install(self._filter or seccomp.filter_for(os.getpid(), files_in_sight=True))
+            seccomp.install(seccomp.filter_for(os.getpid(), files_in_sight=not self._namespaces))
 
     def _limit(self) -> None:
         settings = self._settings

@@ -12,6 +12,7 @@ import errno
 import os
 import struct
 from collections.abc import Sequence
+from functools import cache
 
 from itscale.sandbox.kernel import prctl
 
@@ -23,6 +24,8 @@ NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000, 0x80000000
 PR_SET_SECCOMP, MODE_FILTER = 22, 2
 
+SOME_PROCESS = 0x7EADBEEF
+"""Stands for the process until it is there: larger than any process's number."""
 X32 = 0x40000000
 CLONE_THREAD = 0x00010000
 AF_UNIX = 1
@@ -210,6 +213,11 @@ def install(program: bytes) -> None:
     prctl(PR_SET_SECCOMP, MODE_FILTER, ctypes.create_string_buffer(header, len(header)))
 
 
+@cache
+def _template(files_in_sight: bool) -> bytes:
+    return b"".join(struct.pack("=HBBI", *one) for one in _program(SOME_PROCESS, files_in_sight))
+
+
 def filter_for(pid: int, *, files_in_sight: bool) -> bytes:
     """Return the filter of a process, which may send signals to itself.
 
@@ -218,7 +226,7 @@ def filter_for(pid: int, *, files_in_sight: bool) -> bytes:
     files_in_sight
         Whether the process sees files of others, which it must not change.
     """
-    return b"".join(struct.pack("=HBBI", *one) for one in _program(pid, files_in_sight))
+    return _template(files_in_sight).replace(struct.pack("=I", SOME_PROCESS), struct.pack("=I", pid))
 
 
 def _program(pid: int, files_in_sight: bool) -> list[Instruction]:
