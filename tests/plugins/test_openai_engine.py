@@ -3,13 +3,16 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from openai_server import Answer, choice, error, generate, refused, reply, serving
 
 from itscale.errors import EngineError
-from itscale.types import SamplingParams, Step
+from itscale.progress import Pace, Sampled, Tally
+from itscale.session import Session, Unit
+from itscale.types import Problem, SamplingParams, Step
 from itscale_builtin.engines.openai import OpenAIEngine, OpenAIOptions
 
 
@@ -205,3 +208,50 @@ def test_it_offers_what_its_options_say() -> None:
     assert full.offers == {"generate", "logprobs", "continue"}
     with pytest.raises(EngineError, match="no reward model"):
         asyncio.run(full.score([]))
+
+
+def test_a_slow_server_is_followed_request_by_request() -> None:
+    """Two of six requests run at a time; what they will be is told by those that ended."""
+    gate, arrived = threading.Semaphore(0), threading.Semaphore(0)
+
+    def slow(body: dict[str, Any], number: int) -> Answer:
+        arrived.release()
+        assert gate.acquire(timeout=30)
+        return reply(choice("four"), generated=10)
+
+    seen: list[Sampled] = []
+    now = iter(range(1000))
+    tally = Tally(clock=lambda: float(next(now)), report=lambda state: seen.append(replace(state)))
+    problem = Problem(problem_id="p", messages=({"role": "user", "content": "2 + 2?"},), reference="4")
+
+    def look() -> Sampled:
+        """Wait until two requests are with the server, and tell how far it is."""
+        for _ in range(2):
+            assert arrived.acquire(timeout=30)
+        return seen[-1]
+
+    with serving(slow) as server:
+        options = OpenAIOptions(model="m", base_url=server.url, concurrency=2, seed=True)
+        session = Session(
+            problem, Unit(problem_id="p", stop=6), OpenAIEngine(options),
+            model="m", stream=(0,), token_limit=50, tally=tally.unit(6),
+        )  # fmt: skip
+        sampling = threading.Thread(
+            target=lambda: asyncio.run(session.extend([session.start()] * 6, SamplingParams(max_tokens=50)))
+        )
+        sampling.start()
+        first = look()
+        assert (first.running, first.running_tokens, first.ended) == (2, 0, 0)
+        for _ in range(2):
+            gate.release()
+        second = look()
+        assert (second.running, second.ended, second.tokens) == (2, 2, 20)
+        pace = Pace()
+        pace.see(0.0, second)
+        speed = pace.speed()
+        assert speed is not None
+        assert speed.tokens_per_second == 2 * second.ended_tokens / second.ended_seconds
+        for _ in range(4):
+            gate.release()
+        sampling.join(timeout=30)
+    assert (seen[-1].running, seen[-1].ended, seen[-1].tokens) == (0, 6, 60)

@@ -154,6 +154,27 @@ def test_every_token_is_counted_and_the_prompt_once(running: tuple[asyncio.Runne
 
 
 @pytest.mark.vllm
+def test_tokens_are_told_as_they_come(running: tuple[asyncio.Runner, VllmEngine]) -> None:
+    runner, engine = running
+    told: list[tuple[int, int]] = []
+    ended: list[int] = []
+    request = GenerationRequest(
+        problem=PROBLEM,
+        prefix=(),
+        params=SamplingParams(max_tokens=32),
+        seeds=(0, 1),
+        on_tokens=lambda place, tokens: told.append((place, tokens)),
+        on_end=ended.append,
+    )
+    found = runner.run(engine.generate(request))
+    for place, generation in enumerate(found):
+        pieces = [tokens for at, tokens in told if at == place]
+        assert sum(pieces) == generation.tokens
+        assert len(pieces) >= generation.tokens / 4
+    assert sorted(ended) == [0, 1]
+
+
+@pytest.mark.vllm
 def test_a_prompt_longer_than_the_model_is_refused(running: tuple[asyncio.Runner, VllmEngine]) -> None:
     runner, engine = running
     long = Problem(problem_id="long", messages=({"role": "user", "content": "word " * 600},), reference="x")

@@ -3,12 +3,13 @@
 import json
 import os
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import pytest
 
 from itscale.cli.failures import Failure, parse_failures
 from itscale.cli.snakemake import parse_dry_run
-from itscale.cli.watch import Watch, clock
+from itscale.cli.watch import Progress, Watch, clock, display
 from itscale.job import LOADING, by_folder, optional_path, paths, progress_file, progress_writer
 from itscale.progress import Extent, Sampled
 
@@ -254,6 +255,16 @@ def test_inputs_are_paths_whether_one_or_several():
     assert [path.name for path in paths(["a/b", "c"])] == ["b", "c"]
     assert optional_path([]) is None
     assert by_folder(["v/x/2", "v/w/1", "v/x/1"]).keys() == {"w", "x"}
+
+
+def test_a_line_comes_when_a_speed_is_first_known_and_every_ten_seconds():
+    said = []
+    console = SimpleNamespace(is_terminal=False, print=lambda line, markup: said.append(line))
+    with display(console) as show:
+        for now in range(31):
+            speed = 50.0 if now >= 12 else None
+            show(Progress(0, 1, 0, 9, speed, None, float(now), "sample"))
+    assert [line.split()[0] for line in said] == ["0:10", "0:12", "0:22"]
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (3725, "1:02:05")])

@@ -105,7 +105,7 @@ class Watch:
         """Return how far the run is now."""
         self._follow()
         now = time.monotonic()
-        states = self._states()
+        states = self._states(now)
         sampled = total(states.values())
         self._pace.see(now, sampled)
         wanted = sum(extent.completions for extent in self.blocks.values())
@@ -140,7 +140,7 @@ class Watch:
             elif match := SUBMITTED.match(line):
                 self._rule = match[1]
 
-    def _states(self) -> dict[str, Sampled]:
+    def _states(self, now: float) -> dict[str, Sampled]:
         """Return how far each block of this run is; none while its model is loaded."""
         states = {}
         for block, extent in self.blocks.items():
@@ -150,7 +150,7 @@ class Watch:
             try:
                 told = json.loads(path.read_bytes())
                 if told == LOADING:
-                    self._loading.setdefault(block, time.monotonic())
+                    self._loading.setdefault(block, now)
                     continue
                 state = Sampled(**told)
             except (OSError, ValueError, TypeError):
@@ -211,16 +211,18 @@ class Display(Protocol):
 
 @contextmanager
 def display(console: Console) -> Iterator[Display]:
-    """Show progress: on a terminal in place, elsewhere as a line every now and then."""
+    """Show progress: on a terminal in place, elsewhere as a line now and then, and when a speed is known."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             yield lambda progress: live.update(_bar(progress))
         return
-    shown = [0.0]
+    due, fast = PLAIN_EVERY, False
 
     def show(progress: Progress) -> None:
-        if progress.elapsed - shown[0] >= PLAIN_EVERY:
-            shown[0] = progress.elapsed
+        nonlocal due, fast
+        news = progress.tokens_per_second is not None and not fast
+        if news or progress.elapsed >= due:
+            due, fast = progress.elapsed + PLAIN_EVERY, fast or news
             console.print(progress.line(), markup=False)
 
     yield show
