@@ -93,6 +93,11 @@ RIGHT = {
     "columns.json": (json.dumps({"problem": ["a", "b"], "correct": [1, 0]}), None, TWO),
     "pandas.json": (json.dumps({"problem": {"0": "a", "1": "b"}, "correct": {"0": 1, "1": 0}}), None, TWO),
     "by problem.json": (json.dumps({"a": [True, False], "b": [0]}), None, {"a": "10", "b": "0"}),
+    "held.json": (
+        json.dumps({"meta": [{"a": 1}], "runs": [{"id": "a", "ok": 1}, {"id": "b", "ok": 0}]}),
+        "problem=id,correct=ok",
+        TWO,
+    ),
     "letters.csv": ("problem,correct\na,PPFPF\nb,F\n", None, {"a": "11010", "b": "0"}),
     "digits.csv": ("id,passes\na,1101\nb,000\n", "problem=id,correct=passes[]", {"a": "1101", "b": "000"}),
     "lists.json": (
@@ -192,6 +197,12 @@ WRONG = {
     "deep.json": ("[" * 100_000, None, "nested too deeply"),
     "digits.json": ('[{"problem":1,"correct":1' + "0" * 5000 + "}]", None, "more digits than can be read"),
     "list.jsonl": ('{"problem":1,"correct":1}\n[1]\n', None, "line 2: found a list, expected an object"),
+    "twice.jsonl": ('{"problem":"a","correct":1,"correct":0}', None, "line 1: 'correct' stands twice"),
+    "models.json": (
+        json.dumps({"m1": [{"problem": "a", "correct": 1}], "m2": [{"problem": "a", "correct": 0}]}),
+        None,
+        "found an object with 'm1', 'm2', expected an array of records",
+    ),
     "empty.json": ("[]", None, "found no records"),
     "empty.csv": ("", None, "found an empty file"),
     "header.csv": ("problem,correct\n", None, "found no rows"),

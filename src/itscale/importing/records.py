@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ LOOKED_AT = 10_000
 """Records in which names are looked for."""
 CHUNK = 20_000
 """Records that are turned into columns at a time."""
+
+IDS = ("problem", "problem_id", "task_id", "id")
+"""Names that a record has its problem's id under: where it is not the key above, the keys are no problems."""
 
 SUMMARIES = {
     ("results", "configs"): "lm-eval's summary, which has no attempts; give the samples_*.jsonl that "
@@ -45,11 +49,12 @@ def read_records(path: Path, kind: str, wanted: Sequence[str]) -> Iterator[tuple
         At what is no JSON or holds no records, with the place.
     """
     lines = lines_of(path)
+    roots = [f'"{steps_of(one)[0]}"' for one in wanted]
     first = next((line.strip() for line in lines if line.strip()), "")
     if not first:
         raise DataError(f"{path}: found no records, expected at least one")
     if kind != ".json" and not first.startswith("[") and _is_object(first):
-        yield from _lines(lines, path)
+        yield from _lines(lines, path, roots)
         return
     try:
         document = _loaded("\n".join(lines))
@@ -57,7 +62,7 @@ def read_records(path: Path, kind: str, wanted: Sequence[str]) -> Iterator[tuple
         raise DataError(f"{path}: found JSON nested too deeply, expected records") from None
     except ValueError as error:
         if _is_object(first):  # JSON lines under another name
-            yield from _lines(lines, path)
+            yield from _lines(lines, path, roots)
             return
         where = f"line {error.lineno}: " if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(f"{path}: {where}no JSON: {_said(error)}") from None
@@ -77,7 +82,7 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _lines(lines: Sequence[str], path: Path) -> Iterator[tuple[int, Record]]:
+def _lines(lines: Sequence[str], path: Path, roots: Sequence[str]) -> Iterator[tuple[int, Record]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -89,7 +94,19 @@ def _lines(lines: Sequence[str], path: Path) -> Iterator[tuple[int, Record]]:
             raise DataError(f"{path}: line {number}: no JSON: {_said(error)}") from None
         if not isinstance(record, dict):
             raise DataError(f"{path}: line {number}: found {_what(record)}, expected an object")
+        if any(line.count(root) > 1 for root in roots):
+            json.loads(line, object_pairs_hook=partial(_once, path=path, number=number))
         yield number, record
+
+
+def _once(pairs: Sequence[tuple[str, Any]], path: Path, number: int) -> Record:
+    """Return an object; refuse a name that stands twice in it, of which the first would be lost."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{path}: line {number}: {twice!r} stands twice, expected once")
+    return record
 
 
 def _loaded(text: str) -> Any:
@@ -141,9 +158,11 @@ def _by_problem(document: Mapping[str, Any]) -> list[Record]:
     """Return the records of an object that holds a list for each problem: of records, or of verdicts."""
     lists = list(document.values())
     if lists and all(_are_records(one) for one in lists):
-        names = [frozenset(one) for attempts in lists for one in attempts]
-        if len(lists) > 1 or "task_id" in names[0]:
-            return [{"problem": key} | record for key, attempts in document.items() for record in attempts]
+        pairs = [(key, record) for key, attempts in document.items() for record in attempts]
+        named = all(str(record[name]) == key for key, record in pairs for name in IDS if name in record)
+        alike = frozenset.intersection(*(frozenset(record) for _, record in pairs))
+        if named and alike and (len(lists) > 1 or any(name in pairs[0][1] for name in IDS)):
+            return [{"problem": key} | record for key, record in pairs]
     if lists and all(isinstance(one, list) and one and _are_verdicts(one) for one in lists):
         return [{"problem": key, "correct": attempts} for key, attempts in document.items()]
     return []
