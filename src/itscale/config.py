@@ -40,7 +40,21 @@ __all__ = [
 STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 """Unknown keys are errors, numbers are finite, values never change."""
 
-Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+_REPEATED = re.compile(r"(.+)\1{19,}$")
+
+
+def _aperiodic(label: str) -> str:
+    if match := _REPEATED.search(label):
+        raise ValueError(
+            f"found {label!r}, expected a name that does not end in {match[1]!r} twenty times over: to "
+            "Snakemake that is a path without end"
+        )
+    return label
+
+
+Label = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(_aperiodic)
+]
 """A name a study gives to an ingredient; it becomes part of file names, and paths have several."""
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]

@@ -15,7 +15,7 @@ from itscale.config import ENSEMBLE
 from itscale.declarations import check_declaration
 from itscale.errors import PluginError
 from itscale.selection import DESIGNS, Design, Estimand
-from itscale.types import Capability
+from itscale.types import Capability, SamplingParams
 
 __all__ = [
     "KINDS",
@@ -159,6 +159,9 @@ class EngineEntry(Entry):
         What engines of this plugin can do; known without starting one.
     configured
         `configured(options)` is what one with these options can do, where options decide; else `offers`.
+    refuses
+        `refuses(options, params)` yields, in words, what of a strategy's sampling parameters one with these
+        options cannot do.
     prepare
         `prepare(options, directory)` fetches and converts the model into a directory, which the factory
         then receives as `model_directory`. Runs once, as a rule of its own.
@@ -175,9 +178,11 @@ class EngineEntry(Entry):
         "prepare": ("options", "directory"),
         "wants_preparing": ("options",),
         "configured": ("options",),
+        "refuses": ("options", "params"),
     }
     offers: frozenset[Capability]
     configured: Callable[[Any], frozenset[Capability]] | None = None
+    refuses: Callable[[Any, SamplingParams], Iterable[str]] = field(default=lambda options, params: ())
     prepare: Callable[[Any, Path], None] | None = None
     wants_preparing: Callable[[Any], bool] = field(default=lambda options: False)
     local_compute: bool = False

@@ -140,6 +140,8 @@ INF, NAN = float("inf"), float("nan")
         ("seed", 2**63, "expected at most 9,223,372,036,854,775,807"),
         ("seed", NAN, "expected a finite number"),
         ("study", "a" * 300, "expected at most 64 characters"),
+        ("study", "x_" + "ab" * 20, "expected a name that does not end in 'ab' twenty times over"),
+        ("laws", {"a" * 20: {"plugin": "power_law"}}, "does not end in 'a' twenty times over"),
         ("fits.reach", INF, "expected a finite number"),
         ("fits.reach", 1e300, "expected at most 1,000,000"),
         ("fits.origins", [2, 2], "found 2 twice"),

@@ -98,6 +98,18 @@ def test_an_engine_lacks_what_it_is_not_configured_for() -> None:
     looked(models={"toy": able}, strategies=search, verifiers=["logprob"])
 
 
+def test_a_server_that_takes_no_parameter_takes_no_strategy_that_needs_it() -> None:
+    address = "http://localhost:8000/v1"
+    server = {"plugin": "openai", "model": "m", "base_url": address, "omit": ["temperature", "top_p"]}
+    looked(models={"toy": server})
+    hot = {"repeated_sampling": {"completions": 8, "temperature": 0.8}}
+    (message,) = found(models={"toy": server}, strategies=hot)
+    assert message == (
+        "models.toy: omit: takes no temperature, which is 0.8 here; set temperature: 1 in the strategy "
+        "(for strategies.repeated_sampling)"
+    )
+
+
 def test_a_scorer_that_is_missing_is_to_be_added() -> None:
     (message,) = found(selectors={"best_of_n": {"scorer": "logprob"}})
     assert message == (

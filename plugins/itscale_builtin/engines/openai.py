@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from itscale.errors import EngineError, EngineLostError
 from itscale.plugins import EngineEntry
 from itscale.secrets import masked, remember
-from itscale.types import Capability, Generation, GenerationRequest, Trajectory
+from itscale.types import Capability, Generation, GenerationRequest, SamplingParams, Trajectory
 from itscale_builtin.engines._bounds import allow, bounded_client
 from itscale_builtin.engines._openai_options import OpenAIOptions
 from itscale_builtin.engines._parameters import Parameters, Refused, blamed
@@ -49,6 +49,16 @@ def offered(options: OpenAIOptions) -> frozenset[Capability]:
     """Return what the server can do, as the options say."""
     told: dict[Capability, bool] = {"logprobs": options.logprobs, "continue": options.continues}
     return frozenset({"generate", *(capability for capability, there in told.items() if there)})
+
+
+def refuses(options: OpenAIOptions, params: SamplingParams) -> Iterator[str]:
+    """Yield what of these parameters the server takes no other value of than its own, as `omit` says."""
+    sent: dict[str, Any] = {"n": 1, "temperature": params.temperature, "top_p": params.top_p}
+    sent |= {"max_tokens": params.max_tokens} | ({"stop": list(params.stop)} if params.stop else {})
+    try:
+        Parameters(options.n_per_request, options.omit, options.limit_name).shaped(sent)
+    except Refused as refused:
+        yield f"omit: {refused}"
 
 
 class OpenAIEngine:
@@ -371,6 +381,7 @@ entry = EngineEntry(
     options=OpenAIOptions,
     offers=OFFERS,
     configured=offered,
+    refuses=refuses,
     requires=("openai",),
     extra="openai",
     summary="Any OpenAI-compatible server, by the official client.",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from itscale.checks.extents import check_budgets, check_extents, check_something_to_do
-from itscale.checks.needs import check_capabilities, check_options, check_scorers
+from itscale.checks.needs import check_capabilities, check_options, check_parameters, check_scorers
 from itscale.checks.selection import check_designs, check_imported
 from itscale.checks.showing import check_differences, check_figures
 from itscale.mistakes import Mistake
@@ -27,6 +27,7 @@ CHECKS: tuple[Callable[[Study], Iterable[Mistake]], ...] = (
     check_budgets,
     check_scorers,
     check_capabilities,
+    check_parameters,
     check_imported,
     check_designs,
     check_figures,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from itscale.errors import nearest
 from itscale.mistakes import Mistake
-from itscale.sampling import SamplingOptions
+from itscale.sampling import SamplingOptions, StepwiseOptions
 
 if TYPE_CHECKING:
     from itscale.ingredients import Ingredient
     from itscale.study import Study
 
-__all__ = ["check_capabilities", "check_options", "check_scorers"]
+__all__ = ["check_capabilities", "check_options", "check_parameters", "check_scorers"]
 
 
 def check_options(study: Study) -> Iterator[Mistake]:
@@ -73,3 +73,15 @@ def check_capabilities(study: Study) -> Iterator[Mistake]:
                     f"needs {', '.join(lacking)} of the engine; models.{model} ({engine.entry.name}) offers "
                     f"{', '.join(sorted(offers))}{able}",
                 )
+
+
+def check_parameters(study: Study) -> Iterator[Mistake]:
+    """Every engine, as it is configured, can do what strategies ask of it in a request."""
+    for model, engine in study.models.items():
+        for label, strategy in study.strategies.items():
+            options = strategy.options
+            if not isinstance(options, SamplingOptions):
+                continue  # said by `check_options`
+            params = options.step() if isinstance(options, StepwiseOptions) else options.completion()
+            for message in engine.entry.refuses(engine.options, params):
+                yield Mistake(("models", model), f"{message} (for strategies.{label})")
