@@ -125,6 +125,7 @@ LONGEST_LINE = 2_000
 """Most characters after "answer is" that are looked at."""
 WRAPPERS = (
     *((mark, mark) for mark in ("**", "__", "*", "`", "$", '"', "'")),
+    ("<", ">"),
     ("“", "”"),
     ("‘", "’"),
     (r"\(", r"\)"),

@@ -39,6 +39,7 @@ CIRCUMSTANCE = re.compile(
 )
 """What stands before a number that is not the answer but says when, for how long, of how many."""
 EMPHASIS = re.compile(r"(?<![\w)])(?:\*\*|__|`)(?=\S)([^*_`\n]{1,300}?)(?<=\S)(?:\*\*|__|`)(?![\w(])")
+TAGS = re.compile(r"</?(?:b|i|u|em|strong|code|span|p|br)\s{0,2}/?>", re.IGNORECASE)
 LOOKS = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])")
 
 
@@ -148,7 +149,7 @@ def _unreadable(detail: str) -> Verdict:
 
 def concise(answer: str) -> str:
     """Return an answer without emphasis, and without the words before its number where it is a sentence."""
-    answer = EMPHASIS.sub(r"\1", LOOKS.sub("", tidy(answer)))
+    answer = EMPHASIS.sub(r"\1", LOOKS.sub("", tidy(TAGS.sub("", answer))))
     answer = " ".join(answer.split())
     answer = answer.removeprefix("+").lstrip(",;: ")
     try:

@@ -35,6 +35,7 @@ REMARK = re.compile(
     r"\((?!(?:sqrt|sin|cos|tan|arcsin|arccos|arctan|log|floor|ceil)\b)[^()\d\\]{0,40}[A-Za-z]{4}"
 )
 """A parenthesis that holds words, not a factor."""
+HYPHENATED = re.compile(r"[A-Za-z]+(?:[-'][A-Za-z]{3}|&[A-Za-z])")
 SUBSCRIPT = re.compile(r" ?_ ?(?:\{([^{}]{1,40})\}|\\([A-Za-z]+)|([A-Za-z0-9]))")
 DEGREES = f"{OPEN_WORDS}degrees{CLOSE_WORDS}"
 LONGEST_PRODUCT = 3
@@ -183,8 +184,8 @@ class _Reader:
             return False
         if run in UNITS and len(run) > 1 and self.text[: self.at].rstrip()[-1:].isdigit():
             return True
-        after_number = self.text[self.at - 1 : self.at] == " " and len(run) > 1
-        if after_number and run in SHORT_WORDS:
+        after_number = self.text[self.at - 1 : self.at] == " "
+        if after_number and (run in SHORT_WORDS or HYPHENATED.match(self.text, self.at)):
             return True
         return (
             len(run) > LONGEST_PRODUCT

@@ -49,7 +49,7 @@ SPACES = re.compile(
 NOTHING = re.compile(
     r"\\!|\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|mathstrut|boldmath"
     r"|rm|bf|it|mathsf|mathtt|mathbf|mathit|boldsymbol|bm|pmb|mathcal|mathfrak|mathrm|vec|hat|overrightarrow"
-    r"|operatorname\*?|negthinspace|strut|allowbreak|ensuremath)(?![A-Za-z])\.?"
+    r"|operatorname\*?|large|Large|LARGE|huge|Huge|small|normalsize|negthinspace|strut|allowbreak|ensuremath)(?![A-Za-z])\.?"
 )
 """Commands that change looks only. What they apply to stays, and so does its group."""
 ALIASES = {
@@ -83,6 +83,7 @@ TIMES = re.compile(r"(?<=\d) [xX] (?=\d)")
 REPEATING = re.compile(r"(?<!\d)\.(?= ?\\overline)")
 SMILEY = re.compile(r"(?<= )[:;]-?[()D](?= |$)")
 OVER = re.compile(r"\{([^{}]{1,200})\\over(?![A-Za-z])([^{}]{1,200})\}")
+EMPTY = re.compile(r"[\^_] ?\{ ?\}")
 NEGATIVE = re.compile(r"^(?:minus|negative) (?=[\d.\\])", re.IGNORECASE)
 BLANKS = re.compile(r"\s+")
 
@@ -127,6 +128,7 @@ def _vulgar(match: re.Match[str]) -> str:
 
 def in_one_spelling(text: str) -> str:
     """Return an answer with Unicode signs as ASCII or LaTeX, and without commands for looks."""
+    text = EMPTY.sub("", text)
     text = TIMES.sub(" * ", HALF_OF_DAY.sub(r"\1\2", SMILEY.sub("", NEGATIVE.sub("-", text))))
     if text.isascii() and "\\" not in text:
         return BLANKS.sub(" ", text.replace("~", " ").replace("{,}", ",")).strip()

@@ -206,7 +206,7 @@ class _TailReader:
         word = token.lower().rstrip(".")
         if token.startswith("^"):
             self._raise(int(re.sub(r"[^-\d]", "", token)))
-        elif word in {"squared", "cubed"} and self.last:
+        elif word in {"squared", "cubed"}:
             self._raise({"squared": 2, "cubed": 3}[word])
         elif word in {"square", "sq", "cubic", "cu"}:
             self.next_power = 2 if word.startswith("sq") else 3
@@ -231,7 +231,7 @@ class _TailReader:
             return False
         if unicodedata.category(token[0]) in {"So", "Mn", "Cf"}:
             return True
-        if not (token[0].isalpha() or token in {"-", ",", "'", "*", "·"}):
+        if not (token[0].isalpha() or token in {"-", ",", "'", "&", "*", "·"}):
             raise UnreadableError(f"{token!r} after a number")
         if token == ",":
             return False

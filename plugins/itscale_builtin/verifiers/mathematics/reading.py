@@ -97,6 +97,7 @@ def _read(text: str, depth: int = 0) -> Reading:
     if depth > 8:
         raise TooLargeError("nested too deeply")
     text = text.strip().rstrip(".,;").strip()
+    text = text.removeprefix(r"\approx").lstrip()
     label = LABEL.match(text)
     if label:
         return _read(text[label.end() :], depth + 1)
@@ -176,9 +177,7 @@ def _listed(text: str, depth: int) -> Reading | None:
 def _is_remark(text: str) -> bool:
     """Say whether a text is words only, without a number or a formula."""
     text = without_marks(text).strip(" .!?")
-    return re.fullmatch(r"[A-Za-z][a-z']+(?:[ -][A-Za-z][a-z']*)+|[a-z]{3,}", text) is not None and (
-        in_words(text) is None
-    )
+    return re.fullmatch(r"[A-Za-z' -]*[a-z]{3}[A-Za-z' -]*", text) is not None and (in_words(text) is None)
 
 
 def _united(text: str, depth: int) -> Reading | None:

@@ -15,8 +15,10 @@ __all__ = ["equation_key", "has", "has_letters", "inequality_key", "is_name", "k
 
 NAME = re.compile(
     r"(?:\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|tau|rho|angle|triangle|Delta|ell) ?)?"
-    r"(?:[A-Za-z]'?|[A-Z]{1,4})?(?: ?_ ?(?:\{[^{}]{1,20}\}|\w))?(?: ?\([A-Za-z0-9, _+-]{1,20}\))?"
+    r"(?:[A-Za-z]'?|[A-Z]{1,4})?(?: ?_ ?(?:\{[^{}]{1,20}\}|\w))?"
+    r"(?:(?: ?\^ ?(?:\{-1\}|-1))? ?\([A-Za-z0-9, _+-]{1,20}\))?"
 )
+DERIVATIVE = re.compile(r"\\frac ?\{ ?d([a-z]) ?\} ?\{ ?d[a-z] ?\}")
 NAMED_TUPLE = re.compile(
     r"\( ?[A-Za-z](?:_\w)?(?: ?, ?[A-Za-z](?:_\w)?)+ ?\)|\{ ?[A-Za-z](?: ?, ?[A-Za-z])+ ?\}"
 )
@@ -27,7 +29,7 @@ def is_name(text: str) -> bool:
     text = text.strip()
     if not text or len(text) > 80:
         return False
-    words = without_marks(text).strip().removeprefix("{").removesuffix("}").strip()
+    words = DERIVATIVE.sub(r"\1'", without_marks(text)).strip().removeprefix("{").removesuffix("}").strip()
     if NAMED_TUPLE.fullmatch(words) or (NAME.fullmatch(words) and words not in {"e", "i"}):
         return True
     return bool(re.fullmatch(r"[A-Za-z][A-Za-z' .-]*", words)) and (text != words or len(words) > 3)
@@ -35,7 +37,7 @@ def is_name(text: str) -> bool:
 
 def name_of(text: str) -> str:
     """Return a name without spaces and braces."""
-    return re.sub(r"[\s{}]", "", without_marks(text))
+    return re.sub(r"[\s{}]", "", DERIVATIVE.sub(r"\1'", without_marks(text)))
 
 
 def equation_key(left: str, right: str) -> Hashable:
