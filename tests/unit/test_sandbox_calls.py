@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from itscale.sandbox import RUNGS, Reply, Sandbox, SandboxError, calls, containment
 from itscale.sandbox.ladder import best_rung, fault_of
+from itscale.sandbox.launch import FIRST_UID
+from itscale.sandbox.places import places
 
 HELD = [rung for rung in RUNGS if not fault_of(rung)]
 
@@ -53,6 +60,33 @@ def test_a_megabyte_goes_in_and_comes_out() -> None:
 def test_a_target_that_cannot_be_imported_is_an_error_of_its_author() -> None:
     with pytest.raises(SandboxError, match="no_such_module"):
         Sandbox("no_such_module:function", seconds=5).call(1)
+
+
+AS_ANYBODY = """
+from itscale.sandbox import Programs, Sandbox
+with Sandbox("builtins:eval", seconds=1) as sandbox, Programs() as programs:
+    print(sandbox.rung, sandbox.call("6 * 7").value, sandbox.call("open('/etc/passwd')").status)
+    print(programs.judge("def f(x): return x + 1", "assert f(1) == 2", "f").passed)
+"""
+
+
+def test_an_ordinary_user_has_a_sandbox_too(tmp_path: Path) -> None:
+    python = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+    if os.getuid() != 0 or not Path(python).exists() or not places(["itscale_builtin"]).world_readable:
+        pytest.skip("takes root, and a Python that everybody may run")
+    ended = subprocess.run(
+        [python, "-c", AS_ANYBODY],
+        user=FIRST_UID - 1,
+        group=FIRST_UID - 1,
+        extra_groups=[],
+        cwd="/",
+        env={"PYTHONPATH": os.pathsep.join(places(["itscale_builtin"]).path[3:]), "HOME": "/"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout.split()[1:] == ["42", "error", "True"], ended.stderr
+    assert ended.stdout.split()[0] in HELD
 
 
 def test_the_record_says_which_rung_ran() -> None:

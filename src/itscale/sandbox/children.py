@@ -50,10 +50,11 @@ class Outcome:
 
 
 class Child:
-    """A child: `channel` leads to it, `pidfd` stands for it."""
+    """A child: `channel` leads to it, a pidfd stands for it, `fresh` until its first call."""
 
     def __init__(self, pidfd: int, channel: socket.socket) -> None:
         self.channel = channel
+        self.fresh = True
         self._pidfd = pidfd
         self._pid = _pid_here(pidfd)
         channel.setblocking(False)
@@ -104,7 +105,10 @@ class _Meter:
         self._allowance = allowance
         self._begun = time.monotonic()
         self._processor = [child.processor_time() for child in children]
-        self._waited = self._waiting()
+        # What a fresh child waited for before this call is next to nothing: looking it up costs more.
+        self._waited = 0.0 if all(child.fresh for child in children) else self._waiting()
+        for child in children:
+            child.fresh = False
 
     def _waiting(self) -> float | None:
         times = [child.waited() for child in self._children]
@@ -117,12 +121,13 @@ class _Meter:
             for child, before in zip(self._children, self._processor, strict=True)
         ]
         processor = self._allowance.seconds - max(used)
-        passed = time.monotonic() - self._begun
-        waited = self._waiting()
-        if waited is None or self._waited is None:
-            idle = self._allowance.patience * UNHURRIED - passed
-        else:
-            idle = self._allowance.patience - (passed - (waited - self._waited))
+        idle = self._allowance.patience - (time.monotonic() - self._begun)
+        if idle <= 0:
+            waited = self._waiting()
+            if waited is None or self._waited is None:
+                idle += self._allowance.patience * (UNHURRIED - 1)
+            else:
+                idle += waited - self._waited
         return (processor, "processor") if processor <= idle else (idle, "idle")
 
 

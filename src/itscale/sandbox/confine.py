@@ -38,9 +38,9 @@ class Confinement:
     def fork(self) -> int:
         """Fork a child, where possible as the first process of a pid namespace of its own."""
         if not self._namespaces:
-            return os.fork()
+            return kernel.fork()
         kernel.unshare(kernel.CLONE_NEWPID)
-        pid = os.fork()
+        pid = kernel.fork()
         if pid:
             # Children made from now on are born here again: the namespace is left as often as it is made.
             kernel.setns(self._self, kernel.CLONE_NEWPID)
