@@ -19,6 +19,9 @@ WINDOW = 20.0
 UNKNOWN = 0.5
 """Elasticity of speed until the number of sequences has changed."""
 
+BELIEVED = (0.15, 0.85)
+"""Elasticities that are believed: what else the machine does shows in them, too."""
+
 FALLEN = 0.7
 """Share of the most sequences below which their number counts as changed."""
 
@@ -247,7 +250,8 @@ class Pace:
         most, fastest = self._fullest
         if not 0 < running < FALLEN * most:
             return UNKNOWN
-        return min(1.0, max(0.0, math.log(rate / fastest) / math.log(running / most)))
+        low, high = BELIEVED
+        return min(high, max(low, math.log(rate / fastest) / math.log(running / most)))
 
 
 def mean_tokens(state: Sampled, extent: Extent) -> float:

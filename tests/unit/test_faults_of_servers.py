@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 from itscale.blocks import Block
-from itscale.errors import TooManyFailuresError, UserError
+from itscale.errors import EngineLostError, TooManyFailuresError, UserError
+from itscale.failures import read_failures
+from itscale.session import Unit
 from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block
@@ -38,6 +40,7 @@ def whole(status: str, body: bytes) -> bytes:
 
 
 FAULTS = {
+    "400": lambda body: whole("400 Bad Request", b'{"error": {"message": "the prompt is too long"}}'),
     "500": lambda body: whole("500 Internal Server Error", b'{"error": {"message": "CUDA out of memory"}}'),
     "429": lambda body: whole("429 Too Many Requests", b'{"error": {"message": "slow down"}}'),
     "dropped in the middle": lambda body: whole("200 OK", reply(body))[:-40],
@@ -61,7 +64,8 @@ def serving(fault, bad):
             while (line := file.readline().strip().lower()) != b"":
                 if line.startswith(b"content-length:"):
                     size = int(line.split(b":")[1])
-            if not size:
+            if not size:  # no request for a completion, but whether anybody is there
+                connection.sendall(whole("404 Not Found", b"{}"))
                 return
             body = json.loads(file.read(size))
             with lock:
@@ -163,6 +167,34 @@ def test_a_fault_that_stays_ends_in_one_line_and_the_next_try_goes_on(tmp_path, 
         assert payload_hash(made) == payload_hash(sample(tmp_path / "calm", url, 0, timeout))
     rows = pl.read_parquet(made).select("problem_id", "index")
     assert rows.height == rows.unique().height == 8
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("400", "the prompt is too long"),
+        ("500", "CUDA out of memory"),
+        ("dropped in the middle", "no reply (peer closed connection"),
+        ("no choices", "no choices"),
+    ],
+)
+def test_a_request_that_fails_for_good_costs_its_problem_and_no_other(tmp_path, kind, said):
+    """The third request is the first of the second problem; the server answers all others."""
+    with serving(FAULTS[kind], bad=lambda number: number == 2) as url:
+        made = sample(tmp_path, url, retries=0)
+    assert pl.read_parquet(made).group_by("problem_id").len().sort("problem_id").rows() == [
+        ("0", 2), ("2", 2), ("3", 2)
+    ]  # fmt: skip
+    (failure,) = read_failures(made)
+    assert failure.unit == Unit(problem_id="1", stop=2)
+    assert said in failure.reason
+
+
+def test_a_server_that_is_gone_ends_the_job_whatever_may_fail(tmp_path):
+    with serving(FAULTS["500"], bad=lambda number: False) as url:
+        pass
+    with pytest.raises(EngineLostError, match="is the server running"):
+        sample(tmp_path, url, retries=0)
 
 
 @pytest.mark.parametrize(
