@@ -1,13 +1,19 @@
-"""Whoever changes a built-in says whether its outputs changed: a new revision, or a renewed digest."""
+"""Whoever changes a built-in or a stage says whether outputs changed: a new revision, or a renewed digest."""
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 
 import pytest
+import stages_of_itscale
 from builtins_of_itscale import FOLDER, builtins, digest_of, key_of, source_digest, sources_of
+from stages_of_itscale import WITHOUT_EFFECT, stage_digest
+
+from itscale.plan import STAGE_REVISIONS
 
 RECORD = Path(__file__).with_name("digests.json")
+STAGES = Path(__file__).with_name("stage_digests.json")
 RENEW = "`pytest tests/plugins/test_digests.py --renew-digests`"
 
 
@@ -22,10 +28,19 @@ def current() -> dict[str, dict[str, object]]:
     }
 
 
+@cache
+def current_stages() -> dict[str, dict[str, object]]:
+    return {
+        stage: {"revision": revision, "digest": stage_digest(stage)}
+        for stage, revision in STAGE_REVISIONS.items()
+    }
+
+
 @pytest.fixture(scope="module", autouse=True)
 def renewed(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--renew-digests", default=False):
-        RECORD.write_text(json.dumps(current(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        for record, found in ((RECORD, current()), (STAGES, current_stages())):
+            record.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 @pytest.mark.parametrize("key", sorted(key_of(plugin.entry) for plugin in builtins()))
@@ -42,8 +57,40 @@ def test_a_changed_source_has_a_new_revision_or_a_renewed_digest(key: str) -> No
     )
 
 
-def test_no_digest_is_left_of_a_plugin_that_is_gone() -> None:
+@pytest.mark.parametrize("stage", sorted(STAGE_REVISIONS))
+def test_a_changed_stage_has_a_new_revision_or_a_renewed_digest(stage: str) -> None:
+    recorded = json.loads(STAGES.read_text(encoding="utf-8")).get(stage)
+    assert recorded is not None, f"the stage {stage} is new: record it with {RENEW}"
+    if recorded == current_stages()[stage]:
+        return
+    pytest.fail(
+        f"the stage {stage}: modules it uses changed since revision {recorded['revision']} was recorded. If "
+        "the same inputs now give other outputs, raise its number in STAGE_REVISIONS of src/itscale/plan.py "
+        f"(it is {STAGE_REVISIONS[stage]}): what it made runs again. In both cases record it with {RENEW}"
+    )
+
+
+def test_no_digest_is_left_of_what_is_gone() -> None:
     assert json.loads(RECORD.read_text(encoding="utf-8")).keys() <= current().keys()
+    assert json.loads(STAGES.read_text(encoding="utf-8")).keys() == STAGE_REVISIONS.keys()
+
+
+def test_a_change_of_the_majority_vote_is_seen_by_the_stages_that_vote(tmp_path, monkeypatch) -> None:
+    copy, skipped = tmp_path / "itscale", shutil.ignore_patterns("__pycache__")
+    shutil.copytree(stages_of_itscale.FOLDER, copy, ignore=skipped)
+    monkeypatch.setattr(stages_of_itscale, "FOLDER", copy)
+    vote = copy / "estimators/vote.py"
+    source = vote.read_text(encoding="utf-8")
+    vote.write_text(f"# only a word\n{source}\n\n", encoding="utf-8")
+    assert stage_digest("curves") == current_stages()["curves"]["digest"]
+    vote.write_text(source.replace(" - ", " + "), encoding="utf-8")
+    changed = {stage for stage in STAGE_REVISIONS if stage_digest(stage) != current_stages()[stage]["digest"]}
+    assert "curves" in changed
+    assert not changed & {"problems", "models", "sampling", "verification", "summary"}
+
+
+def test_modules_said_to_change_no_data_are_there() -> None:
+    assert all(stages_of_itscale.path_of(name).is_file() for name in WITHOUT_EFFECT)
 
 
 def test_only_what_a_module_does_counts() -> None:
