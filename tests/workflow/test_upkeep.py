@@ -128,6 +128,7 @@ def test_whatever_was_deleted_or_cut_short_is_made_again_and_is_the_same(copy):
     verdicts.unlink()
     completions.write_bytes(completions.read_bytes()[:-50])
     outcomes.unlink()
+    (copy.folder / "results/tiny/problems/sums.parquet").unlink()
     (copy.folder / "reports/tiny/figures/law_fits.svg").unlink()
     said = copy.itscale("verify", "study.yaml")
     assert said.returncode == 1
@@ -135,6 +136,7 @@ def test_whatever_was_deleted_or_cut_short_is_made_again_and_is_the_same(copy):
     done = copy.itscale("run", "study.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{completions.name}.damaged" in done.stdout
+    assert " 1 sample," in done.stdout  # the block that was damaged, and not what came from the same problems
     completions.with_name(f"{completions.name}.damaged").unlink()
     assert copy.hashes() == before
     assert "nothing to do" in copy.itscale("run", "study.yaml", "--cores", "2").stdout

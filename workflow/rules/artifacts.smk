@@ -31,5 +31,6 @@ def get_everything():
     """Return every file by name: of what only its maker's outputs need, nothing would be made again if deleted."""
     return [
         *local(["<reports>/manifest.json", *get_reports()]),
-        *get_artifacts(),
+        # Not the problems: blocks that are there would be sampled again. `itscale run` sees to them.
+        *(table for table in get_artifacts() if "/problems/" not in table),
     ]

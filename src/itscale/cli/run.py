@@ -74,7 +74,7 @@ class _Run:
     def go(self, only_say: bool, retry: bool) -> None:
         """Do what there is to do."""
         from itscale.cli.snakemake import dry_run
-        from itscale.cli.tables import refuse_strangers, set_aside
+        from itscale.cli.tables import refuse_strangers, restore_problems, set_aside
         from itscale.directory import hold
 
         if only_say:
@@ -84,7 +84,11 @@ class _Run:
             return
         descriptor = hold(Path.cwd())
         self.clear()
-        for line in set_aside(self.plan, self.results, self.reports / "manifest.json"):
+        manifest = self.reports / "manifest.json"
+        for line in [
+            *set_aside(self.plan, self.results, manifest),
+            *restore_problems(self.plan, self.results),
+        ]:
             self.console.print(line)
         if retry:
             blocks = dry_run(self.command, self.logs / "dry-run.log").blocks

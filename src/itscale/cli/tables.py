@@ -12,7 +12,7 @@ from itscale.store import read_metadata
 if TYPE_CHECKING:
     from itscale.plan import Plan
 
-__all__ = ["ASIDE", "refuse_strangers", "set_aside"]
+__all__ = ["ASIDE", "refuse_strangers", "restore_problems", "set_aside"]
 
 ASIDE = ".damaged"
 """What is added to the name of a file that is not whole."""
@@ -45,6 +45,22 @@ def _aside(path: Path, error: DataError) -> str:
     aside = path.with_name(path.name + ASIDE)
     path.replace(aside)
     return f"{error}: set aside as {aside.name}, made again"
+
+
+def restore_problems(plan: Plan, results: Path) -> list[str]:
+    """Write problems anew that were deleted; return a line for each table.
+
+    Snakemake would sample again whatever was sampled from them, though it is what it was.
+    """
+    from itscale.stages.problems import write_problems
+
+    said = []
+    for task in plan.study.tasks:
+        path = results / "problems" / f"{task}.parquet"
+        if not path.is_file() and any((results / "completions" / task).rglob("p*.parquet")):
+            write_problems(plan.study, task, path)
+            said.append(f"{path}: missing, made again")
+    return said
 
 
 def refuse_strangers(plan: Plan, results: Path, made_again: Sequence[str], everything: bool) -> None:
