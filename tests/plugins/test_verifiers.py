@@ -113,6 +113,29 @@ def test_tidying_takes_off_what_is_no_part_of_an_answer(answer: str, expected: s
     assert answers.tidy(answer) == expected
 
 
+HOSTILE_RUNS = [
+    "$",
+    "*",
+    "$*",
+    '"',
+    "1,",
+    "1/",
+    "(",
+    "\\boxed{",
+    "\\boxed{1} or ",
+    "answer is ",
+    "#### $a ",
+    "72! ",
+]
+
+
+@pytest.mark.parametrize("run", HOSTILE_RUNS)
+def test_every_place_is_looked_for_in_a_megabyte(run: str) -> None:
+    text = run * (1_000_000 // len(run))
+    for place in answers.LOCATORS:
+        answers.tidy(answers.locate(text, [place]) or "")  # what was quadratic took minutes
+
+
 # exact_match -------------------------------------------------------------------------------------------
 
 

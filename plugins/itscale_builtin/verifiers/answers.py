@@ -119,6 +119,8 @@ DENIED = re.compile(
 )
 MOST_TRIED = 50
 """Of how many "answer is", from the end, one may introduce the answer."""
+LONGEST_ANSWER = 100_000
+"""Most characters of what is tidied."""
 LONGEST_TEXT = 200_000
 """Characters, from the end, among which "answer is" is looked for."""
 LONGEST_LINE = 2_000
@@ -311,8 +313,11 @@ def locate(text: str, places: Sequence[Locator]) -> str | None:
 def tidy(answer: str, reference: str = "") -> str:
     """Strip what is no part of an answer: emphasis, quotes, `$`, a final full stop.
 
-    What the reference has around it, too, is part of the answer and stays.
+    What the reference has around it, too, is part of the answer and stays. What is longer than any answer
+    only loses the space around it.
     """
+    if len(answer) > LONGEST_ANSWER:
+        return answer.strip()
     marks = [(opening, closing) for opening, closing in WRAPPERS if not _wrapped(reference, opening, closing)]
     begin, end = 0, len(answer)
     while True:
