@@ -124,7 +124,10 @@ READING = (
 )
 
 
-@pytest.fixture(scope="module", params=["bubblewrap", "landlock", "process"])
+@pytest.fixture(
+    scope="module",
+    params=["bubblewrap", *(pytest.param(rung, marks=pytest.mark.slow) for rung in ("landlock", "process"))],
+)
 def rung(request: pytest.FixtureRequest) -> Rung:
     if fault := fault_of(request.param):
         pytest.skip(f"{request.param}: {fault}")
