@@ -12,7 +12,7 @@ from itscale.laws import FitFailure, LawData
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray
 from itscale_builtin.laws._descents import Curves, curves_of, descend_all, with_fallback
-from itscale_builtin.laws._least_squares import best_of, say, warn_of_identifiability
+from itscale_builtin.laws._least_squares import AGREEMENT, EXACT, best_of, say, warn_of_identifiability
 from itscale_builtin.laws._points import Response, coverage_of, falling_points
 
 __all__ = ["BrokenPowerLaw", "BrokenPowerLawOptions", "broken_power_law", "entry"]
@@ -22,6 +22,8 @@ SCREENED = 10
 """Random points looked at per start."""
 POLISHED = 10
 """Starts that go to the end: the best ones after a few steps."""
+LAST = 3
+"""Starts that go there exactly, if so many are known to end at the same height; else all of them."""
 REFIT_STARTS = 2
 FEW = 30
 """Steps of a start that is only looked at."""
@@ -84,6 +86,10 @@ class BrokenPowerLaw:
         ends, squares = descend_all(shape.model, many, starts, bounds=bounds, steps=FEW, tolerance=1e-3)
         best = ends[np.argsort(squares, kind="stable")[: POLISHED if start is None else 1]]
         if start is None:
+            some = Curves(log_x, many.target[: len(best)], many.counts[: len(best)])
+            ends, squares = descend_all(shape.model, some, best, bounds=bounds, steps=400, tolerance=1e-12)
+            if np.sum(squares <= squares.min() * (1 + AGREEMENT) + EXACT * len(x)) >= LAST:
+                best = ends[np.argsort(squares, kind="stable")[:LAST]]
             optimum = best_of(residuals, jacobian, best, bounds=bounds, evaluations=1000)
         else:
             tried = [_inner(start, centre), *best]

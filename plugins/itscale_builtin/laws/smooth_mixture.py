@@ -38,7 +38,7 @@ _SPACING = -float(_EDGES[0]) / (KNOTS - 1)
 class SmoothMixtureOptions(Options):
     """Options of the smooth mixture."""
 
-    smoothness: float = Field(default=30.0, gt=0)
+    smoothness: float = Field(default=50.0, gt=0)
     """Weight of the integral of the squared second derivative of log density over log p, halved."""
 
 

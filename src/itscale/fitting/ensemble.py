@@ -24,7 +24,7 @@ __all__ = ["ENSEMBLE", "combine", "far_share", "leaderboard", "weigh", "weighted
 ALL_FAR, HALF_FAR = 100, 1000
 """Completions per problem up to which laws of standing `far` have all the weight, and from which half."""
 
-DRIFT = 0.02
+DRIFT = 0.025
 """Standard deviation, per decade beyond the data, of what no law of the ensemble has in it (coverage)."""
 
 LEAST_VARIANCE = 1e-6
