@@ -16,6 +16,9 @@ LONGEST = 3.0
 WINDOW = 20.0
 """Seconds over which speed is averaged."""
 
+SHORTEST = 3.0
+"""Seconds from which a speed is made at least."""
+
 UNKNOWN = 0.5
 """Elasticity of speed until the number of sequences has changed."""
 
@@ -223,8 +226,12 @@ class Pace:
         if self._seen and state.tokens < self._seen[-1][1].tokens:  # a job that is tried again counts anew
             self._seen.clear()
         self._seen.append((now, replace(state)))
-        while now - self._seen[0][0] > WINDOW:
+        while now - self._seen[0][0] > WINDOW or self._is_idle():
             self._seen.popleft()
+
+    def _is_idle(self) -> bool:
+        """Return whether the first look is one of several before any token: a model may be slow to begin."""
+        return len(self._seen) > 1 and self._seen[1][1].tokens == 0
 
     def speed(self) -> Speed | None:
         """Return the speed of late; None where nothing tells."""
@@ -235,7 +242,7 @@ class Pace:
             # A server that tells of tokens at the end only: those under way are as fast as those before.
             rate = state.running * state.ended_tokens / state.ended_seconds
             return Speed(rate, state.running, state.ended_tokens / state.ended, 1.0)
-        if now - then < 1 or state.tokens == before.tokens:
+        if now - then < SHORTEST or state.tokens == before.tokens:
             return None
         rate = (state.tokens - before.tokens) / (now - then)
         running = sum(seen.running for _, seen in self._seen) / len(self._seen)

@@ -72,9 +72,20 @@ def test_time_left_is_within_a_factor_of_two(kind, completions, slots, silent, e
             said.append((now, seconds_left(state, Extent(completions, LIMIT / 2, LIMIT), speed)))
     ratios = {at: left / (now - at) for at, left in said if at < 0.75 * now}
     off = np.abs(np.log2(list(ratios.values())))
-    assert silent or next(iter(ratios)) <= 3  # seconds
+    assert silent or next(iter(ratios)) <= 5  # seconds
     assert np.mean(off <= 1) >= 0.75 or (kind, slots) == ("alike", 200)
     assert off.max() <= np.log2(3) or (kind, slots) == ("alike", 200)
+
+
+def test_a_speed_counts_from_the_first_token():
+    pace = Pace()
+    for now in range(16):
+        pace.see(
+            float(now), Sampled(running=4, running_tokens=max(0, now - 10) * 8, tokens=max(0, now - 10) * 8)
+        )
+    speed = pace.speed()
+    assert speed is not None
+    assert speed.tokens_per_second == 8
 
 
 def test_nothing_is_left_of_what_is_done_or_has_failed():
