@@ -58,6 +58,18 @@ def limited(most: int, words: str) -> Behaviour:
     return behave
 
 
+@pytest.mark.parametrize("total", [4, 5, 40, 1000])
+def test_no_text_is_made_of_no_token_however_short_beside_the_others(total: int) -> None:
+    def behave(body: dict[str, Any], number: int) -> Answer:
+        return reply(choice("a"), choice("b" * 900), choice("c"), choice("d" * 90), generated=total)
+
+    with serving(behave) as server:
+        tokens = [one.tokens for one in generate(server.url, 4, params=SamplingParams(max_tokens=300))]
+    assert sum(tokens) == total
+    assert min(tokens) >= 1
+    assert total < 40 or tokens[1] == max(tokens)
+
+
 def sizes(bodies: list[dict[str, Any]]) -> list[int]:
     return sorted(body.get("n", 1) for body in bodies)
 

@@ -259,13 +259,15 @@ def shares(choices: Sequence[Choice], total: int) -> list[int]:
     """Split a request's tokens among its choices.
 
     By their own counts where the server lists tokens; else in proportion to the length of their texts, as
-    usage has only the sum (which the shares keep).
+    usage has only the sum (which the shares keep); a text that is not empty has one token at least.
     """
     if (
         all(choice.counted is not None for choice in choices)
         and sum(c.counted or 0 for c in choices) == total
     ):
         return [choice.counted or 0 for choice in choices]
+    least = [int(bool(choice.text)) for choice in choices]  # no text is made of no token
     weights = [max(1, len(choice.text)) for choice in choices]
-    ends = [total * sum(weights[: place + 1]) // sum(weights) for place in range(len(weights))]
-    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    beyond = total - sum(least)
+    ends = [beyond * sum(weights[: place + 1]) // sum(weights) for place in range(len(weights))]
+    return [one + end - start for one, start, end in zip(least, [0, *ends], ends, strict=False)]
