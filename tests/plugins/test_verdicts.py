@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from itscale.plugins import VerifierEntry
 from itscale.types import Problem
 from itscale_builtin.tasks import gsm8k, math500
-from itscale_builtin.verifiers import exact_match, math, multiple_choice
+from itscale_builtin.verifiers import answers, exact_match, math, multiple_choice
 from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.reading import Reading, read
 
@@ -222,6 +222,22 @@ def test_verdicts_on_real_completions_are_those_recorded(shared_data: Path) -> N
     ]
     assert {problem for problem, _ in differ} <= RIGHT_AFTER_ALL
     assert not any(said for _, said in differ)  # nothing recorded as right is wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (r"\frac{1}{9}", True), ("4a-2", True), (r"7\pi", True), (r"1\frac{1}{10}", True), ("A", True),
+        ("18 dollars per day", True), ("x = 2 or x = 3", True), ("no real solutions", True), ("(3, 4]", True),
+        (r"\frac{1}{9", True), ("5 apples and 3 pears", True), ("$x^2 = 4$", True), ("$$\n3\n$$", True),
+        ("It is 3.", False), ("So 8 * 9 = 72", False), ("3 * 5 = 15, 15 + 1 = 16", False), ("= 624", False),
+        ("3 * 5 = 15. 15 + 1 = 16.", False), (r"\boxed{3}", False), ("3 + 4\n= 7", False), ("A: 18", False),
+        ("The answer is 3", False), ("#### 3", False), ("She has 72 eggs", False), ("", False),
+        ("I don't know.", False), ("9 * 2 -> 18", False), ("The total cost of 3 pens: 7", False),
+    ],
+)  # fmt: skip
+def test_an_answer_alone_is_told_from_a_completion(text: str, said: bool) -> None:
+    assert (answers.alone(text) is not None) is said
 
 
 # Hostile answers ---------------------------------------------------------------------------------------

@@ -287,6 +287,51 @@ def test_answers_are_judged_by_their_references(tmp_path):
         bring(tmp_path, "a.csv", csv.format("yes"), columns, oracle="reasoning_gym")
 
 
+@pytest.mark.shared_data
+def test_a_column_of_answers_is_judged_like_the_completions_they_are_from(tmp_path, shared_data):
+    file = shared_data / "completions" / "math-cot-100" / "math_cot_100.jsonl"
+    found = []
+    for column in ("pred[]", "code[]"):
+        output = tmp_path / "o.parquet"
+        columns = f"problem=idx,answer={column},reference=gt"
+        args = ["import", str(file), "--columns", columns, "--oracle", "math", "-o", str(output)]
+        assert CliRunner().invoke(app, args).exit_code == 0
+        found.append(pl.read_parquet(output)["correct"].to_list())
+    assert found[0] == found[1]
+    assert sum(found[0]) == 737  # 728 recorded as right, and 9 that are right after all
+
+
+@pytest.mark.parametrize(
+    ("oracle", "expected"),
+    [
+        (["--oracle", "math"], [1, 0]),
+        (["--oracle", "math", "--oracle-options", '{"find": ["whole"]}'], [1, 1]),
+        (["--oracle", "math", "--oracle-options", '{"find": ["last_number"]}'], [0, 0]),
+        (["--oracle", "math", "--oracle-options", '{"fnd": 1}'], "--oracle-options: math: fnd: "),
+        (
+            ["--oracle", "math", "--oracle-options", "["],
+            "--oracle-options: found '[', expected a JSON object",
+        ),
+        (["--oracle", "math", "--oracle-options", "[]"], "found [], expected a JSON object"),
+        (["--oracle-options", "{}"], "--oracle-options: found '{}' and no --oracle, expected both"),
+    ],
+)
+def test_an_oracle_has_options_on_the_command_line(tmp_path, oracle, expected):
+    path = tmp_path / "a.jsonl"
+    rows = [
+        {"id": 1, "said": r"\frac{1}{9}", "gold": "1/9"},
+        {"id": 2, "said": "it is odd", "gold": "it is odd"},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    output = tmp_path / "o.parquet"
+    args = ["import", str(path), "--columns", "problem=id,answer=said,reference=gold", "-o", str(output)]
+    done = CliRunner().invoke(app, args + oracle)
+    if isinstance(expected, str):
+        assert expected in " ".join(f"{done.output} {done.exception}".split())
+    else:
+        assert pl.read_parquet(output)["correct"].to_list() == expected
+
+
 def test_a_study_chooses_rows_and_judges_answers_too(tmp_path):
     path = tmp_path / "a.jsonl"
     rows = [{"id": n, "said": "4", "gold": str(n), "split": split} for n in (4, 5) for split in ("x", "y")]

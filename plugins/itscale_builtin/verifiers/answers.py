@@ -13,6 +13,7 @@ from typing import Literal
 __all__ = [
     "LOCATORS",
     "Locator",
+    "alone",
     "boxed",
     "cut_off",
     "denied",
@@ -23,7 +24,9 @@ __all__ = [
     "tidy",
 ]
 
-Locator = Literal["tags", "boxed", "hashes", "answer_is", "last_formula", "last_number", "last_line", "whole"]
+Locator = Literal[
+    "alone", "tags", "boxed", "hashes", "answer_is", "last_formula", "last_number", "last_line", "whole"
+]
 """Where an answer may stand; see `LOCATORS`."""
 
 NUMBER = re.compile(
@@ -86,6 +89,8 @@ BETWEEN = re.compile(
 FORMULA = re.compile(
     r"\$\$[^$]{1,400}\$\$|\$[^$\n]{1,400}\$|\\\([^\n]{1,400}?\\\)|\\\[.{1,400}?\\\]", re.DOTALL
 )
+DISPLAYED = re.compile(r"(?:\$\$|\\\[|\$|\\begin\b)[^=]*(?:\$\$|\\\]|\$|\\end\{\w{1,10}\})")
+"""A formula of several lines."""
 MATHEMATICS = re.compile(
     r"\\(?:[dt]?frac|sqrt|pi|infty|begin|cup|pm|log|ln|sin|cos|tan|binom)(?![A-Za-z])|\^|_\{?\d|="
 )
@@ -117,6 +122,25 @@ DENIAL = re.compile(
 DENIED = re.compile(
     r" ?\(?(?:cannot|can't|is not|isn't|is impossible|not possible|incorrect|wrong)\b", re.IGNORECASE
 )
+TELLING = re.compile(
+    r"""
+    \\(?:boxed|fbox|implies|Rightarrow|to)(?![A-Za-z]) | \#\#\#\# | </?answer> | << | [-=]> | [→⇒]
+    | ^[ ]?= | ^[A-Za-z][:)][ ]
+    | ^[ ]?(?!(?:minus|negative|sqrt|cbrt|pi|sin|cos|tan|ln|log|exp|abs)\b)
+      (?:[Aa][ ])?[A-Za-z]{2,}[ ,:][^\\]*\d
+    | \b(?:is|are|was|were|be|has|have|had|can|cannot|will|would|so|thus|hence|therefore|then|because|since
+        |let|we|he|she|they|it|you|gives?|gets?|makes?|equals?|find|step|let's|i'm|don't|know|think|idea|sorry)\b
+    """,
+    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
+)
+"""What tells that a text is more than an answer: a mark of another place, a number after words, a verb."""
+RESULT = re.compile(r"[\d)\]}] ?=")
+"""A value or a calculation on the left of an equals sign: `9 * 2 = 18`, but not `x = 18`."""
+LETTER_RUN = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
+LONGEST_ALONE = 400
+"""Most characters of a text that is an answer alone."""
+MOST_WORDS = 8
+"""Most words of a text that is an answer alone, a unit and a noun among them; 3 where there is no number."""
 MOST_TRIED = 50
 """Of how many "answer is", from the end, one may introduce the answer."""
 LONGEST_ANSWER = 100_000
@@ -138,6 +162,24 @@ WRAPPERS = (
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     """Return the last match of a pattern."""
     return next(iter(deque(pattern.finditer(text), maxlen=1)), None)
+
+
+def alone(text: str) -> str | None:
+    r"""Return the whole text if it is an answer and nothing else, as in a column of extracted answers.
+
+    `\frac{1}{9}` and `18 dollars` are; a text with a sentence, with several lines of prose or with several
+    calculations is a completion, and its answer has a place of its own.
+    """
+    text = text.strip()
+    if not text or len(text) > LONGEST_ALONE or ("\n" in text and not DISPLAYED.fullmatch(text)):
+        return None
+    if TELLING.search(text) or ANSWER_IS.search(text) or len(RESULT.findall(text)) > 1:
+        return None
+    if any(end.end() < len(text.rstrip("*_`\"')$. ")) for end in SENTENCE_END.finditer(text)):
+        return None
+    words = len(LETTER_RUN.findall(text))
+    short = words <= (MOST_WORDS if any(map(str.isdigit, text)) or "\\" in text else 3)
+    return text if short else None
 
 
 def tagged(text: str) -> str | None:
@@ -288,6 +330,7 @@ def whole(text: str) -> str | None:
 
 
 LOCATORS: Mapping[Locator, Callable[[str], str | None]] = {
+    "alone": alone,
     "tags": tagged,
     "boxed": boxed,
     "hashes": after_hashes,

@@ -47,13 +47,15 @@ class MathOptions(Options):
     """Options of the math oracle."""
 
     find: Annotated[tuple[Locator, ...], Field(min_length=1)] = (
+        "alone",
         "boxed",
         "hashes",
         "answer_is",
         "last_formula",
         "last_number",
     )
-    """Where the answer is looked for: the first of these places that holds one counts."""
+    """Where the answer is looked for: the first of these places that holds one counts. `alone`, the whole
+    text where it is an answer and nothing else, is for files that have answers instead of completions."""
     units: Literal["optional", "required"] = "optional"
     """Whether a unit that only one of reference and answer has is forgiven; where both have one, they must
     agree (100 cm is 1 m, 6 pm is not 6 am). A noun that is no unit is never compared: 72 eggs is 72."""
@@ -179,7 +181,7 @@ entry = VerifierEntry(
     factory=Math,
     options=MathOptions,
     role="oracle",
-    revision=2,
+    revision=3,
     evaluates=lambda options, task: options.symbolic,
     requires=("math_verify",),
     extra="math-verify[antlr4-13-2]",

@@ -11,6 +11,8 @@ import typer
 from itscale.cli.terminal import say
 
 if TYPE_CHECKING:
+    from itscale.ingredients import Ingredient
+    from itscale.plugins import VerifierEntry
     from itscale.selection import Design
     from itscale.stages.imports import Imported
 
@@ -38,6 +40,10 @@ def import_(
         str | None,
         typer.Option(help="what judges each answer by its reference: exact_match, math ..."),
     ] = None,
+    oracle_options: Annotated[
+        str | None,
+        typer.Option(help='options of the oracle, as JSON: \'{"find": ["whole"]}\''),
+    ] = None,
     design: Annotated[
         str | None,
         typer.Option(help="how many attempts were made: fixed beforehand, until_success, or adaptive"),
@@ -49,16 +55,27 @@ def import_(
 ) -> None:
     """Check results from elsewhere, attempts or counts (n, correct), and write them as outcomes."""
     from itscale.importing.columns import parse_columns, parse_where
-    from itscale.importing.judging import oracle_named
     from itscale.importing.source import Source
     from itscale.stages.imports import import_outcomes
 
     mapping = parse_columns(",".join(columns)) if columns else None
-    judge = None if oracle is None else oracle_named(oracle, "--oracle")
+    judge = _oracle(oracle, oracle_options)
     path = output or sources[0].with_name(f"{sources[0].name}.outcomes.parquet")
     _check_output(path, sources)
     source = Source.find(sources, mapping, _design(design), parse_where(where or ()), judge)
     _say(import_outcomes(source, path), path)
+
+
+def _oracle(name: str | None, options: str | None) -> Ingredient[VerifierEntry] | None:
+    from itscale.errors import StudyError
+    from itscale.importing.judging import options_in, oracle_named
+
+    if name is not None:
+        given = {} if options is None else options_in(options, "--oracle-options")
+        return oracle_named(name, "--oracle" if options is None else f"--oracle-options: {name}", given)
+    if options is not None:
+        raise StudyError(f"--oracle-options: found {options[:60]!r} and no --oracle, expected both")
+    return None
 
 
 def _check_output(path: Path, sources: list[Path]) -> None:

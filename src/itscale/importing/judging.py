@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from itscale.validation import validate
 if TYPE_CHECKING:
     from itscale.ingredients import Ingredient
 
-__all__ = ["judged", "oracle_named"]
+__all__ = ["judged", "options_in", "oracle_named"]
 
 Judge = Callable[[Any, Problem, Sequence[str], str], list[tuple[str | None, Verdict]]]
 """`itscale.stages.verification.judge`: the answer in each text and the verdict on it."""
@@ -43,6 +44,23 @@ def oracle_named(name: str, where: str, options: dict[str, Any] | None = None) -
         raise MistakesError(where, mistakes)
     found: Any = plugin.entry
     return Ingredient(name, found, checked, plugin.distribution, plugin.version)
+
+
+def options_in(text: str, where: str) -> dict[str, Any]:
+    """Return options that are written as a JSON object.
+
+    Raises
+    ------
+    StudyError
+        If they are anything else.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{where}: found {text[:60]!r}, expected a JSON object ({error})") from None
+    if not isinstance(found, dict):
+        raise StudyError(f"{where}: found {text[:60]}, expected a JSON object")
+    return found
 
 
 def judged(rows: pl.DataFrame, oracle: CheckedOracle, label: str, judge: Judge, path: str) -> pl.DataFrame:
