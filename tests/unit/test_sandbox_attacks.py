@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import socket
+import subprocess
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +23,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 def refused(x86_64, aarch64, *arguments):
     number = x86_64 if platform.machine() == "x86_64" else aarch64
     result = libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments))
-    if result >= 0 or ctypes.get_errno() != errno.EPERM:
+    if result >= 0 or ctypes.get_errno() not in (errno.EPERM, errno.ENOSYS):
         raise BaseException(f"escaped: {number} gave {result}, {ctypes.get_errno()}")
 """
 
@@ -114,6 +117,67 @@ ATTACKS: dict[str, tuple[str, str]] = {
     "keys": (SYSCALL + "refused(250, 219, 0, 0, 0, 0, 0)", ""),
     "shared segments": (SYSCALL + "refused(29, 194, 1, 4096, 0o1600)", ""),
     "giving up its death with its parent": (SYSCALL + "refused(157, 167, 1, 0, 0, 0, 0)", ""),
+    "semaphores, queues and segments of others": (
+        SYSCALL + "for call in (64, 190), (66, 191), (65, 193), (220, 192), (68, 186), (71, 187), (70, 188),"
+        " (69, 189), (30, 196), (31, 195), (67, 197): refused(*call, 0, 0, 0, 0)",
+        "",
+    ),
+    "attributes of files": (
+        SYSCALL + "for call in (188, 5), (189, 6), (190, 7), (197, 14), (198, 15), (199, 16), (463, 463),"
+        " (464, 464), (465, 465), (466, 466), (468, 468), (469, 469): refused(*call, -1, 0, 0, 0, 0)",
+        "",
+    ),
+    "mounts, old and new calls": (
+        SYSCALL + "for call in (155, 41), (161, 51), (442, 442), (457, 457), (458, 458), (467, 467),"
+        " *((number, number) for number in range(428, 434)): refused(*call, -1, 0, 0, 0)",
+        "",
+    ),
+    "calls that there are not yet": (
+        SYSCALL + "for number in (*range(470, 1024), 99999): refused(number, number, -1, 0, 0, 0, 0, 0)",
+        "",
+    ),
+    "watching folders": (
+        SYSCALL + "for call in (294, 26), (254, 27), (300, 262), (301, 263): refused(*call, -1, 0, 0)\n"
+        "if platform.machine() == 'x86_64': refused(253, 0)",
+        "",
+    ),
+    "clocks of others": ("import time; time.clock_gettime((~{host} << 3) | 2)", "PermissionError"),
+    "a datagram": ("import socket; socket.socketpair(type=socket.SOCK_DGRAM)", "PermissionError"),
+    "packets": ("import socket; socket.socketpair(type=socket.SOCK_SEQPACKET)", "PermissionError"),
+    "a message to an address": (
+        "import socket; socket.socketpair()[0].sendto(b'x', '{folder}/socket')",
+        "PermissionError",
+    ),
+    "a message with descriptors": (
+        "import socket; one, other = socket.socketpair(); socket.send_fds(one, [b'x'], [0])",
+        "PermissionError",
+    ),
+    "the process at the other end": (
+        "import socket; socket.fromfd(3, 1, 1).getsockopt(1, 77, 4)",
+        "PermissionError",
+    ),
+    "signals by way of a descriptor": (
+        "import errno, fcntl, socket, struct\none, other = socket.socketpair()\n"
+        "who = struct.pack('i', {host})\n"
+        "for call in [lambda r=r: fcntl.ioctl(one, r, who) for r in (0x8901, 0x8902)]"
+        " + [lambda c=c: fcntl.fcntl(one, c, 9) for c in (8, 10, 15, 1024, 1026)]:\n"
+        "  try: call()\n"
+        "  except OSError as error: assert error.errno == errno.EPERM\n"
+        "  else: raise BaseException('escaped')",
+        "",
+    ),
+    "flags of the interpreter's files": (
+        "import fcntl, os; fcntl.ioctl(os.open(os.__file__, 0), 0x40086602, bytes(8))",
+        "PermissionError",
+    ),
+    "locking the interpreter's files": (
+        "import fcntl, os; fcntl.flock(os.open(os.__file__, 0), fcntl.LOCK_EX)",
+        "PermissionError",
+    ),
+    "a lease on the interpreter's files": (
+        "import fcntl, os; fcntl.fcntl(os.open(os.__file__, 0), fcntl.F_SETLEASE, 0)",
+        "PermissionError",
+    ),
 }
 
 READING = (
@@ -175,6 +239,109 @@ def test_an_attack_is_contained(attack: str, execute: Sandbox, bait: Path) -> No
     assert execute.call("assert 6 * 7 == 42", {}).status == "done"
     running = {process.pid for process in psutil.Process().children(recursive=True)}
     assert len(running - before) <= 4  # two of bubblewrap's, a zygote, and its child of the last call
+
+
+MEDDLING = """
+import contextlib, ctypes, fcntl, os, socket, struct
+libc = ctypes.CDLL(None, use_errno=True)
+def datagram(address):
+    socket.socketpair(type=socket.SOCK_DGRAM)[0].sendto(b"x", address)
+def signal(request):
+    one, other = socket.socketpair()
+    fcntl.fcntl(one, 10, 9)
+    fcntl.ioctl(one, request, struct.pack("i", {victim}))
+    fcntl.fcntl(one, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    other.send(b"x")
+value = ctypes.create_string_buffer(b"taken")
+attribute = struct.pack("QII", ctypes.addressof(value), 5, 0)
+for attempt in (
+    lambda: datagram("{folder}/socket"),
+    lambda: datagram("\\0{victim}"),
+    lambda: signal(0x8901),
+    lambda: signal(0x8902),
+    lambda: os.setxattr("{bait}", "user.taken", b"x"),
+    lambda: libc.syscall(463, -100, b"{bait}", 0, b"user.taken", attribute, 16),
+    lambda: libc.semctl({semaphore}, 0, 16, 7),
+    lambda: libc.semctl({semaphore}, 0, 0, 0),
+    lambda: libc.msgctl({queue}, 0, 0),
+    lambda: libc.shmctl({segment}, 0, 0),
+):
+    with contextlib.suppress(OSError):
+        attempt()
+"""
+
+
+def test_what_is_outside_of_files_stays_as_it_was(execute: Sandbox, bait: Path) -> None:
+    libc = ctypes.CDLL(None)
+    there = {"semaphore": libc.semget(0, 1, 0o666), "queue": libc.msgget(0, 0o666)}
+    there["segment"] = libc.shmget(0, 4096, 0o666)
+    about = ctypes.create_string_buffer(512)
+    with (
+        subprocess.Popen(["sleep", "60"]) as victim,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as named,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as abstract,
+    ):
+        named.bind(f"{bait.parent}/socket")
+        abstract.bind(f"\0{victim.pid}")
+        Path(bait.parent, "socket").chmod(0o666)
+        code = MEDDLING
+        for name, value in {"bait": bait, "folder": bait.parent, "victim": victim.pid, **there}.items():
+            code = code.replace("{" + name + "}", str(value))
+        assert execute.call(code, {}).detail == ""
+        for receiver in (named, abstract):
+            receiver.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                receiver.recv(1)
+        assert victim.poll() is None
+        victim.kill()
+        assert os.listxattr(bait) == []
+        # 12: the value of a semaphore; 2: what is known of a queue, of a segment; 0: remove it
+        assert libc.semctl(there["semaphore"], 0, 12) == 0
+        assert libc.msgctl(there["queue"], 2, about) == 0
+        assert libc.shmctl(there["segment"], 2, about) == 0
+        assert libc.semctl(there["semaphore"], 0, 0) == 0
+        assert libc.msgctl(there["queue"], 0, None) == 0
+        assert libc.shmctl(there["segment"], 0, None) == 0
+
+
+def test_a_descriptor_keeps_no_flags_for_the_next_call(execute: Sandbox) -> None:
+    code = "import os; assert all(map(os.get_blocking, range(3)))"
+    assert execute.call(code + "; os.set_blocking(0, False)", {}).detail == ""
+    assert execute.call(code, {}).detail == ""
+
+
+ORDINARY = """
+import asyncio, copy, glob, os, queue, select, shutil, socket, tempfile, threading, time
+async def twice(x):
+    await asyncio.sleep(0.001)
+    return 2 * x
+async def both():
+    return await asyncio.gather(twice(1), asyncio.to_thread(len, "four"))
+assert asyncio.run(both()) == [2, 4]
+results = queue.Queue()
+threads = [threading.Thread(target=results.put, args=(i,)) for i in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert sorted(results.queue) == list(range(8))
+one, other = socket.socketpair()
+one.settimeout(1)
+one.sendall(b"x")
+assert other.recv(1) == b"x"
+assert os.get_terminal_size and shutil.get_terminal_size() == (80, 24)
+time.sleep(0.001), time.process_time(), time.thread_time(), time.monotonic_ns(), os.times(), os.urandom(3)
+assert os.cpu_count() and glob.glob("/usr/*") and os.stat(os.__file__).st_size
+if {writes}:
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy2(os.__file__, folder)
+        os.rename(f"{folder}/os.py", f"{folder}/so.py")
+        os.utime(f"{folder}/so.py", (1, 1))
+        assert os.listdir(folder) == ["so.py"]
+"""
+
+
+def test_what_ordinary_programs_do_is_allowed(execute: Sandbox) -> None:
+    writes = execute.rung == "bubblewrap"
+    assert execute.call(ORDINARY.replace("{writes}", str(writes)), {}).detail == ""
 
 
 def test_the_environment_holds_no_secret(execute: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

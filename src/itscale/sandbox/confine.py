@@ -33,7 +33,6 @@ class Confinement:
         self._self = os.pidfd_open(os.getpid())
         if seccomp.SUPPORTED:  # worked out once, here
             seccomp.filter_for(1, files_in_sight=not self._namespaces)
-        self._nowhere = os.open(os.devnull, os.O_RDWR)
 
     def fork(self) -> int:
         """Fork a child, where possible as the first process of a pid namespace of its own."""
@@ -48,6 +47,7 @@ class Confinement:
 
     def enter(self, descriptors: Sequence[int]) -> None:
         """Give up everything but the descriptors, which become `CHANNEL` and those after it."""
+        nowhere = os.open(os.devnull, os.O_RDWR)  # its own: flags of a shared one would outlive the call
         os.setsid()  # in a new pid namespace the parent is 0, and a signal to 0 goes to the process group
         if self._namespaces:
             kernel.unshare(kernel.CLONE_NEWNS)
@@ -59,7 +59,7 @@ class Confinement:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         if self._files is not None:
             self._files.enter()
-        _keep(descriptors, self._nowhere)
+        _keep(descriptors, nowhere)
         self._limit()
         self._drop_privileges()
         if seccomp.SUPPORTED:

@@ -1,8 +1,7 @@
-"""The system calls that a confined process may not make, as a seccomp filter.
+"""The system calls of a confined process, as a seccomp filter that allows what judging needs and no more.
 
-The filter names what is refused: starting programs and processes, sockets, signals to others, tracing,
-namespaces and mounts, shared memory that outlives a call, and the kernel's large interfaces that judging
-never needs. Numbers are those of the kernel's tables `syscall_64.tbl` and `asm-generic/unistd.h`.
+What is not listed in `itscale.sandbox.system_calls` is refused, and so is a call that a later kernel adds. Of
+calls that do many things (`ioctl`, `fcntl`, `prctl`, sockets) a few are allowed by their arguments.
 """
 
 from __future__ import annotations
@@ -11,178 +10,92 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
 from itscale.sandbox.kernel import prctl
+from itscale.sandbox.system_calls import (
+    ABSENT,
+    CHANGES,
+    CHECKED,
+    HARMLESS,
+    LAST_KNOWN,
+    TOO_NEW,
+    WITHOUT_ATTRIBUTES,
+)
 
 __all__ = ["SUPPORTED", "filter_for", "install"]
 
 # Operations of classic BPF, and offsets in `struct seccomp_data`.
-LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+LOAD, JUMP, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
 NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16
+FARTHEST = 255
+"""Most instructions that a comparison can skip."""
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000, 0x80000000
 PR_SET_SECCOMP, MODE_FILTER = 22, 2
 
 SOME_PROCESS = 0x7EADBEEF
 """Stands for the process until it is there: larger than any process's number."""
 X32 = 0x40000000
+
 CLONE_THREAD = 0x00010000
-AF_UNIX = 1
-F_SETOWN, F_SETOWN_EX = 8, 15
-TIOCSTI, TIOCLINUX = 0x5412, 0x541C
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_PTRACER = 1, 4, 0x59616D61
-
-ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-"""By name of a machine: its column in `REFUSED` and the kernel's constant for it."""
-
-ABSENT = -1
-REFUSED: dict[str, tuple[int, int]] = {
-    # programs and processes
-    "fork": (57, ABSENT),
-    "vfork": (58, ABSENT),
-    "execve": (59, 221),
-    "execveat": (322, 281),
-    "ptrace": (101, 117),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "process_madvise": (440, 440),
-    "kcmp": (312, 272),
-    "tkill": (200, 130),
-    "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240),
-    "pidfd_open": (434, 434),
-    "pidfd_send_signal": (424, 424),
-    "pidfd_getfd": (438, 438),
-    "setpriority": (141, 140),
-    "sched_setaffinity": (203, 122),
-    "sched_setscheduler": (144, 119),
-    "sched_setparam": (142, 118),
-    "sched_setattr": (314, 274),
-    "ioprio_set": (251, 30),
-    "migrate_pages": (256, 238),
-    "move_pages": (279, 239),
-    # network
-    "socket": (41, 198),
-    "bind": (49, 200),
-    "listen": (50, 201),
-    "connect": (42, 203),
-    # namespaces, mounts, file handles
-    "unshare": (272, 97),
-    "setns": (308, 268),
-    "mount": (165, 40),
-    "umount2": (166, 39),
-    "pivot_root": (155, 41),
-    "chroot": (161, 51),
-    "open_tree": (428, 428),
-    "move_mount": (429, 429),
-    "fsopen": (430, 430),
-    "fsconfig": (431, 431),
-    "fsmount": (432, 432),
-    "fspick": (433, 433),
-    "mount_setattr": (442, 442),
-    "name_to_handle_at": (303, 264),
-    "open_by_handle_at": (304, 265),
-    # memory that outlives or escapes a limit
-    "memfd_create": (319, 279),
-    "memfd_secret": (447, 447),
-    "shmget": (29, 194),
-    "shmat": (30, 196),
-    "shmctl": (31, 195),
-    "msgget": (68, 186),
-    "msgsnd": (69, 189),
-    "semget": (64, 190),
-    "semop": (65, 193),
-    "mq_open": (240, 180),
-    "mq_unlink": (241, 181),
-    # large interfaces of the kernel
-    "bpf": (321, 280),
-    "perf_event_open": (298, 241),
-    "userfaultfd": (323, 282),
-    "io_uring_setup": (425, 425),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-    "fanotify_init": (300, 262),
-    "add_key": (248, 217),
-    "request_key": (249, 218),
-    "keyctl": (250, 219),
-    "personality": (135, 92),
-    "acct": (163, 89),
-    "quotactl": (179, 60),
-    "syslog": (103, 116),
-    "swapon": (167, 224),
-    "swapoff": (168, 225),
-    "reboot": (169, 142),
-    "kexec_load": (246, 104),
-    "kexec_file_load": (320, 294),
-    "init_module": (175, 105),
-    "finit_module": (313, 273),
-    "delete_module": (176, 106),
-    "sethostname": (170, 161),
-    "setdomainname": (171, 162),
-    "settimeofday": (164, 170),
-    "clock_settime": (227, 112),
-    "adjtimex": (159, 171),
-    "clock_adjtime": (305, 266),
-    "vhangup": (153, 58),
-    "iopl": (172, ABSENT),
-    "ioperm": (173, ABSENT),
-    "modify_ldt": (154, ABSENT),
-}
-"""Refused with EPERM whatever the arguments: numbers on x86_64 and on aarch64."""
-
-CHANGES: dict[str, tuple[int, int]] = {
-    "chmod": (90, ABSENT),
-    "fchmod": (91, 52),
-    "fchmodat": (268, 53),
-    "fchmodat2": (452, 452),
-    "chown": (92, ABSENT),
-    "lchown": (94, ABSENT),
-    "fchown": (93, 55),
-    "fchownat": (260, 54),
-    "utime": (132, ABSENT),
-    "utimes": (235, ABSENT),
-    "futimesat": (261, ABSENT),
-    "utimensat": (280, 88),
-    "setxattr": (188, 5),
-    "lsetxattr": (189, 6),
-    "fsetxattr": (190, 7),
-    "removexattr": (197, 14),
-    "lremovexattr": (198, 15),
-    "fremovexattr": (199, 16),
-    "unlink": (87, ABSENT),
-    "unlinkat": (263, 35),
-    "rename": (82, ABSENT),
-    "renameat": (264, 38),
-    "renameat2": (316, 276),
-    "link": (86, ABSENT),
-    "linkat": (265, 37),
-    "symlink": (88, ABSENT),
-    "symlinkat": (266, 36),
-    "mkdir": (83, ABSENT),
-    "mkdirat": (258, 34),
-    "rmdir": (84, ABSENT),
-    "mknod": (133, ABSENT),
-    "mknodat": (259, 33),
-    "truncate": (76, 45),
-    "creat": (85, ABSENT),
-    "openat2": (437, 437),
-}
-"""Refused besides where the user's files are in sight; what changes modes and times Landlock lets pass."""
-
-CLONE = (56, 220)
-CLONE3 = (435, 435)
-KILL_CALL = (62, 129)
-TGKILL = (234, 131)
-PRLIMIT = (302, 261)
-FCNTL = (72, 25)
-IOCTL = (16, 29)
-OPEN = (2, ABSENT)
-OPENAT = (257, 56)
 WRITING = 0o1 | 0o2 | 0o100 | 0o1000
 """Flags of opening: for writing, for reading and writing, to create, to empty."""
-PRCTL = (157, 167)
-SOCKETPAIR = (53, 199)
+CLOCKS = tuple(range(12))
+"""The clocks of the machine and of the caller; the others are those of processes, by number."""
+AF_UNIX = 1
+SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC = 1, 0o4000, 0o2000000
+STREAMS = tuple(SOCK_STREAM | flag | more for flag in (0, SOCK_NONBLOCK) for more in (0, SOCK_CLOEXEC))
+"""A stream between two ends has no other addressee; a datagram could name one."""
+SOCKET_OPTIONS = (3, 4, 38, 39)
+"""Type, error, protocol and domain; others give hold of the process at the other end."""
+COMMANDS = (0, 1, 2, 3, 4, 1030)
+"""Of `fcntl`: duplicates and flags; no locks, leases, notices, owners or signals."""
+REQUESTS = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+"""Of `ioctl`: is it a terminal (asked in two ways), how wide; bytes waiting; blocking; inheritance."""
+PR_SET_NAME, PR_GET_NAME, PR_SET_VMA = 15, 16, 0x53564D41
+
+ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+"""By name of a machine: its column in the tables of calls and the kernel's constant for it."""
+
+
+@dataclass(frozen=True)
+class _Check:
+    """What a half of an argument must be: one of `values`, or without a `bit`, or with it."""
+
+    argument: int
+    values: tuple[int, ...] = ()
+    without: int = 0
+    having: int = 0
+    high: bool = False
+
+
+CHECKS: dict[str, tuple[_Check, ...]] = {
+    "open": (),
+    "openat": (),
+    "clone": (_Check(0, having=CLONE_THREAD),),
+    "kill": (_Check(0, (SOME_PROCESS,)),),
+    "tgkill": (_Check(0, (SOME_PROCESS,)),),
+    "prlimit64": (_Check(0, (0, SOME_PROCESS)),),
+    "sched_getaffinity": (_Check(0, (0, SOME_PROCESS)),),
+    "getpgid": (_Check(0, (0, SOME_PROCESS)),),
+    "getsid": (_Check(0, (0, SOME_PROCESS)),),
+    "clock_gettime": (_Check(0, CLOCKS),),
+    "clock_getres": (_Check(0, CLOCKS),),
+    "clock_nanosleep": (_Check(0, CLOCKS),),
+    "socketpair": (_Check(0, (AF_UNIX,)), _Check(1, STREAMS)),
+    "sendto": (_Check(4, (0,)), _Check(4, (0,), high=True)),  # no address
+    "getsockopt": (_Check(2, SOCKET_OPTIONS),),
+    "fcntl": (_Check(1, COMMANDS),),
+    "ioctl": (_Check(1, REQUESTS),),
+    "prctl": (_Check(0, (PR_SET_NAME, PR_GET_NAME, PR_SET_VMA)),),
+}
+IN_SIGHT: dict[str, tuple[_Check, ...]] = {
+    "open": (_Check(1, without=WRITING),),
+    "openat": (_Check(2, without=WRITING),),
+}
+"""What replaces them where files of others are in sight."""
 
 
 def _machine() -> str:
@@ -193,10 +106,11 @@ SUPPORTED = _machine() in ARCHITECTURES
 """Whether the numbers of this machine's system calls are known here."""
 
 Instruction = tuple[int, int, int, int]
+Program = tuple[Instruction, ...]
 
 
 def install(program: bytes) -> None:
-    """Refuse the system calls from now on, in this process and in every thread it starts.
+    """Refuse the other system calls from now on, in this process and in every thread it starts.
 
     Parameters
     ----------
@@ -213,60 +127,85 @@ def install(program: bytes) -> None:
     prctl(PR_SET_SECCOMP, MODE_FILTER, ctypes.create_string_buffer(header, len(header)))
 
 
-@cache
-def _template(files_in_sight: bool) -> bytes:
-    return b"".join(struct.pack("=HBBI", *one) for one in _program(SOME_PROCESS, files_in_sight))
-
-
-def filter_for(pid: int, *, files_in_sight: bool) -> bytes:
+def filter_for(pid: int, *, files_in_sight: bool, machine: str | None = None) -> bytes:
     """Return the filter of a process, which may send signals to itself.
 
     Parameters
     ----------
     files_in_sight
         Whether the process sees files of others, which it must not change.
+    machine
+        For which machine, as `os.uname` names it; this one if left out.
     """
-    return _template(files_in_sight).replace(struct.pack("=I", SOME_PROCESS), struct.pack("=I", pid))
+    template = _template(files_in_sight, machine or _machine())
+    return template.replace(struct.pack("=I", SOME_PROCESS), struct.pack("=I", pid))
 
 
-def _program(pid: int, files_in_sight: bool) -> list[Instruction]:
-    column, architecture = ARCHITECTURES[_machine()]
-    program: list[Instruction] = [
+@cache
+def _template(files_in_sight: bool, machine: str) -> bytes:
+    column, architecture = ARCHITECTURES[machine]
+    start = [
         (LOAD, 0, 0, ARCHITECTURE),
         (EQUAL, 1, 0, architecture),
         (RETURN, 0, 0, KILL),
         (LOAD, 0, 0, NUMBER),
     ]
-    if column == 0:  # the x32 calls have numbers of their own
-        program += [(AT_LEAST, 0, 1, X32), (RETURN, 0, 0, KILL)]
-    refused = REFUSED | CHANGES if files_in_sight else REFUSED
-    for numbers in refused.values():
-        if numbers[column] != ABSENT:
-            program += [(EQUAL, 0, 1, numbers[column]), (RETURN, 0, 0, REFUSE | errno.EPERM)]
-    # The C library starts threads by `clone` where there is no `clone3`, whose flags no filter can read.
-    program += [(EQUAL, 0, 1, CLONE3[column]), (RETURN, 0, 0, REFUSE | errno.ENOSYS)]
-    program += _argument(CLONE[column], 0, ANY_BIT, [CLONE_THREAD], keep=True)
-    program += _argument(KILL_CALL[column], 0, EQUAL, [pid], keep=True)
-    program += _argument(TGKILL[column], 0, EQUAL, [pid], keep=True)
-    program += _argument(PRLIMIT[column], 0, EQUAL, [0, pid], keep=True)
-    program += _argument(SOCKETPAIR[column], 0, EQUAL, [AF_UNIX], keep=True)
-    program += _argument(FCNTL[column], 1, EQUAL, [F_SETOWN, F_SETOWN_EX], keep=False)
-    program += _argument(IOCTL[column], 1, EQUAL, [TIOCSTI, TIOCLINUX], keep=False)
-    program += _argument(
-        PRCTL[column], 0, EQUAL, [PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_PTRACER], keep=False
-    )
-    if files_in_sight:
-        program += _argument(OPENAT[column], 2, ANY_BIT, [WRITING], keep=False)
-        if OPEN[column] != ABSENT:
-            program += _argument(OPEN[column], 1, ANY_BIT, [WRITING], keep=False)
-    return [*program, (RETURN, 0, 0, ALLOW)]
+    program = (*start, *_search(list(_ranges(_fates(column, files_in_sight)))))
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
-def _argument(number: int, place: int, test: int, values: Sequence[int], *, keep: bool) -> list[Instruction]:
-    """Allow a call only if (`keep`), or unless, the low half of one argument passes a test."""
-    passed, failed = (ALLOW, REFUSE | errno.EPERM) if keep else (REFUSE | errno.EPERM, ALLOW)
-    checks: list[Instruction] = [(LOAD, 0, 0, FIRST_ARGUMENT + 8 * place)]
-    for value in values:
-        checks += [(test, 0, 1, value), (RETURN, 0, 0, passed)]
-    checks.append((RETURN, 0, 0, failed))
-    return [(EQUAL, 0, len(checks), number), *checks]
+def _fates(column: int, files_in_sight: bool) -> dict[int, Program]:
+    """Return what is done with each call that is not refused as not permitted, by its number."""
+    checks = CHECKS | IN_SIGHT if files_in_sight else CHECKS
+    fates = [
+        *((numbers, _ending(ALLOW)) for numbers in HARMLESS.values()),
+        *((numbers, _ending(ALLOW)) for numbers in CHANGES.values() if not files_in_sight),
+        *((numbers, _checked(checks[name])) for name, numbers in CHECKED.items()),
+        *((numbers, _ending(REFUSE | errno.ENOSYS)) for numbers in TOO_NEW.values()),
+        *((numbers, _ending(REFUSE | errno.EOPNOTSUPP)) for numbers in WITHOUT_ATTRIBUTES.values()),
+    ]
+    return {numbers[column]: fate for numbers, fate in fates if numbers[column] != ABSENT}
+
+
+def _ending(action: int) -> Program:
+    return ((RETURN, 0, 0, action),)
+
+
+def _checked(checks: tuple[_Check, ...]) -> Program:
+    """Return the program that allows a call whose arguments pass all checks."""
+    program: list[Instruction] = []
+    for check in checks:
+        program.append((LOAD, 0, 0, FIRST_ARGUMENT + 8 * check.argument + 4 * check.high))
+        for place, value in enumerate(check.values):
+            program.append((EQUAL, len(check.values) - place, 0, value))
+        if check.without:
+            program.append((ANY_BIT, 0, 1, check.without))
+        if check.having:
+            program.append((ANY_BIT, 1, 0, check.having))
+        program += _ending(REFUSE | errno.EPERM)
+    return (*program, *_ending(ALLOW))
+
+
+def _ranges(fates: dict[int, Program]) -> Iterator[tuple[int, Program]]:
+    """Yield the ranges of numbers that share a fate: where each begins, and its fate."""
+    refused = _ending(REFUSE | errno.EPERM)
+    last: Program = ()
+    for number in range(LAST_KNOWN + 1):
+        fate = fates.get(number, refused)
+        if fate != last:
+            yield number, fate
+        last = fate
+    yield LAST_KNOWN + 1, _ending(REFUSE | errno.ENOSYS)
+    yield X32, _ending(KILL)  # calls of x32 have numbers of their own
+
+
+def _search(ranges: list[tuple[int, Program]]) -> Program:
+    """Return the program that finds a number's fate by halving: the kernel runs it once for every number."""
+    if len(ranges) == 1:
+        return ranges[0][1]
+    middle = len(ranges) // 2
+    below, above = _search(ranges[:middle]), _search(ranges[middle:])
+    first = ranges[middle][0]
+    if len(below) <= FARTHEST:
+        return ((AT_LEAST, len(below), 0, first), *below, *above)
+    return ((AT_LEAST, 0, 1, first), (JUMP, 0, 0, len(below)), *below, *above)

@@ -1,0 +1,210 @@
+"""The system calls that a confined process may make, by name; every other one is refused.
+
+Numbers are those of the kernel's tables: on x86_64 of `syscall_64.tbl`, on aarch64 of `asm-generic/unistd.h`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ABSENT",
+    "CHANGES",
+    "CHECKED",
+    "HARMLESS",
+    "LAST_KNOWN",
+    "TOO_NEW",
+    "WITHOUT_ATTRIBUTES",
+    "Numbers",
+]
+
+Numbers = tuple[int, int]
+ABSENT = -1
+LAST_KNOWN = 469
+"""Number of the last call of Linux 6.17, `file_setattr`; later ones are refused as if they were not there."""
+
+HARMLESS: dict[str, Numbers] = {
+    # data of descriptors it has
+    "read": (0, 63),
+    "write": (1, 64),
+    "readv": (19, 65),
+    "writev": (20, 66),
+    "pread64": (17, 67),
+    "pwrite64": (18, 68),
+    "preadv": (295, 69),
+    "pwritev": (296, 70),
+    "preadv2": (327, 286),
+    "pwritev2": (328, 287),
+    "lseek": (8, 62),
+    "close": (3, 57),
+    "close_range": (436, 436),
+    "dup": (32, 23),
+    "dup2": (33, ABSENT),
+    "dup3": (292, 24),
+    "pipe": (22, ABSENT),
+    "pipe2": (293, 59),
+    "sendfile": (40, 71),
+    "copy_file_range": (326, 285),
+    "ftruncate": (77, 46),
+    "fallocate": (285, 47),
+    "fsync": (74, 82),
+    "fdatasync": (75, 83),
+    "recvfrom": (45, 207),
+    "shutdown": (48, 210),
+    "getsockname": (51, 204),
+    "getpeername": (52, 205),
+    # files and folders as they are
+    "stat": (4, ABSENT),
+    "fstat": (5, 80),
+    "lstat": (6, ABSENT),
+    "newfstatat": (262, 79),
+    "statx": (332, 291),
+    "statfs": (137, 43),
+    "fstatfs": (138, 44),
+    "access": (21, ABSENT),
+    "faccessat": (269, 48),
+    "faccessat2": (439, 439),
+    "readlink": (89, ABSENT),
+    "readlinkat": (267, 78),
+    "getdents": (78, ABSENT),
+    "getdents64": (217, 61),
+    "getcwd": (79, 17),
+    "chdir": (80, 49),
+    "fchdir": (81, 50),
+    "umask": (95, 166),
+    # waiting
+    "poll": (7, ABSENT),
+    "ppoll": (271, 73),
+    "select": (23, ABSENT),
+    "pselect6": (270, 72),
+    "epoll_create": (213, ABSENT),
+    "epoll_create1": (291, 20),
+    "epoll_ctl": (233, 21),
+    "epoll_wait": (232, ABSENT),
+    "epoll_pwait": (281, 22),
+    "epoll_pwait2": (441, 441),
+    "eventfd": (284, ABSENT),
+    "eventfd2": (290, 19),
+    "futex": (202, 98),
+    "nanosleep": (35, 101),
+    "wait4": (61, 260),
+    "waitid": (247, 95),
+    "pause": (34, ABSENT),
+    "sched_yield": (24, 124),
+    "restart_syscall": (219, 128),
+    # memory
+    "mmap": (9, 222),
+    "munmap": (11, 215),
+    "mprotect": (10, 226),
+    "mremap": (25, 216),
+    "madvise": (28, 233),
+    "brk": (12, 214),
+    "msync": (26, 227),
+    # threads
+    "exit": (60, 93),
+    "exit_group": (231, 94),
+    "set_tid_address": (218, 96),
+    "set_robust_list": (273, 99),
+    "rseq": (334, 293),
+    "arch_prctl": (158, ABSENT),
+    "gettid": (186, 178),
+    "getcpu": (309, 168),
+    # signals to itself
+    "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139),
+    "rt_sigpending": (127, 136),
+    "rt_sigtimedwait": (128, 137),
+    "rt_sigsuspend": (130, 133),
+    "sigaltstack": (131, 132),
+    "alarm": (37, ABSENT),
+    "getitimer": (36, 102),
+    "setitimer": (38, 103),
+    # the process itself, and the time
+    "getpid": (39, 172),
+    "getppid": (110, 173),
+    "getuid": (102, 174),
+    "geteuid": (107, 175),
+    "getgid": (104, 176),
+    "getegid": (108, 177),
+    "getgroups": (115, 158),
+    "getresuid": (118, 148),
+    "getresgid": (120, 150),
+    "getpgrp": (111, ABSENT),
+    "getrlimit": (97, 163),
+    "setrlimit": (160, 164),
+    "getrusage": (98, 165),
+    "times": (100, 153),
+    "time": (201, ABSENT),
+    "gettimeofday": (96, 169),
+    "sysinfo": (99, 179),
+    "uname": (63, 160),
+    "getrandom": (318, 278),
+}
+"""Allowed whatever the arguments: they reach the process, its descriptors, and the files it sees."""
+
+CHANGES: dict[str, Numbers] = {
+    "creat": (85, ABSENT),
+    "chmod": (90, ABSENT),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, ABSENT),
+    "lchown": (94, ABSENT),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "utime": (132, ABSENT),
+    "utimes": (235, ABSENT),
+    "futimesat": (261, ABSENT),
+    "utimensat": (280, 88),
+    "unlink": (87, ABSENT),
+    "unlinkat": (263, 35),
+    "rename": (82, ABSENT),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
+    "link": (86, ABSENT),
+    "linkat": (265, 37),
+    "symlink": (88, ABSENT),
+    "symlinkat": (266, 36),
+    "mkdir": (83, ABSENT),
+    "mkdirat": (258, 34),
+    "rmdir": (84, ABSENT),
+    "truncate": (76, 45),
+}
+"""Allowed besides where every file that can be changed is the process's own."""
+
+CHECKED: dict[str, Numbers] = {
+    "open": (2, ABSENT),
+    "openat": (257, 56),
+    "clone": (56, 220),
+    "kill": (62, 129),
+    "tgkill": (234, 131),
+    "prlimit64": (302, 261),
+    "sched_getaffinity": (204, 123),
+    "getpgid": (121, 155),
+    "getsid": (124, 156),
+    "clock_gettime": (228, 113),
+    "clock_getres": (229, 114),
+    "clock_nanosleep": (230, 115),
+    "socketpair": (53, 199),
+    "sendto": (44, 206),
+    "getsockopt": (55, 209),
+    "fcntl": (72, 25),
+    "ioctl": (16, 29),
+    "prctl": (157, 167),
+}
+"""Allowed with some arguments: `itscale.sandbox.seccomp` says which."""
+
+TOO_NEW: dict[str, Numbers] = {
+    "clone3": (435, 435),
+    "openat2": (437, 437),
+}
+"""Refused as if the kernel did not know them: no filter can read their flags, and there is an older call."""
+
+WITHOUT_ATTRIBUTES: dict[str, Numbers] = {
+    "getxattr": (191, 8),
+    "lgetxattr": (192, 9),
+    "fgetxattr": (193, 10),
+    "listxattr": (194, 11),
+    "llistxattr": (195, 12),
+    "flistxattr": (196, 13),
+}
+"""Refused as on a file system without extended attributes, as what copies files expects."""
