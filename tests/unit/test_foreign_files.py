@@ -111,7 +111,7 @@ RIGHT = {
         "problem=id,attempt=epoch,correct=scores.match.value,answer=scores.match.answer",
         {"s": "001"},
     ),
-    "evalplus.json": (
+    "evalplus by path.json": (
         EVALPLUS,
         "problem=task_id,correct=base_status",
         {"HumanEval/0": "10", "HumanEval/1": "00"},
@@ -177,6 +177,22 @@ WRONG = {
     "hidden n.csv": ("problem,correct\na,9\nb,11\n", None, r"found 9, expected 0 or 1 \(how many are: map n"),
     "digits.csv": ("problem,correct\na,1101\n", None, r"found 1101, .*each a digit: correct=correct\[\]"),
     "percent.csv": ("problem,correct\na,100%\n", None, "found '100%', expected 0 or 1"),
+    "word.csv": ("problem,correct\na,failed: x\n", None, "found 'failed: x', expected 0 or 1, or a word for"),
+    "lists.jsonl": (
+        '{"doc_id": 1, "resps": [["a", "b"]], "gold": "a"}',
+        "problem=doc_id,correct=resps[][]",
+        r"'resps\[\]\[\]': found two \[\], expected one: .* \(take one of them: resps\[0\]\[\]\)",
+    ),
+    "listed.jsonl": (
+        '{"doc_id": 1, "resps": [["a", "b"]], "gold": "a"}',
+        "problem=doc_id,correct=resps[]",
+        r"found a list, expected a value \(one of its elements: resps\[\]\[0\]\)",
+    ),
+    "evalplus by path.json": (
+        '{"eval": {"HumanEval/0": [{"task_id": "HumanEval/0", "base_status": "pass"}]}}',
+        "problem=eval[].task_id,correct=eval[].base_status",
+        r"found an object before \[\], expected a list \(its records are read by their own names: problem, ",
+    ),
     "nothing.csv": ("problem,correct\na,NaN\n", None, "found NaN, expected 0 or 1 .an attempt without"),
     "cost.csv": ("problem,correct,cost\na,1,-1\n", None, "cost: found -1, expected 0 or more"),
     "score.csv": ("problem,correct,score\na,1,nan\n", None, "score: found nan, expected a finite number"),

@@ -65,6 +65,8 @@ def hint(name: str, path: str, value: Any, *, counted: bool) -> str:
             return " (how many are: map n as well)"
         if value is None or text.lower() in ("", "na", "nan", "none", "null"):
             return " (an attempt without a verdict is wrong, or left out by where)"
+        if text and not re.match(r"[-+.\d]", text):
+            return ", or a word for them: pass or fail, correct or incorrect, true or false, yes or no"
     if name == "n" and counted and re.fullmatch(r"\d+,\d+", text):
         return " (a number has no commas)"
     if re.fullmatch(r"-?\d+,\d+", text):

@@ -22,7 +22,9 @@ __all__ = [
     "parse_where",
     "pick",
     "reach",
+    "refuse_lists_in_lists",
     "steps_of",
+    "written",
 ]
 
 FIELDS: Mapping[str, str] = {
@@ -153,6 +155,20 @@ EACH: Final = _Each()
 MISSING: Final = _Missing()
 
 
+def refuse_lists_in_lists(path: str, where: str) -> None:
+    """Refuse a path with two `[]`; DataError says how one of the lists is named."""
+    if path.count("[]") > 1:
+        raise DataError(
+            f"{where}: {path!r}: found two [], expected one: a list in a list has no order of attempts (take "
+            f"one of them: {path.replace('[]', '[0]', 1)})"
+        )
+
+
+def written(step: Any) -> str:
+    """Return a step of a path as it is written there."""
+    return "[]" if step is EACH else f"[{step}]" if isinstance(step, int) else f".{step}"
+
+
 @lru_cache(maxsize=256)
 def steps_of(path: str) -> tuple[Any, ...]:
     """Return the steps of a path: names, numbers of elements, `EACH`; of what is no path, itself."""
@@ -222,11 +238,8 @@ def reach(path: str, schema: Mapping[str, Any], where: str) -> Reached:
         raise DataError(f"{where}: no column {path!r}; {nearest(path if name in schema else name, schema)}")
     if "[]" not in steps:
         return Reached(*_follow(pl.col(name), schema[name], steps, path, where), each=False)
+    refuse_lists_in_lists(path, where)
     before, after = steps.split("[]", 1)
-    if "[]" in after:
-        raise DataError(
-            f"{where}: {path!r}: found two [], expected one: a list in a list has no order of attempts"
-        )
     outer, dtype = _follow(pl.col(name), schema[name], before, path, where)
     if dtype == pl.String and not after:
         return Reached(outer.str.strip_chars().str.split(""), pl.String(), each=True)

@@ -13,7 +13,7 @@ import polars as pl
 from pydantic_core import from_json
 
 from itscale.errors import DataError, nearest
-from itscale.importing.columns import MISSING, pick, steps_of
+from itscale.importing.columns import EACH, MISSING, pick, refuse_lists_in_lists, steps_of, written
 from itscale.importing.files import ROW, UNREADABLE, lines_of
 
 __all__ = ["extract", "names_in", "read_records"]
@@ -237,6 +237,8 @@ def _extracted(chunk: Sequence[tuple[int, Record]], paths: Mapping[str, str], pa
     values: dict[str, list[Any]] = {}
     for name, way in paths.items():
         flat = len(steps_of(way)) == 1
+        if not flat and not any(way in record for _, record in chunk):
+            refuse_lists_in_lists(way, str(path))
         found = [record.get(way, MISSING) if flat else pick(record, way) for _, record in chunk]
         if any(value is not MISSING for value in found):
             values[name] = found
@@ -293,7 +295,12 @@ def _text(value: Any, path: Path, number: int, way: str) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
-    hint = f" (each of its elements: {way}[])" if isinstance(value, list) else f" (a part of it: {way}.NAME)"
+    if not isinstance(value, list):
+        hint = f" (a part of it: {way}.NAME)"
+    elif "[]" in way:  # a second [] is refused
+        hint = f" (one of its elements: {way}[0])"
+    else:
+        hint = f" (each of its elements: {way}[])"
     raise DataError(f"{path}: record {number}: {way}: found {_what(value)}, expected a value{hint}")
 
 
@@ -309,8 +316,18 @@ def _nowhere(way: str, record: Record, path: Path) -> DataError:
         elif isinstance(here, list) and not isinstance(step, str):
             here = here[0] if here else None
         else:
-            return DataError(f"{path}: {way!r}: found {_what(here)} before {step!r}")
+            wanted = "a list" if step is EACH or isinstance(step, int) else "an object"
+            return DataError(
+                f"{path}: {way!r}: found {_what(here)} before {written(step)}, expected {wanted}"
+                f"{_instead(here)}"
+            )
     return DataError(f"{path}: no column {way!r}; {nearest(way, record)}")
+
+
+def _instead(found: Any) -> str:
+    """Say by which names records that lie under their problems are reached."""
+    records = _by_problem(found) if isinstance(found, dict) else []
+    return f" (its records are read by their own names: {', '.join(records[0])})" if records else ""
 
 
 def _what(value: Any) -> str:

@@ -137,7 +137,13 @@ def _reached(
     for name, found in reached.items():
         if not is_value(found.dtype):
             way = fields[name]
-            hint = f" (each of its elements: {way}[])" if isinstance(found.dtype, pl.List) else ""
+            hint = ""
+            if isinstance(found.dtype, pl.List | pl.Array):
+                hint = (
+                    f" (one of its elements: {way}[0])"
+                    if "[]" in way
+                    else f" (each of its elements: {way}[])"
+                )
             raise DataError(f"{path}: {way}: found {found.dtype}, expected texts, numbers or 0 and 1{hint}")
     lists = [name for name, found in reached.items() if found.each]
     mapped = table.select(ROW, *(_typed(found).alias(name) for name, found in reached.items()))
