@@ -79,6 +79,9 @@ Origins = Annotated[
 ]
 """Parts of what was sampled."""
 
+ALL = "all"
+"""Stands in place of the laws of a study: every law that is fitted to completions."""
+
 INGREDIENTS = ("tasks", "models", "strategies", "verifiers", "selectors", "laws", "figures")
 """Keys whose values are ingredients by label, or a list of names."""
 
@@ -341,6 +344,12 @@ def as_sections(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]
             del found[key]
         elif isinstance(value, list) and all(isinstance(name, str) for name in value):
             labels = [name.rpartition("/")[2] for name in value]
+            if key == "laws" and ALL in value:
+                mistakes.append(
+                    Mistake((key,), f"found {ALL!r} in a list, expected it alone: `{key}: {ALL}`")
+                )
+                del found[key]
+                continue
             mistakes += [
                 Mistake((key,), f"{label!r} is listed twice; give each a label of its own")
                 for label in dict.fromkeys(labels)

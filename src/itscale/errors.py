@@ -24,6 +24,10 @@ __all__ = [
 ]
 
 
+MOST_NAMED = 10
+"""Files that a message lists."""
+
+
 class UserError(Exception):
     """A mistake of the user's: the message names the place, what was found and what would be right."""
 
@@ -86,10 +90,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def nearest_file(path: Path, *endings: str) -> str:
-    """Say which file beside a missing one has the nearest name, of those with its ending or with others."""
+    """Say which file beside a missing one has the nearest name, of those with its ending or with others.
+
+    Names are compared without folders and endings, which make any two alike.
+    """
     wanted = endings or (path.suffix,)
-    siblings = [str(found) for found in path.parent.glob("*") if found.suffix in wanted]
-    return nearest(str(path), siblings) if siblings else "none is near"
+    siblings = {found.stem: str(found) for found in path.parent.glob("*") if found.suffix in wanted}
+    if not siblings:
+        return "none is near"
+    if close := get_close_matches(path.stem, siblings, n=1, cutoff=0.6):
+        return f"did you mean {siblings[close[0]]!r}?"
+    told = sorted(siblings.values())
+    more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
+    return f"there {'are' if len(told) > 1 else 'is'} {', '.join(told[:MOST_NAMED])}{more}"
 
 
 _HINTS = {

@@ -121,7 +121,7 @@ class Resolver:
         """Return the laws: those named, or all that are fitted to completions."""
         if "laws" in self.without:
             return {}
-        if config.laws != "all":
+        if not isinstance(config.laws, str):  # else all of them
             return self.section("laws", config.laws)
         sections = {
             plugin.entry.name: Section(plugin=f"{plugin.distribution}/{plugin.entry.name}")

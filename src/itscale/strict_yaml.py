@@ -68,8 +68,19 @@ def read_yaml(text: str) -> Document:
         walk = _Walk(loader)
         mistakes = tuple(walk.look(node, (), ()))
         return Document(loader.construct_document(node), walk.lines, mistakes)
+    except yaml.MarkedYAMLError as error:
+        raise NotYaml(_said(error)) from None
     except (yaml.YAMLError, ValueError, UnicodeError) as error:
-        raise NotYaml(" ".join(str(error).split())[:300]) from None
+        raise NotYaml(" ".join(str(error).replace(' in "<unicode string>",', "").split())[:300]) from None
+
+
+def _said(error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong and where, both as numbers of lines and columns from 1."""
+    parts = []
+    for said, mark in ((error.context, error.context_mark), (error.problem, error.problem_mark)):
+        where = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
+        parts += [f"{said}{where}"] if said else []
+    return " ".join(": ".join(parts).split())[:300]
 
 
 class _Loader(yaml.SafeLoader):

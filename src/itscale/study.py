@@ -189,6 +189,8 @@ def read_document(path: Path) -> Document:
         document = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StudyError(f"{path}: no such study; {nearest_file(path, '.yaml', '.yml')}") from None
+    except IsADirectoryError:
+        raise StudyError(f"{path}: found a folder, expected a study, a YAML file") from None
     except OSError as error:
         raise StudyError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -196,8 +198,15 @@ def read_document(path: Path) -> Document:
     except NotYaml as error:
         raise StudyError(f"{path}: not YAML: {error}") from None
     if not isinstance(document.data, Mapping):
-        raise StudyError(f"{path}: found {type(document.data).__name__}, expected keys and values")
+        raise StudyError(f"{path}: found {_kind(document.data)}, expected the keys and values of a study")
     return document
+
+
+def _kind(value: Any) -> str:
+    """Return what a file that is no study holds, in words."""
+    if isinstance(value, list):
+        return "a list"
+    return "nothing" if value is None else f"the single value {str(value)[:60]!r}"
 
 
 def resolve(

@@ -18,7 +18,7 @@ from itscale.plugins import (
     VerifierEntry,
 )
 from itscale.sampling import SamplingOptions, StepwiseOptions
-from itscale.study import load_study, resolve
+from itscale.study import examine, load_study, resolve
 from itscale.testing import registry_of
 
 
@@ -217,9 +217,13 @@ def test_huge_values_are_not_repeated_in_full() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("- a\n- b\n", "found list, expected keys and values"),
-        ("", "found NoneType, expected keys and values"),
-        ("a: [1\nb: 2", "not YAML: "),
+        ("- a\n- b\n", "found a list, expected the keys and values of a study"),
+        ("", "found nothing, expected the keys and values of a study"),
+        ("laws", "found the single value 'laws', expected the keys and values of a study"),
+        (
+            "a: [1\nb: 2",
+            "not YAML: while parsing a flow sequence at line 1, column 4: expected ',' or ']', but",
+        ),
     ],
 )
 def test_files_that_are_no_study(tmp_path: Path, text: str, expected: str) -> None:
@@ -252,3 +256,16 @@ def test_a_larger_study_keeps_the_random_streams_of_a_smaller_one() -> None:
     names = ("sage", "repeat")
     assert small.sampling_fingerprint(*names) == large.sampling_fingerprint(*names)
     assert small.sampling_fingerprint(*names) != hotter.sampling_fingerprint(*names)
+
+
+def test_all_laws_are_no_law_among_others() -> None:
+    found = examine({"study": "a", "laws": ["power_law", "all"]}, TOYS).mistakes
+    assert "laws: found 'all' in a list, expected it alone: `laws: all`" in map(str, found)
+
+
+def test_a_study_that_is_not_there_is_likened_to_names_that_are_alike(tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").touch()
+    with pytest.raises(StudyError, match=r"nofile\.yaml: no such study; there is \S*e\.yaml$"):
+        load_study(tmp_path / "nofile.yaml", TOYS)
+    with pytest.raises(StudyError, match="found a folder, expected a study, a YAML file"):
+        load_study(tmp_path, TOYS)

@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from itscale.errors import DataError, PluginError, nearest
+from itscale.errors import DataError, PluginError, nearest, nearest_file
 from itscale.types import Message, Problem
 
 __all__ = ["Row", "chat", "hub_rows", "jsonl_rows", "local_file", "problem", "rows_of"]
@@ -78,10 +78,7 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
                 where = f"{path}: line {line}"
                 yield Row(_object(text, where), number, where)
     except FileNotFoundError:
-        siblings = (
-            [str(found) for found in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
-        )
-        hint = nearest(str(path), siblings) if siblings else f"looked from {Path.cwd().name!r}"
+        hint = f"{nearest_file(path)} (looked from {Path.cwd().name!r})"
         raise DataError(f"{path}: no such file; {hint}") from None
     except (OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
