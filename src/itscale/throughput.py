@@ -20,6 +20,8 @@ ASSUMED_STARTUP = 120.0
 """Seconds until a model is loaded, until a block is done."""
 LATEST = 8
 """Blocks read per combination: the latest tell what the machine does now, and a plan is made in every job."""
+ASSUMED_TOKENS = 8192.0
+"""Most tokens of a completion on average, until a block is done: limits of many more are reached by few."""
 UNIT = 64
 """Completion indices per problem and block, unless more are needed: what a journal's line holds."""
 MOST_BLOCKS = 128
@@ -108,14 +110,15 @@ def pooled(own: Sequence[BlockTiming], of_model: Iterable[BlockTiming], longest:
     of_model
         Blocks of all combinations of its model: what they say of its speed counts where there are none.
     longest
-        Most tokens of a completion, taken for the length of each until one is done.
+        Most tokens of a completion; until one is done, taken for the length of each, up to `ASSUMED_TOKENS`.
     """
     blocks = list(own) or list(of_model)
     if not blocks:
-        return Throughput(ASSUMED_TOKENS_PER_SECOND, float(longest), ASSUMED_STARTUP, measured=False)
+        assumed = min(float(longest), ASSUMED_TOKENS)
+        return Throughput(ASSUMED_TOKENS_PER_SECOND, assumed, ASSUMED_STARTUP, measured=False)
     speed = sum(block.tokens for block in blocks) / sum(block.seconds for block in blocks)
     startup = sum(block.job_seconds - block.seconds for block in blocks) / len(blocks)
-    length = float(longest)
+    length = min(float(longest), ASSUMED_TOKENS)
     if own:
         length = sum(block.tokens for block in own) / sum(block.completions for block in own)
     return Throughput(speed, length, max(startup, 0.0), measured=True)

@@ -12,6 +12,7 @@ from itscale.plan import make_plan
 from itscale.store import write_table
 from itscale.study import resolve
 from itscale.throughput import (
+    ASSUMED_TOKENS,
     ASSUMED_TOKENS_PER_SECOND,
     LATEST,
     MOST_BLOCKS,
@@ -52,6 +53,13 @@ def test_nothing_done_is_assumed_and_says_so() -> None:
     found = pooled([], [], longest=512)
     assert not found.measured
     assert found.tokens_per_second == ASSUMED_TOKENS_PER_SECOND
+
+
+def test_a_limit_that_few_reach_is_not_taken_for_the_length_of_every_completion(tmp_path) -> None:
+    strategies = {"repeated_sampling": {"completions": 32, "max_tokens": 2**20}}
+    study = resolve(STUDY | {"strategies": strategies})
+    assert len(make_plan(study, tmp_path).blocks("gcd", "a", "repeated_sampling")) <= 16
+    assert pooled([], [FAST], longest=2**20).tokens_per_completion == ASSUMED_TOKENS
 
 
 def test_only_the_latest_blocks_that_say_it_count(tmp_path) -> None:
