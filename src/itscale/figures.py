@@ -19,7 +19,7 @@ from itscale.columns import DIFFERENCES
 from itscale.latex import booktabs
 from itscale.plugins import Options
 from itscale.selection import COVERAGE, selector_names
-from itscale.store import atomic_path, write_text
+from itscale.store import atomic_path, write_csv, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -289,7 +289,7 @@ def save(
             drawing.figure.savefig(temporary, format=kind, metadata=metadata[kind])
     notes = ["Simulated completions."] if is_simulated(drawing) else []
     note = " ".join([*notes, *(f"Incomplete: {line}." for line in lacking)])
-    write_text(csv, drawing.table.write_csv())
+    write_csv(drawing.table, csv)
     write_text(tex, booktabs(drawing.summary, caption, note))
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import polars.selectors
 from polars.io.plugins import register_io_source
 
 from itscale.columns import Schema
 from itscale.errors import DamagedError, DataError, nearest, nearest_file
+from itscale.messages import printable
 from itscale.secrets import masked_words, remembered_words
 
 __all__ = [
@@ -26,12 +28,17 @@ __all__ = [
     "read_table",
     "scan_table",
     "whole_table",
+    "without_noise",
     "write_batches",
+    "write_csv",
     "write_table",
     "write_text",
 ]
 
 METADATA_KEY = "itscale"
+
+DIGITS = 12
+"""Significant digits of numbers for readers: what sums of floats leave behind them says nothing."""
 
 ROW_GROUP = 1 << 18
 """Rows of a row group of what is written in batches."""
@@ -75,6 +82,16 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file so that it is whole or absent."""
     with atomic_path(path) as temporary:
         temporary.write_text(masked_words(text), encoding="utf-8")
+
+
+def without_noise(frame: pl.DataFrame) -> pl.DataFrame:
+    """Round the numbers of a table so that equal ones are equal however they were summed."""
+    return frame.with_columns(polars.selectors.float().round_sig_figs(DIGITS))
+
+
+def write_csv(frame: pl.DataFrame, path: Path) -> None:
+    """Write a table for readers as CSV, whole or absent: numbers rounded, what a terminal obeys spelt out."""
+    write_text(path, printable(without_noise(frame).write_csv()))
 
 
 def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, Any]) -> None:

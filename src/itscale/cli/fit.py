@@ -274,7 +274,7 @@ def _bounded(row: Mapping[str, Any], name: str) -> str:
 
 
 def _write(table: pl.DataFrame, path: Path) -> None:
-    from itscale.store import atomic_path, write_table
+    from itscale.store import write_csv, write_table
 
     if path.suffix == ".parquet":
         write_table(table, path, {"stage": "fit"})
@@ -285,5 +285,4 @@ def _write(table: pl.DataFrame, path: Path) -> None:
     flat = table.with_columns(
         pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(" ") for name in lists
     )
-    with atomic_path(path) as temporary:
-        flat.write_csv(temporary)
+    write_csv(flat, path)

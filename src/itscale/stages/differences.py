@@ -22,7 +22,7 @@ from itscale.provenance import provenance
 from itscale.seeds import generator
 from itscale.selection import FloatArray, IntArray
 from itscale.stages.uncertainty import clusters_of
-from itscale.store import atomic_path, read_metadata, read_table, write_table, write_text
+from itscale.store import read_metadata, read_table, without_noise, write_csv, write_table, write_text
 from itscale.study import Study
 
 __all__ = ["compare_curves", "difference_rows"]
@@ -82,9 +82,8 @@ def compare_curves(study: Study, *, accuracies: Sequence[Path], output: Path, cs
     inputs = {f"accuracies/{'/'.join(_identity(path))}": path for path in accuracies}
     metadata = provenance("differences", Fingerprints(study).of("differences"), inputs)
     write_table(table, output, metadata | {"simulated": bool(table["simulated"].any())})
-    short = table.filter(pl.col("p_holm").is_not_null())
-    with atomic_path(csv) as temporary:
-        short.write_csv(temporary)
+    short = without_noise(table.filter(pl.col("p_holm").is_not_null()))
+    write_csv(short, csv)
     level = f"{100 * study.config.curves.confidence:g} % intervals from resampling problems"
     simulated = "Simulated completions. " if short["simulated"].any() else ""
     note = (

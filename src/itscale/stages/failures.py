@@ -13,7 +13,7 @@ from itscale.columns import COMPLETIONS, FAILURES, MISSING, OUTCOMES, VERDICTS
 from itscale.failures import read_failures
 from itscale.provenance import provenance
 from itscale.stages.outcomes import UNCLASSIFIED, units_of_blocks
-from itscale.store import atomic_path, scan_table, write_table
+from itscale.store import scan_table, write_csv, write_table
 from itscale.study import Study
 
 __all__ = ["gather_failures", "incomplete", "missing_lines"]
@@ -21,6 +21,9 @@ __all__ = ["gather_failures", "incomplete", "missing_lines"]
 UNIT = ("problem_id", "budget", "replicate")
 NEVER_REACHED = ("error", "timeout")
 """Statuses of verdicts that say nothing of the answer."""
+
+MOST_REASONS = 3
+"""Reasons that are printed of a task, model and strategy; the table of failures has all."""
 
 Place = tuple[str, str, str]
 Row = dict[str, Any]
@@ -66,8 +69,7 @@ def gather_failures(
     metadata = provenance("failures", {}, {})
     write_table(table, failures, metadata)
     write_table(pl.DataFrame(counts, schema=dict(MISSING)), missing, metadata)
-    with atomic_path(csv) as temporary:
-        table.write_csv(temporary)
+    write_csv(table, csv)
 
 
 def incomplete(missing: pl.DataFrame) -> list[str]:
@@ -87,16 +89,22 @@ def incomplete(missing: pl.DataFrame) -> list[str]:
 
 
 def missing_lines(missing: pl.DataFrame, failures: pl.DataFrame) -> list[str]:
-    """Return `incomplete` with the most frequent reason of each strategy."""
+    """Return `incomplete` with the reasons of each strategy, the most frequent first, and how often each is.
+
+    What is counted are the rows of `failures`: a unit that failed is one.
+    """
+    counts = failures.drop_nulls("reason").group_by("task", "model", "strategy", "reason").len("times")
+    counts = counts.sort(pl.col("times"), pl.col("reason"), descending=[True, False])
     reasons = {
-        "/".join(place): group["reason"].drop_nulls().value_counts(sort=True)["reason"]
-        for place, group in failures.group_by("task", "model", "strategy")
-        if all(isinstance(name, str) for name in place)
+        "/".join(map(str, place)): list(group.select("reason", "times").iter_rows())
+        for place, group in counts.group_by("task", "model", "strategy", maintain_order=True)
     }
     lines = []
     for line in incomplete(missing):
-        mine = reasons.get(line.partition(":")[0])
-        lines.append(f"{line}; {mine[0]}" if mine is not None and len(mine) else line)
+        mine = reasons.get(line.partition(":")[0], [])
+        told = [f"{times} x {reason}" if len(mine) > 1 else reason for reason, times in mine[:MOST_REASONS]]
+        told += [f"and {len(mine) - MOST_REASONS:,} more reasons"] * (len(mine) > MOST_REASONS)
+        lines.append("; ".join([line, *told]))
     return lines
 
 

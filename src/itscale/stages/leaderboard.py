@@ -22,7 +22,7 @@ from itscale.fitting import (
 from itscale.fitting.report import EXTRAPOLATION_POINTS
 from itscale.latex import booktabs
 from itscale.provenance import provenance
-from itscale.store import atomic_path, read_table, write_table, write_text
+from itscale.store import read_table, write_csv, write_table, write_text
 from itscale.study import Study
 
 __all__ = ["board_tables", "board_text", "rank_laws", "write_leaderboard"]
@@ -169,8 +169,7 @@ def write_leaderboard(study: Study, *, boards: Sequence[Path], csv: Path, tex: P
     read = [read_table(path, LEADERBOARD).select(*LEADERBOARD) for path in boards]
     table = pl.concat([pl.DataFrame(schema=dict(LEADERBOARD)), *read])
     table = table.sort(*IDENTITY, "place", "law", nulls_last=True)
-    with atomic_path(csv) as temporary:
-        table.write_csv(temporary)
+    write_csv(table, csv)
     level = f"{100 * study.config.curves.confidence:g} %"
     simulated = "Simulated completions. " if table["simulated"].any() else ""
     note = (

@@ -12,7 +12,7 @@ from itscale.columns import CURVES, FITS, MISSING, SUMMARY, Schema
 from itscale.errors import DataError
 from itscale.latex import booktabs
 from itscale.selection import selector_names
-from itscale.store import atomic_path, literal, read_table, write_text
+from itscale.store import literal, read_table, without_noise, write_csv, write_text
 from itscale.study import Study
 
 __all__ = ["read_summary", "summarise", "summary_rows", "write_summary"]
@@ -63,7 +63,7 @@ def summarise(
     for label in study.table_laws:
         rows += _law_rows(fit.filter(pl.col("law") == label, pl.col("task").is_null()))
     known = [{name: row.get(name) for name in SUMMARY} for row in rows]
-    return pl.DataFrame(known, schema=dict(SUMMARY), orient="row").fill_nan(None)
+    return without_noise(pl.DataFrame(known, schema=dict(SUMMARY), orient="row").fill_nan(None))
 
 
 def read_summary(path: Path) -> pl.DataFrame:
@@ -102,8 +102,7 @@ def write_summary(
 ) -> None:
     """Write the summary as numbers (CSV, long) and as a table for a paper (LaTeX, booktabs, wide)."""
     summary = summarise(study, curves, fits, missing)
-    with atomic_path(csv) as temporary:
-        summary.write_csv(temporary)
+    write_csv(summary, csv)
     level = f"{100 * study.config.curves.confidence:g} % intervals from resampling problems"
     simulated = "Simulated completions. " if summary["simulated"].any() else ""
     table = pl.DataFrame(summary_rows(summary), infer_schema_length=None)
