@@ -1,11 +1,12 @@
 """What was deleted or damaged is made again; what belongs to another study is refused by name."""
 
+import os
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
-from workspace import PLACE
+from workspace import PLACE, changed, installed
 
 from itscale.manifest import read_manifest
 from itscale.seeds import digest
@@ -158,3 +159,22 @@ def test_a_manifest_that_is_none_and_what_is_in_no_footer_are_no_dead_ends(copy)
             refused = copy.itscale(*command)
             assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1), refused.stderr
             assert FIRST in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_prepared_model_that_is_older_than_the_workflow_hides_nothing_that_is_missing(
+    workspace, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(installed("prepared", tmp_path / "site")))
+    study = changed("models", {"toy": {"plugin": "prepared"}})
+    study["strategies"]["repeated_sampling"]["completions"] = 4
+    del study["laws"], study["figures"]
+    workspace.write(study)
+    model = workspace.folder / "resources/models/toy"
+    model.mkdir(parents=True)
+    for path in (model / "weights", model / ".snakemake_timestamp"):
+        path.touch()
+        os.utime(path, (0, 0))
+    done = workspace.itscale("run", "study.yaml", "--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (workspace.folder / "reports/tiny/report.html").is_file()

@@ -94,7 +94,7 @@ class _Run:
             blocks = dry_run(self.command, self.logs / "dry-run.log").blocks
             refuse_strangers(self.plan, self.results, blocks, everything=False)
             self.reopen(only_count=False)
-        todo = dry_run(self.command, self.logs / "dry-run.log")
+        todo = self.first_things(dry_run(self.command, self.logs / "dry-run.log"))
         refuse_strangers(self.plan, self.results, todo.blocks, everything=not todo.jobs)
         self.say(todo)
         if todo.jobs:
@@ -102,6 +102,22 @@ class _Run:
         elif not self.report.is_file() or self.is_older_than_manifest():
             self.snakemake("--report", str(self.report))
         self.summary()
+
+    def first_things(self, todo: DryRun) -> DryRun:
+        """Make models and problems that are there anew by themselves; return what there is to do after it.
+
+        Samples take them as ancient: Snakemake plans nothing for them to follow from, and does not look for
+        other reasons either of whatever stands behind a job that it plans.
+        """
+        from itscale.cli.snakemake import dry_run, start
+
+        made = {"model": Path("resources", "models"), "problems": self.results / "problems"}
+        again = [rule for rule, folder in made.items() if rule in todo.jobs and folder.is_dir()]
+        if not again:
+            return todo
+        if start([*self.command, "--until", *again], self.output).wait() != 0:
+            self.fail()
+        return dry_run(self.command, self.logs / "dry-run.log")
 
     def reopen(self, *, only_count: bool) -> None:
         """Open what failed again, and say how much that is."""
