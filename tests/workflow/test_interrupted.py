@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from workspace import PLACE, environment, itscale
+from workspace import changed, environment, installed, itscale
 
 from itscale.directory import hold
 
@@ -56,15 +56,15 @@ def test_holding_twice_is_holding_once(tmp_path):
     assert hold(tmp_path) == hold(tmp_path)
 
 
-def test_a_failing_job_says_why_in_one_line_and_leaves_nothing_half_written(finished, tmp_path):
-    copy = finished.copy(tmp_path)
-    block = copy.folder / f"results/tiny/completions/{PLACE}/p00000-00006_c00000-00008.parquet"
-    block.write_bytes(block.read_bytes()[:-100])
-    done = copy.itscale("run", "study.yaml", "--cores", "2")
+def test_a_failing_job_says_why_in_one_line_and_leaves_nothing_half_written(workspace, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(installed("brittle", tmp_path / "site")))
+    monkeypatch.setenv("BRITTLE", "strategy")
+    workspace.write(changed("strategies", {"brittle": {"completions": 8}}) | {"max_failures": 0})
+    done = workspace.itscale("run", "study.yaml", "--cores", "2")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("itscale: verify: ")
-    assert "not a whole parquet file" in done.stderr
+    assert done.stderr.startswith("itscale: sample: ")
+    assert "no answer of the kind that this strategy wants" in done.stderr
     assert "logs/tiny/run.log" in done.stderr
-    assert not (copy.folder / f"results/tiny/verdicts/{PLACE}/exact_match/{block.name}").exists()
-    assert not list((copy.folder / "results").rglob("*.tmp"))
+    assert not workspace.files("results/tiny/completions")
+    assert not list((workspace.folder / "results").rglob("*.tmp"))

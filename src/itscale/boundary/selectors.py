@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from itscale.boundary.place import Place, Shown, shown
-from itscale.estimators import coverage_of
 from itscale.selection import Accuracy, Estimand, FloatArray, IntArray, ProblemOutcomes, Selector
 
 if TYPE_CHECKING:
@@ -46,6 +45,8 @@ class CheckedSelector:
 
     def accuracy(self, outcomes: ProblemOutcomes, budgets: IntArray, rng: np.random.Generator) -> Accuracy:
         """Return the expected accuracy at every k."""
+        from itscale.estimators import coverage_of  # with SciPy, of which a job on a block has no use
+
         found = self._selector.accuracy(outcomes, budgets, rng)
         problem = outcomes.problem_id
         if not isinstance(found, Accuracy):
