@@ -51,10 +51,10 @@ def tried(seed: int, spoilt: int, folder: Path) -> bool:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Path:
     monkeypatch.chdir(tmp_path)
     write_files(tmp_path)
-    logging.getLogger("itscale").setLevel(logging.ERROR)
+    caplog.set_level(logging.ERROR, "itscale")
     return tmp_path
 
 
