@@ -39,6 +39,14 @@ def test_a_choice_is_known_however_it_is_written() -> None:
     assert wrong == []
 
 
+def test_the_letter_i_is_a_choice_only_where_it_stands_alone() -> None:
+    letters = problem(choices=[str(n) for n in range(10, 22)])
+    said = {
+        text: oracle().answer(letters, text) for text in ("I", "(I)", "I would choose C.", "I am not sure")
+    }
+    assert said == {"I": "I", "(I)": "I", "I would choose C.": "C", "I am not sure": None}
+
+
 @pytest.mark.parametrize("reference", ["B", "b", "(B)", "B. Paris", "Paris", "paris", r"\text{B}"])
 def test_a_reference_is_a_label_or_a_text(reference: str) -> None:
     assert [verdict.correct for verdict in oracle().judge(problem(reference), ["A", "B"])] == [False, True]

@@ -47,7 +47,7 @@ def pairs() -> Iterator[tuple[str, bool, str, str]]:
     for line in PAIRS.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             kind, right, reference, text = line.split("\t")
-            yield kind, right == "+", reference, text.replace("¶", "\n")
+            yield kind, right == "+", *(part.replace("¶", "\n") for part in (reference, text))
 
 
 @pytest.mark.parametrize("kind", sorted({kind for kind, *_ in pairs()}))
@@ -72,6 +72,8 @@ APART = [
     [r"1.6\times10^{-19}", r"3.2\times10^{-19}", "0"],
     ["0.333333", "1/3", "0.3333333", "0.33333333333333333333"],
     [r"\sqrt{2}", "1.41421356237", "1.414"],
+    ["2 m", "200"],
+    ["(C) 12", "12", "(D) 12"],
     ["(1,2)", "[1,2]", "(1,2]", "1,2"],
     ["x < 3", r"x \le 3", "x > 3"],
     [r"x \equiv 3 \pmod 5", r"x \equiv 3 \pmod 7"],
@@ -83,6 +85,11 @@ def test_a_vote_keeps_apart_what_differs(answers: list[str]) -> None:
     assert oracle().classes(answers) == answers
 
 
+def test_an_answer_without_a_unit_joins_none_that_is_written_with_another_number() -> None:
+    assert oracle().classes(["1 m", "100 cm", "100"]) == ["1 m", "1 m", "100"]
+    assert oracle().classes(["5 dollars", "500 cents", "5"]) == ["5 dollars", "5 dollars", "5"]
+
+
 TOGETHER = [
     ["18", "$18", "18 dollars", "18.00", r"\$18"],
     ["72", "72 eggs", "seventy-two", "72 apples"],
@@ -91,6 +98,7 @@ TOGETHER = [
     ["2, 3", "3, 2", r"\{2, 3\}", r"x=2 \text{ or } x=3"],
     ["x=3", "3"],
     [r"90^\circ", "90 degrees", "90"],
+    ["100 cm", "100"],
 ]
 
 
@@ -160,9 +168,10 @@ def test_every_math500_reference_is_right_in_18_spellings(shared_data: Path) -> 
 
 SAME_BUT_FOR_A_UNIT = {
     ("120", r"120^\circ"), ("30", r"30^\circ"), ("36", r"36^\circ"), ("90", r"90^\circ"), ("36", r"\$36"),
-    ("15", r"15\mbox{ cm}^2"), ("40", "40_9"), ("5", "x=5"),
+    ("15", r"15\mbox{ cm}^2"), ("40", "40_9"), ("5", "x=5"), (r"180^\circ", r"\pi"),
 }  # fmt: skip
-"""Pairs of references of MATH500 of which one leaves out a unit, a base or a name that the other has."""
+"""Pairs of references of MATH500 of which one leaves out a unit, a base or a name that the other has, and a
+half turn in degrees and in radians."""
 
 
 @pytest.mark.shared_data

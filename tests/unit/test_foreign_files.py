@@ -317,6 +317,28 @@ def test_a_column_of_answers_is_judged_like_the_completions_they_are_from(tmp_pa
     assert sum(found[0]) == 737  # 728 recorded as right, and 9 that are right after all
 
 
+@pytest.mark.shared_data
+@pytest.mark.parametrize("oracle", ["math", "exact_match"])
+def test_references_that_are_solutions_are_read_for_their_answer(tmp_path, shared_data, oracle):
+    rows = (shared_data / "tasks" / "gsm8k" / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    solutions = [json.loads(row)["answer"] for row in rows]
+    content = "\n".join(
+        json.dumps({"id": place, "gold": solution, "said": solution.rpartition("#### ")[2]})
+        for place, solution in enumerate(solutions)
+    )
+    columns = "problem=id,answer=said,reference=gold"
+    assert bring(tmp_path, "a.jsonl", content, columns, oracle=oracle)[0].single == 1.0
+    math500 = (shared_data / "tasks" / "math500" / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = [json.loads(row) for row in math500]
+    for field in ("answer", "solution"):
+        content = "\n".join(
+            json.dumps({"id": place, "gold": row[field], "said": row["answer"]})
+            for place, row in enumerate(asked)
+        )
+        single = bring(tmp_path, "b.jsonl", content, columns, oracle=oracle)[0].single
+        assert single == 1.0 if field == "answer" else single > 0.98, (field, single)
+
+
 @pytest.mark.parametrize(
     ("oracle", "expected"),
     [

@@ -10,13 +10,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
+from itscale_builtin.verifiers.denials import denied, denied_before
+
 __all__ = [
     "LOCATORS",
     "Locator",
     "alone",
     "boxed",
     "cut_off",
-    "denied",
+    "in_reference",
     "is_number",
     "last_match",
     "last_number",
@@ -107,21 +109,13 @@ SENTENCE_END = re.compile(
 ASIDE = re.compile(
     r"""
     ,\s(?=(?:which|so|because|since|as|and\ (?:so|that|this|the|we|it|I)|but|where|with|making|giving|after
-         |when|if|not|meaning|assuming|or\ (?:about|approximately|roughly)|I|we|the|this|that|it|he|she|they
-         |given|therefore|thus|hence)\b)
+         |who|whose|when|if|not|meaning|assuming|or\ (?:about|approximately|roughly)|I|we|the|this|that|it|he
+         |she|they|given|therefore|thus|hence)\b)
     |\s(?=(?:because|since|which|so\ that|as\ (?:shown|required|expected|desired)|I\ hope|let\ me\ know)\b)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 """Where something beside the answer begins."""
-DENIAL = re.compile(
-    r"\b(?:not|no|cannot|can't|couldn't|doesn't|isn't|never|impossible|unable|fails?)\b(?![,:])"
-    r"(?:(?!\bbut\b)[^.!?\n,;:=]|\.(?=\d))*$",
-    re.IGNORECASE,
-)
-DENIED = re.compile(
-    r" ?\(?(?:cannot|can't|is not|isn't|is impossible|not possible|incorrect|wrong)\b", re.IGNORECASE
-)
 TELLING = re.compile(
     r"""
     \\(?:boxed|fbox|implies|Rightarrow|to)(?![A-Za-z]) | \#\#\#\# | </?answer> | << | [-=]> | [→⇒]
@@ -303,18 +297,13 @@ def last_number(text: str) -> str | None:
     return next((number.group() for number in reversed(last) if not denied(number)), None)
 
 
-def denied(number: re.Match[str]) -> bool:
-    """Say whether a sentence denies a number: `It is impossible to obtain 24`, `24 cannot be obtained`."""
-    text, start = number.string, number.start()
-    before = DENIAL.search(text, max(0, start - 100), start)
-    return before is not None or DENIED.match(text, number.end()) is not None
-
-
 def last_formula(text: str) -> str | None:
     """Return the last formula between delimiters, if it is more than a number and none stands after it."""
     text = text[-LONGEST_LINE:]
     last = last_match(FORMULA, text)
     if last is None or not MATHEMATICS.search(last.group()) or NUMBER.search(text, last.end()):
+        return None
+    if denied_before(text, last.start()):
         return None
     return last.group()
 
@@ -351,6 +340,20 @@ def locate(text: str, places: Sequence[Locator]) -> str | None:
         if found:
             return found
     return None
+
+
+def in_reference(reference: str) -> str:
+    """Return the answer that a reference gives: of a whole solution, what it is marked as.
+
+    GSM8K's end with a line `#### 18`, those of MATH have a box. Any other reference is the answer.
+    """
+    _, marker, last = reference.rstrip().rpartition("\n####")
+    if not marker and reference.startswith("####"):
+        marker, last = "####", reference.rstrip()[4:]
+    if marker and "\n" not in last and last.strip():
+        return last.strip()
+    box = boxed(reference) if "\\boxed" in reference or "\\fbox" in reference else None
+    return box or reference
 
 
 def tidy(answer: str, reference: str = "") -> str:

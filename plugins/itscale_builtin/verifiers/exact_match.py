@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from itscale.plugins import Options, VerifierEntry
 from itscale.sandbox import Sandbox
 from itscale.types import Problem, Verdict
-from itscale_builtin.verifiers.answers import Locator, last_match, locate, tidy
+from itscale_builtin.verifiers.answers import Locator, in_reference, last_match, locate, tidy
 
 RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ]+")
 """Signs that compatibility would lower: 10² is not 102."""
@@ -68,7 +68,9 @@ class ExactMatch:
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return the normalised answer, None if no place holds one."""
         found = locate(text, self.options.find) if self.options.pattern is None else self._match(text)
-        return None if found is None else self._normalise(tidy(found, problem.reference)) or None
+        return (
+            None if found is None else self._normalise(tidy(found, in_reference(problem.reference))) or None
+        )
 
     def classes(self, answers: Sequence[str]) -> list[str]:
         """Return the answers themselves: normalised, only equal ones are equivalent."""
@@ -76,7 +78,7 @@ class ExactMatch:
 
     def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
         """Compare each answer with the reference."""
-        reference = self._normalise(problem.reference)
+        reference = self._normalise(in_reference(problem.reference))
         return [Verdict(correct=answer == reference) for answer in answers]
 
     def _match(self, text: str) -> str | None:
@@ -110,6 +112,6 @@ entry = VerifierEntry(
     factory=ExactMatch,
     options=ExactMatchOptions,
     role="oracle",
-    revision=2,
+    revision=3,
     summary="Correct is what equals the reference, once both are normalised.",
 )

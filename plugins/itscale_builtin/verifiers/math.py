@@ -19,7 +19,8 @@ from pydantic import Field
 from itscale.plugins import Options, VerifierEntry
 from itscale.sandbox import Reply, Sandbox
 from itscale.types import Problem, Verdict
-from itscale_builtin.verifiers.answers import NUMBER, Locator, denied, locate, tidy
+from itscale_builtin.verifiers.answers import NUMBER, Locator, in_reference, locate, tidy
+from itscale_builtin.verifiers.denials import denied, denied_before
 from itscale_builtin.verifiers.mathematics.agreement import Conventions, agree, classes_of
 from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
 from itscale_builtin.verifiers.mathematics.reading import LONGEST, Reading, read
@@ -38,6 +39,11 @@ CIRCUMSTANCE = re.compile(
     r" (?:the |only )?\$?$"
 )
 """What stands before a number that is not the answer but says when, for how long, of how many."""
+BEFORE_EQUATION = re.compile(r"(?:[Aa]n? )?(?:[A-Za-z]{2,}[,:]? )+(?=\$?[^\s=]{1,80}(?: |=)[^=]{0,200}=)")
+CONDITION = re.compile(
+    r"\b(?:where|when|if|for|with|since|because|given|as|and|or|total|sum|cost)\b", re.IGNORECASE
+)
+"""What makes an equation an aside rather than the answer."""
 EMPHASIS = re.compile(r"(?<![\w)])(?:\*\*|__|`)(?=\S)([^*_`\n]{1,300}?)(?<=\S)(?:\*\*|__|`)(?![\w(])")
 TAGS = re.compile(r"</?(?:b|i|u|em|strong|code|span|p|br)\s{0,2}/?>", re.IGNORECASE)
 LOOKS = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])")
@@ -61,9 +67,9 @@ class MathOptions(Options):
     agree (100 cm is 1 m, 6 pm is not 6 am). A noun that is no unit is never compared: 72 eggs is 72."""
     percent: Literal["optional", "required"] = "optional"
     """Whether 35 and 35% agree, or only 35% and 0.35, which always do."""
-    tolerance: float = Field(default=1e-6, ge=0, lt=1)
-    """Largest relative difference of two values that agree where one is not rational: 1.4142136 and
-    the root of 2. Rational values agree only if they are equal."""
+    tolerance: float = Field(default=1e-8, ge=0, lt=1)
+    """Largest relative difference of two values that agree where one is not rational: 1.41421356 and
+    the root of 2, but not 3.14159 and pi. Rational values agree only if they are equal."""
     symbolic: bool = True
     """Whether what the grammar does not read (sums, integrals, limits) is evaluated by sympy, in the sandbox.
     Without, such answers are right only if they are the reference to the letter, and no sandbox is needed."""
@@ -99,7 +105,7 @@ class Math:
 
     def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
         """Compare each answer with the reference."""
-        reference = concise(problem.reference)
+        reference = concise(in_reference(problem.reference))
         self._evaluate([reference, *answers])
         expected = self._read(reference)
         return [self._judge(reference, expected, answer) for answer in answers]
@@ -154,6 +160,9 @@ def concise(answer: str) -> str:
     answer = EMPHASIS.sub(r"\1", LOOKS.sub("", tidy(TAGS.sub("", answer))))
     answer = " ".join(answer.split())
     answer = answer.removeprefix("+").lstrip(",;: ")
+    equation = _equation_in_prose(answer)
+    if equation:
+        return equation
     try:
         read(answer)
     except UnreadableError:
@@ -164,6 +173,23 @@ def concise(answer: str) -> str:
 def _is_prose(answer: str) -> bool:
     """Say whether an answer begins with a word and holds a number: `therefore 72`, but not `minus 7`."""
     return PROSE.match(answer) is not None and DIGIT.search(answer) is not None and "\\" not in answer
+
+
+def _equation_in_prose(answer: str) -> str | None:
+    """Return the equation that a sentence ends with, whose right side is not what it gives.
+
+    `the plane $5x - 7y + 4 = 0$` does not say 0; `the total is 3 + 4 = 7` says 7.
+    """
+    found = BEFORE_EQUATION.match(answer[:LONGEST])
+    if found is None or CONDITION.search(found.group()) or denied_before(answer, found.end()):
+        return None
+    equation = answer[found.end() :].strip().strip("$").strip()
+    if equation.count("=") != 1 or "$" in equation:
+        return None
+    try:
+        return equation if read(equation).equation is not None else None
+    except UnreadableError:
+        return None
 
 
 def _number_in_prose(answer: str) -> str | None:

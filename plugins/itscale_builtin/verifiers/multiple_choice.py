@@ -17,7 +17,8 @@ from pydantic import Field
 from itscale.errors import DataError
 from itscale.plugins import Options, VerifierEntry
 from itscale.types import Problem, Verdict
-from itscale_builtin.verifiers.answers import LOCATORS, Locator, cut_off, tidy
+from itscale_builtin.verifiers.answers import LOCATORS, Locator, cut_off, in_reference, tidy
+from itscale_builtin.verifiers.denials import denied_after, denied_before
 
 LONGEST = 2_000
 """An answer with more characters is none: it would hold the letters of several choices."""
@@ -40,6 +41,14 @@ ANOTHER = re.compile(r"(?:option|choice)?\s?[(\[]?\w(?!\w)", re.IGNORECASE)
 IN_BRACKETS = re.compile(r"[(\[](\w)[)\]]")
 AFTER_NAME = re.compile(rf"{NAMED}\s(?:is\s)?([A-Z0-9])(?!\w))")
 CAPITAL = re.compile(r"(?<![\w'])[A-Z](?![\w'])")
+CHOSEN = re.compile(
+    r"(?:^|[.,:;=(*>—–-]|\b(?:is|are|was|be|choose|chose|choosing|chosen|pick|picked|picking|select|selected"
+    r"|selecting|answer|option|choice|letter|statement|alternative|answers|options|choices|with|to|say|think"
+    r"|believe|guess|mark|circle|correct|right|best|therefore|so|thus|hence|then|and|or|nor|as|that|only|just"
+    r"|matches|fits|means|gives|supports|leaves|it's|that's|but|rather|definitely|clearly|probably|likely))\s*$",
+    re.IGNORECASE,
+)
+"""What may stand before a capital letter that is meant as a label; `Vitamin C` and `Plan C` are none."""
 PAIR = re.compile(r"(?<![\w'])([A-Z])\s?(?:,|/|or|and|nor)\s?([A-Z])(?![\w'])")
 WORD = re.compile(r"[^\W_]+")
 ARTICLES = frozenset("AI")
@@ -121,7 +130,7 @@ class MultipleChoice:
         return dict.fromkeys(self._labels[: self.options.count], "")
 
     def _right(self, problem: Problem) -> set[str]:
-        texts, reference = self._texts(problem), problem.reference.strip()
+        texts, reference = self._texts(problem), in_reference(problem.reference).strip()
         if self.options.first is not None and reference.isdecimal():
             place = int(reference[:9]) - self.options.first
             found = set(list(texts)[place : place + 1]) if place >= 0 else set()
@@ -173,6 +182,10 @@ class MultipleChoice:
     def _meant(self, match: re.Match[str], marked: bool, text: str, choice: str) -> bool:
         """Say whether a sign is meant as a label: alone, in brackets, or followed by what follows a label."""
         sign = next(filter(None, match.groups()))
+        if _is_denied(match):
+            return False
+        if sign == "I" and text[match.end() : match.end() + 1].isspace() and text[match.end() :].strip():
+            return False  # "I would choose C"
         alone = not text[match.end() :].strip(" .!?)]")
         if marked or alone:
             return True
@@ -182,10 +195,28 @@ class MultipleChoice:
 
     def _anywhere(self, text: str, texts: Mapping[str, str]) -> set[str]:
         """Return the labels that a sentence names: in brackets, after "option", or as capitals."""
-        marked = {label.upper() for label in IN_BRACKETS.findall(text)} | set(AFTER_NAME.findall(text))
-        capitals = set(CAPITAL.findall(text)) - ARTICLES
-        capitals |= {label for pair in PAIR.findall(text) for label in pair}
+        named = [match for pattern in (IN_BRACKETS, AFTER_NAME) for match in pattern.finditer(text)]
+        marked = {match[1].upper() for match in named if not _is_denied(match)}
+        said = [
+            match
+            for match in CAPITAL.finditer(text)
+            if CHOSEN.search(text, max(0, match.start() - 40), match.start())
+        ]
+        capitals = {match[0] for match in said if not _is_denied(match)} - ARTICLES
+        pairs = [match for match in PAIR.finditer(text) if not _is_denied(match)]
+        capitals |= {label for match in pairs for label in match.groups()}
         return next((labels for labels in (marked & set(texts), capitals & set(texts)) if labels), set())
+
+
+def _is_chosen(letter: re.Match[str]) -> bool:
+    """Say whether what stands before a letter lets it be a label: the C of `Vitamin C` is none."""
+    return CHOSEN.search(letter.string, max(0, letter.start() - 40), letter.start()) is not None
+
+
+def _is_denied(label: re.Match[str]) -> bool:
+    """Say whether a sentence denies a label: `the answer is not C`, `C is incorrect`."""
+    text = label.string
+    return denied_before(text, label.start(label.lastindex or 0)) or denied_after(text, label.end())
 
 
 def _past(pattern: re.Pattern[str], text: str, at: int) -> int:
@@ -205,6 +236,7 @@ entry = VerifierEntry(
     factory=MultipleChoice,
     options=MultipleChoiceOptions,
     role="oracle",
+    revision=2,
     summary="Correct is the letter of the right choice, however it is written.",
     reference="Hendrycks et al. 2021, Measuring Massive Multitask Language Understanding, arXiv:2009.03300",
 )

@@ -6,9 +6,10 @@ side leaves out (a unit, a name) is forgiven or not by option; what both have mu
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
 from typing import Any, Literal
@@ -17,6 +18,8 @@ from itscale_builtin.verifiers.mathematics.values import Reading, in_proportion
 
 __all__ = ["Conventions", "agree", "classes_of"]
 
+ROUNDING = 1e-12
+"""Relative difference that comes of rounding: an angle in degrees and the same in radians."""
 MOST_PERMUTED = 6
 """Most members of a set that are paired by trying all orders."""
 
@@ -37,15 +40,21 @@ class Conventions:
 
     units: Literal["optional", "required"] = "optional"
     percent: Literal["optional", "required"] = "optional"
-    tolerance: float = 1e-6
+    tolerance: float = 1e-8
 
 
 def agree(reference: Reading, answer: Reading, conventions: Conventions = Conventions()) -> bool:
     """Say whether an answer says what the reference says."""
+    if answer.label and reference.core == answer.label:
+        return True
+    if answer.thousands and not reference.thousands and _value(reference) is not None:
+        answer = replace(answer.thousands, name=answer.name)
     if reference.equation and answer.equation and reference.equation == answer.equation:
         return True
     if reference.name and answer.name and reference.name != answer.name:
         return False
+    if (turned := _turned(reference, answer)) is not None:
+        return turned
     if reference.unit and answer.unit:
         return _same(reference.unit, answer.unit, conventions.tolerance)
     if _counted(reference) is not None and _counted(reference) == _counted(answer):
@@ -58,13 +67,52 @@ def agree(reference: Reading, answer: Reading, conventions: Conventions = Conven
             return True
         if conventions.percent == "required":
             return False
+    if {_kind(reference.core), _kind(answer.core)} == {"matrix", "sequence"}:
+        return _same(_coordinates(reference.core), _coordinates(answer.core), conventions.tolerance)
     if {_kind(reference.core), _kind(answer.core)} == {"clock", "ratio"}:  # 8:10 may be either
         return in_proportion(reference.core[1]) == in_proportion(answer.core[1])
     return _same(reference.core, answer.core, conventions.tolerance)
 
 
+def _turned(*readings: Reading) -> bool | None:
+    """Compare an angle in degrees with one in radians; None if that is not what they are.
+
+    Without a unit, a value that is not rational is in radians: 90 degrees are a half pi.
+    """
+    units = [_base(reading) for reading in readings]
+    if units.count("degree") != 1:
+        return None
+    turned, other = readings if units[0] == "degree" else readings[::-1]
+    stated = "radian" in units
+    if not stated and (other.unit is not None or not _irrational(other.core)):
+        return None
+    degrees = _complex(turned.unit[0][1])
+    radians = _complex(other.unit[0][1] if stated else other.core[1])
+    if degrees is None or radians is None:
+        return None
+    agreed = abs(degrees * math.pi / 180 - radians) <= ROUNDING * abs(radians)
+    return True if agreed else False if stated else None
+
+
+def _base(reading: Reading) -> str | None:
+    """Return the base unit of one number, None without it."""
+    unit = reading.unit
+    return unit[1] if isinstance(unit, tuple) and _kind(unit[0]) == "number" else None
+
+
+def _irrational(core: Any) -> bool:
+    return _kind(core) == "number" and not isinstance(core[1], Fraction)
+
+
 def _kind(core: Any) -> Any:
     return core[0] if isinstance(core, tuple) else None
+
+
+def _coordinates(core: Any) -> Any:
+    """Return the coordinates of a point or of a matrix of one column, which is the same vector."""
+    if core[0] == "sequence":
+        return core[3] if core[1:3] == ("(", ")") else core
+    return tuple(row[0] for row in core[1]) if all(len(row) == 1 for row in core[1]) else core
 
 
 def _counted(reading: Reading) -> Hashable:
@@ -131,14 +179,16 @@ def _complex(value: Hashable) -> complex | None:
 def classes_of(readings: Mapping[str, Reading]) -> dict[str, str]:
     """Return for each answer the first, in sorted order, that says the same.
 
-    An answer without a unit joins those with one if these are one class, and of one number: two numbers are
-    never joined by way of them. Likewise one without a name. Percentages stand apart: 35% is 0.35, and may be
-    meant as 35.
+    An answer without a unit joins those with one if these are one class, and all have its number: 100 joins
+    100 cm, but not where 1 m is of that class, too. Likewise one without a name. Percentages stand
+    apart: 35% is 0.35, and may be meant as 35.
     """
     same: dict[Hashable, list[str]] = defaultdict(list)
     for answer in sorted(readings):
         reading = readings[answer]
-        same[(reading.unit or reading.core, reading.unit is None, reading.percent)].append(answer)
+        same[(reading.unit or reading.core, reading.unit is None, reading.percent, reading.label)].append(
+            answer
+        )
     groups = [group for answers in same.values() for group in _by_name(answers, readings)]
     bare = [group for group in groups if readings[group[0]].unit is None]
     hosts = {group[0]: _host(group, groups, readings) for group in bare}
@@ -169,7 +219,7 @@ def _host(
     found = [
         group
         for group in groups
-        if any(
+        if all(
             readings[answer].unit is not None
             and readings[answer].core == core
             and readings[answer].percent == percent

@@ -86,12 +86,23 @@ OVER = re.compile(r"\{([^{}]{1,200})\\over(?![A-Za-z])([^{}]{1,200})\}")
 EMPTY = re.compile(r"[\^_] ?\{ ?\}")
 NEGATIVE = re.compile(r"^(?:minus|negative) (?=[\d.\\])", re.IGNORECASE)
 BLANKS = re.compile(r"\s+")
+ROOT = re.compile(
+    r"([√∛∜]) ?(\d{1,30}(?:\.\d{1,30})?|[A-Za-z])|(?<![\\A-Za-z])sqrt ?(\d{1,30}(?:\.\d{1,30})?)"
+)
+"""A root sign, or `sqrt`, before what it is of without brackets: all digits of a number."""
+DEGREE = {"√": "", "∛": "[3]", "∜": "[4]"}
+PLUS_MINUS = re.compile(r"\+ ?/ ?-|\+/[−–]|\bplus or minus\b")
+LINE_BREAK = re.compile(
+    r"\\\\(?:\*|\s?\[\s?-?[\d.]{1,8}\s?(?:pt|em|ex|mm|cm|in)\s?\])?|\\(?:cr|hline)(?![A-Za-z])"
+)
 
 
 def _words(match: re.Match[str]) -> str:
     """Return the words in a font: a letter or a function stays mathematics, the rest is marked."""
     words = match.group(1)
     bare = words.strip()
+    if bare in {"-", "+", "±", "−"}:
+        return bare
     if "text" not in match.group()[:6] and "box" not in match.group()[:6]:
         if len(bare) == 1:
             return f" {bare} " if bare in "eiπd" or "rm" not in match.group()[:8] else _marked(words)
@@ -120,6 +131,11 @@ def _alias(match: re.Match[str]) -> str:
     return f"\\{name} " if name.isalpha() else f"{name}"
 
 
+def _root(match: re.Match[str]) -> str:
+    sign, under, plain = match.groups()
+    return f"\\sqrt{DEGREE.get(sign, '')}{{{under or plain}}}"
+
+
 def _vulgar(match: re.Match[str]) -> str:
     whole, sign = match.groups()
     over, under = unicodedata.normalize("NFKC", sign).split("⁄")
@@ -129,6 +145,9 @@ def _vulgar(match: re.Match[str]) -> str:
 def in_one_spelling(text: str) -> str:
     """Return an answer with Unicode signs as ASCII or LaTeX, and without commands for looks."""
     text = EMPTY.sub("", text)
+    if any(sign in text for sign in ("√", "∛", "∜", "sqrt")):
+        text = ROOT.sub(_root, text)
+    text = PLUS_MINUS.sub(r"\\pm ", text)
     text = TIMES.sub(" * ", HALF_OF_DAY.sub(r"\1\2", SMILEY.sub("", NEGATIVE.sub("-", text))))
     if text.isascii() and "\\" not in text:
         return BLANKS.sub(" ", text.replace("~", " ").replace("{,}", ",")).strip()
@@ -138,7 +157,7 @@ def in_one_spelling(text: str) -> str:
         text = LOWERED_RUN.sub(lambda run: "_{" + run.group().translate(LOWERED) + "}", text)
         text = "".join(SIGNS.get(sign, sign) for sign in text)
         text = unicodedata.normalize("NFKC", text)
-    text = text.replace("\\\\", ROW)
+    text = LINE_BREAK.sub(ROW, text)
     text = GROUP_COMMA.sub(",", text)
     text = OVER.sub(r"\\frac{\1}{\2}", REPEATING.sub("0.", text.replace(r"\text{\$}", r"\$")))
     text = COMMAND.sub(_alias, text)

@@ -138,6 +138,7 @@ ENDING = frozenset([
 ])  # fmt: skip
 """Words after which nothing is part of the value."""
 DENIAL = re.compile(r"\b(?:not|cannot|can't|isn't|impossible|incorrect|wrong)\b", re.IGNORECASE)
+PERCENT_OF_LETTER = re.compile(r"% ?[B-Zb-z](?![A-Za-z])|%[Aa](?![A-Za-z])")
 SHORT_WORDS = frozenset(word for word in (*CHANGING, *ENDING, "sq", "cu", "an") if len(word) == 2)
 """Words that are as short as a product of two letters."""
 TOKEN = re.compile(r"[A-Za-zμ]+\.?(?:[A-Za-z]\.?)?|\^ ?\{? ?(-?\d) ?\}?|\\\$|[%$€£¥¢₹/*·-]|\S")
@@ -170,6 +171,8 @@ def read_tail(text: str) -> Tail:
         If it may change the value in a way that is not known here.
     """
     text = re.sub(r"\([^()]{0,80}\)", " ", without_marks(text)).strip(" .,;:!?'\"-")
+    if PERCENT_OF_LETTER.search(text):
+        raise UnreadableError("a percentage of a letter")
     if DENIAL.search(text):
         raise UnreadableError("a number that is denied")
     for phrase in ("per cent", "percentage points", "percentage point"):

@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
+from itscale_builtin.verifiers.mathematics.intervals import WITHOUT, in_one_notation, without_points
 from itscale_builtin.verifiers.mathematics.notation import (
     CLOSE_WORDS,
     OPEN_WORDS,
@@ -30,7 +31,7 @@ from itscale_builtin.verifiers.mathematics.statements import (
     is_name,
     name_of,
 )
-from itscale_builtin.verifiers.mathematics.values import Reading, expression_value, special_value
+from itscale_builtin.verifiers.mathematics.values import CHOICE, Reading, expression_value, special_value
 
 __all__ = ["LONGEST", "Reading", "read"]
 
@@ -46,8 +47,16 @@ MODULUS = re.compile(
 CONJUNCTION = re.compile(
     rf"(?:{OPEN_WORDS} ?,? ?(?:and|or) ?{CLOSE_WORDS}|,? (?:and|or) (?!a half|\d+ ?/ ?\d))"
 )
-MATRIX = re.compile(r"\\begin ?\{([pbB]?|v|V|small)(matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end ?\{\1\2\}")
+MATRIX = re.compile(
+    r"(?P<factor>[^=<>&]{0,60}?)(?:\* ?)?"
+    r"\\begin ?\{(?P<kind>[pbB]?|v|V|small)(?P<form>matrix|array)\}(?:\{[lcr|]*\})?(?P<rows>.*)"
+    r"\\end ?\{(?P=kind)(?P=form)\}(?P<transposed> ?\^ ?(?:\{ ?)?(?:T|\\top|\\intercal)(?: ?\})?)?"
+)
 LABEL = re.compile(rf"{OPEN_WORDS}[A-Za-z ]{{2,30}}[:=] ?{CLOSE_WORDS} ?(?=.)")
+ROUGHLY = re.compile(rf"[ ,{OPEN_WORDS}]*(?:about|approximately|approx\\.?|roughly|around|\\\\approx)\\b")
+"""What makes an alternative an approximation of what stands before it."""
+BUILT = re.compile(r"\\\{ ?(\\?[A-Za-z]+) ?(?:\\in ?\\mathbb ?\{? ?R ?\}? ?)?[|:] ?(.{1,200})\\\}")
+"""A set by its condition: `\\{x \\mid 3 < x \\le 4\\}`."""
 EVERYTHING = frozenset({"all real numbers", "all reals", r"\mathbb{r}", "all real number"})
 NOTHING = frozenset(
     {
@@ -98,6 +107,7 @@ def _read(text: str, depth: int = 0) -> Reading:
         raise TooLargeError("nested too deeply")
     text = text.strip().rstrip(".,;").strip()
     text = text.removeprefix(r"\approx").lstrip()
+    text = in_one_notation(text)
     label = LABEL.match(text)
     if label:
         return _read(text[label.end() :], depth + 1)
@@ -106,13 +116,25 @@ def _read(text: str, depth: int = 0) -> Reading:
         return _read(inner, depth + 1) if inner else Reading(("text", ""))
     if not text:
         raise UnreadableError("nothing there")
+    choice = CHOICE.fullmatch(without_marks(text).strip())
+    if choice:
+        return replace(_read(choice[2], depth + 1), label=_read(choice[1]).core)
     simple = without_marks(text).strip().lower()
     if simple in EVERYTHING:
         ends = (("infinity", -1), ("infinity", 1))
         return Reading(("sequence", "(", ")", ends))
     if simple in NOTHING:
         return Reading(("set", frozenset()))
-    for attempt in (_conjunction, _statement, _listed, _united, _bracketed, _matrix):
+    for attempt in (
+        _built,
+        _conjunction,
+        _statement,
+        _listed,
+        _united,
+        _without,
+        _bracketed,
+        _matrix,
+    ):
         reading = attempt(text, depth)
         if reading is not None:
             return reading
@@ -130,8 +152,28 @@ def _conjunction(text: str, depth: int) -> Reading | None:
         return None
     if all(map(_is_remark, pieces[1:])) and any(sign.isdigit() for sign in pieces[0]):
         return _read(pieces[0], depth + 1)
+    if not any(", and" in joint or " and " in joint for joint in CONJUNCTION.findall(text)):
+        pieces = [pieces[0], *(piece for piece in pieces[1:] if not ROUGHLY.match(piece))]
+        alternatives = [_read(piece, depth + 1) for piece in pieces]
+        if all(_same_value(alternatives[0], other) for other in alternatives[1:]):
+            return alternatives[0]
     parts = [part for piece in pieces for part in parts_of(piece, ",;", grouped=True) if part.strip()]
     return _set([_read(part, depth + 1) for part in parts])
+
+
+def _same_value(one: Reading, other: Reading) -> bool:
+    """Say whether two readings are exactly one value, in other units or as a percentage maybe."""
+    if one.name and other.name and one.name != other.name:
+        return False
+    if one.unit is not None and other.unit is not None:
+        return bool(one.unit == other.unit)
+    values = [
+        reading.core[1] / (100 if reading.percent else 1)
+        if isinstance(reading.core, tuple) and isinstance(reading.core[1], Fraction)
+        else (reading.core, reading.percent)
+        for reading in (one, other)
+    ]
+    return bool(values[0] == values[1])
 
 
 def _set(readings: Sequence[Reading]) -> Reading:
@@ -185,6 +227,26 @@ def _united(text: str, depth: int) -> Reading | None:
     return None if len(pieces) < 2 else _set([_read(piece, depth + 1) for piece in pieces])
 
 
+def _built(text: str, depth: int) -> Reading | None:
+    r"""Read a set by its condition: `\{x \mid 3 < x \le 4\}`."""
+    found = BUILT.fullmatch(text)
+    if found is None or not is_name(found[1]):
+        return None
+    reading = _read(found[2], depth + 1)
+    if reading.name != name_of(found[1]):
+        raise UnreadableError("a set by a condition on something else")
+    return replace(reading, name=None, equation=None)
+
+
+def _without(text: str, depth: int) -> Reading | None:
+    r"""Read an interval without some points, as the intervals that are left: `(0,36) \setminus \{9\}`."""
+    pieces = WITHOUT.split(text)
+    if len(pieces) != 2:
+        return None
+    interval, points = (_read(piece, depth + 1).core for piece in pieces)
+    return Reading(without_points(interval, _members(points)))
+
+
 def _bracketed(text: str, depth: int) -> Reading | None:
     r"""Read a tuple, an interval or a set: `(1,2)`, `[1,2)`, `\{1,2\}`."""
     text = re.sub(r"^\\langle(?![A-Za-z])", "(", text)
@@ -217,9 +279,19 @@ def _matrix(text: str, depth: int) -> Reading | None:
     found = MATRIX.fullmatch(text)
     if found is None:
         return None
-    rows = [row for row in found.group(3).split(ROW) if row.strip()]
-    cells = tuple(tuple(_read(cell, depth + 1).core for cell in row.split("&")) for row in rows)
-    return Reading(("determinant" if found.group(1) in {"v", "V"} else "matrix", cells))
+    factor, determinant = found["factor"].strip(), found["kind"] in {"v", "V"}
+    if "\\begin" in found["rows"] or (determinant and (factor or found["transposed"])):
+        raise UnreadableError("a matrix in a product")
+    if factor:
+        expression_value(f"{factor}1" if factor == "-" else factor)  # refuses what is no factor
+        before = "-" if factor == "-" else f"({factor})*"
+    rows = [row.split("&") for row in found["rows"].split(ROW) if row.strip()]
+    if factor:
+        rows = [[f"{before}({cell})" for cell in row] for row in rows]
+    if found["transposed"] and len({len(row) for row in rows}) == 1:
+        rows = [list(column) for column in zip(*rows, strict=True)]
+    cells = tuple(tuple(_read(cell, depth + 1).core for cell in row) for row in rows)
+    return Reading(("determinant" if determinant else "matrix", cells))
 
 
 # Equations, inequalities, congruences -----------------------------------------------------------------

@@ -9,7 +9,7 @@ from fractions import Fraction
 from itscale_builtin.verifiers.mathematics.arithmetic import ANYWHERE, POSITIVE, Number, evaluate, key_of
 from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.grammar import Tree, read_expression
-from itscale_builtin.verifiers.mathematics.notation import without_marks
+from itscale_builtin.verifiers.mathematics.notation import CLOSE_WORDS, OPEN_WORDS, without_marks
 
 __all__ = ["equation_key", "has", "has_letters", "inequality_key", "is_name", "key", "name_of"]
 
@@ -19,9 +19,13 @@ NAME = re.compile(
     r"(?:(?: ?\^ ?(?:\{-1\}|-1))? ?\([A-Za-z0-9, _+-]{1,20}\))?"
 )
 DERIVATIVE = re.compile(r"\\frac ?\{ ?d([a-z]) ?\} ?\{ ?d[a-z] ?\}")
-NAMED_TUPLE = re.compile(
-    r"\( ?[A-Za-z](?:_\w)?(?: ?, ?[A-Za-z](?:_\w)?)+ ?\)|\{ ?[A-Za-z](?: ?, ?[A-Za-z])+ ?\}"
-)
+COORDINATE = r"(?:[A-Za-z]|\\[A-Za-z]{2,8})(?: ?_ ?\w)?'? ?"
+NAMED_TUPLE = re.compile(rf"\( ?{COORDINATE}(?:, ?{COORDINATE})+\)|\{{ ?[A-Za-z](?: ?, ?[A-Za-z])+ ?\}}")
+CALL = r"[fghFGHPQpq] ?\( ?-?\d{1,6}(?:[./]\d{1,6})? ?\)"
+VALUES = re.compile(rf"-? ?{CALL}(?: ?[-+*/]? ?{CALL}){{0,20}}")
+"""Values of functions at numbers, which a left side names: `f(-2) + f(0)`."""
+LEADING = re.compile(rf"{OPEN_WORDS}[A-Za-z ,]{{1,40}}{CLOSE_WORDS} ?(?=\S)")
+"""Words before what is named: `\\text{the line } x`."""
 
 
 def is_name(text: str) -> bool:
@@ -29,6 +33,9 @@ def is_name(text: str) -> bool:
     text = text.strip()
     if not text or len(text) > 80:
         return False
+    text = LEADING.sub("", text, count=1) if text.startswith(OPEN_WORDS) else text
+    if VALUES.fullmatch(text):
+        return True
     words = DERIVATIVE.sub(r"\1'", without_marks(text)).strip().removeprefix("{").removesuffix("}").strip()
     if NAMED_TUPLE.fullmatch(words) or (NAME.fullmatch(words) and words not in {"e", "i"}):
         return True
@@ -37,6 +44,8 @@ def is_name(text: str) -> bool:
 
 def name_of(text: str) -> str:
     """Return a name without spaces and braces."""
+    text = text.strip()
+    text = LEADING.sub("", text, count=1) if text.startswith(OPEN_WORDS) else text
     return re.sub(r"[\s{}]", "", DERIVATIVE.sub(r"\1'", without_marks(text)))
 
 

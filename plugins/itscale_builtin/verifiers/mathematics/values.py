@@ -9,17 +9,43 @@ from fractions import Fraction
 from typing import Any
 
 from itscale_builtin.verifiers.mathematics.arithmetic import Number, evaluate
+from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.grammar import read_expression
 from itscale_builtin.verifiers.mathematics.notation import OPEN_WORDS, without_marks
 from itscale_builtin.verifiers.mathematics.numerals import number_of
 from itscale_builtin.verifiers.mathematics.quantities import CURRENCIES, UNITS, Tail, in_words, read_tail
 from itscale_builtin.verifiers.mathematics.statements import has, key
 
-__all__ = ["Reading", "expression_value", "in_proportion", "special_value", "words_of"]
+__all__ = ["CHOICE", "Reading", "expression_value", "in_proportion", "special_value", "words_of"]
 
 RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?: ?: ?\d{1,9}(?:\.\d{1,9})?)+")
 CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
 BASE = re.compile(r"(-?[0-9A-Fa-f]{1,60}) ?_ ?(?:\{ ?(?:[^{}]{0,10}?)(\d{1,2}) ?[^{}]{0,10}\}|(\d{1,2}))")
+BASES = {
+    "binary": 2, "octal": 8, "decimal": 10, "hexadecimal": 16, "two": 2, "three": 3, "four": 4, "five": 5,
+    "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16,
+}  # fmt: skip
+NAMED_BASE = "|".join(BASES)
+IN_BASE = re.compile(
+    rf"\(?(?P<digits>-?[0-9A-Fa-f]{{1,60}})\)? ?(?:_ ?\{{? ?\(?(?P<below>{NAMED_BASE})\)? ?\}}?"
+    rf"|_ ?\{{? ?\(?(?P<number>\d{{1,2}})\)? ?\}}?"
+    rf"|,? ?\(?(?:in )?base[ -]?(?P<base>\d{{1,2}}|{NAMED_BASE})\)?"
+    r"|,? ?\(?in (?P<name>binary|octal|hexadecimal)\)?)",
+    re.IGNORECASE,
+)
+"""A number in another base, with the base in words: `52_{\\text{eight}}`, `52 (base 8)`, `4210 base 5`."""
+THOUSANDS = re.compile(r"(-?(?:\d{2,9}|\d{1,9}\.\d{1,9}))[kK](?![A-Za-z])")
+MONEY_SCALES = {"k": "thousand", "K": "thousand", "M": "million", "B": "billion"}
+LETTERED_SCALE = re.compile(r"(-?[\d.,]{1,30}) ?([kKMB])(?![A-Za-z])")
+CHOICE = re.compile(r"\(([A-H])\)[.:]? {1,2}(?=\S)(.{1,200})")
+"""A choice with its text: `(C) 12`."""
+SUBJECT = re.compile(
+    r"(?:it|this|that|he|she|(?:the )?(?:function|conic|curve|graph|figure|shape|direction"
+    r"|(?:function )?[a-z](?: ?\([a-z]\))?)) (?:is|was) (?!not\b|never\b|neither\b|no\b)",
+    re.IGNORECASE,
+)
+"""What words are said of: `f is even` says `even`."""
+FILLERS = frozenset({"the", "a", "an", "due", "direction", "facing", "function"})
 INFINITE = re.compile(r"([-+]?) ?(?:\\infty|infinity|inf)", re.IGNORECASE)
 COMPOUND = re.compile(
     r"(?<=[\d)}]) ([A-Za-zμ]{1,4}(?:\^\{?-?\d\}?)?(?:/[A-Za-zμ]{1,4}(?:\^\{?-?\d\}?)?){0,3})$"
@@ -44,23 +70,33 @@ class Reading:
         What the answer says the value is of (`x`), None if nothing.
     equation
         Key of the answer as an equation, None if it is none.
+    thousands
+        What `70k` says if `k` is no letter but a thousand.
+    label
+        Key of the letter of a choice that stands before its text (`(C) 12`), None without one.
     """
 
     core: Any
-    unit: Hashable = None
+    unit: Any = None
     percent: bool = False
     name: str | None = None
     equation: Hashable = None
+    thousands: Reading | None = None
+    label: Hashable = None
 
     @property
     def key(self) -> Hashable:
         """Return what tells the answer from others that do not say the same."""
-        return (self.core, self.unit, self.percent, self.name)
+        return (self.core, self.unit, self.percent, self.name, self.label)
 
 
 def words_of(text: str) -> str:
     """Return a text as its words and numbers in small letters, which is how texts are compared."""
-    return " ".join(word for word in WORD.findall(text.casefold()) if word not in {"the", "a", "an"}) or text
+    text = " ".join(text.split())
+    words = WORD.findall(
+        SUBJECT.sub("", text, count=1).casefold() if SUBJECT.match(text) else text.casefold()
+    )
+    return " ".join(word for word in words if word not in FILLERS) or " ".join(words) or text
 
 
 def special_value(text: str) -> Reading | None:
@@ -74,15 +110,43 @@ def special_value(text: str) -> Reading | None:
         kind = "clock" if CLOCK.fullmatch(ratio.group()) else "ratio"
         core: Hashable = (kind, parts if kind == "clock" else in_proportion(parts))
         return _with_tail(core, None, read_tail(text[ratio.end() :]))
-    based = BASE.fullmatch(text)
+    based = _in_base(text)
     if based:
-        base = int(based.group(2) or based.group(3))
-        digits = based.group(1)
-        core = ("number", Fraction(int(digits))) if digits.lstrip("-").isdigit() else ("text", digits)
-        return Reading(core, ((digits.lower(), base), "base"))
+        return based
+    short = THOUSANDS.match(text)
+    if short:
+        return _short(short, text)
     if text[0].isalpha() or text[0] == OPEN_WORDS:
         return _spelled(text)
     return None
+
+
+def _in_base(text: str) -> Reading | None:
+    found = BASE.fullmatch(text)
+    named = None if found else IN_BASE.fullmatch(without_marks(text).strip())
+    if found:
+        digits, base = found.group(1), int(found.group(2) or found.group(3))
+    elif named:
+        said = next(filter(None, named.group("below", "number", "base", "name"))).lower()
+        digits, base = named["digits"], BASES.get(said) or int(said)
+    else:
+        return None
+    core = ("number", Fraction(int(digits))) if digits.lstrip("-").isdigit() else ("text", digits)
+    return Reading(core, ((digits.lower(), base), "base"))
+
+
+def _short(found: re.Match[str], text: str) -> Reading | None:
+    """Read `70k`: a product with a letter, or 70 thousand."""
+    number = number_of(found[1].lstrip("-")) * (-1 if found[1].startswith("-") else 1)
+    rest = text[found.end() :]
+    try:
+        tail = read_tail(rest) if not rest or rest[0] in " ." else None
+        reading = expression_value(text)
+    except UnreadableError:
+        return None
+    if tail is None or tail.percent:
+        return reading
+    return replace(reading, thousands=_with_tail(("number", 1000 * number), 1000 * number, tail))
 
 
 def in_proportion(parts: Sequence[Fraction]) -> tuple[Fraction, ...]:
@@ -121,6 +185,7 @@ def expression_value(text: str) -> Reading:
     for sign, unit in sorted(CURRENCIES.items(), key=lambda item: -len(item[0])):
         if bare.startswith(sign):
             bare, tail_before = bare[len(sign) :].strip(), unit
+            bare = LETTERED_SCALE.sub(lambda found: f"{found[1]} {MONEY_SCALES[found[2]]}", bare, count=1)
             break
     bare, unit = _without_unit(bare)
     tree, end = read_expression(bare)
