@@ -111,7 +111,8 @@ ASIDE = re.compile(
     ,\s(?=(?:which|so|because|since|as|and\ (?:so|that|this|the|we|it|I)|but|where|with|making|giving|after
          |who|whose|when|if|not|meaning|assuming|or\ (?:about|approximately|roughly)|I|we|the|this|that|it|he
          |she|they|given|therefore|thus|hence)\b)
-    |\s(?=(?:because|since|which|so\ that|as\ (?:shown|required|expected|desired)|I\ hope|let\ me\ know)\b)
+    |\s(?=(?:because|since|which|where|so\ that|as\ (?:shown|required|expected|desired)|I\ hope
+        |let\ me\ know)\b)
     """,
     re.VERBOSE | re.IGNORECASE,
 )

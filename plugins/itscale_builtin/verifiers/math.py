@@ -23,6 +23,7 @@ from itscale_builtin.verifiers.answers import NUMBER, Locator, in_reference, loc
 from itscale_builtin.verifiers.denials import denied, denied_before
 from itscale_builtin.verifiers.mathematics.agreement import Conventions, agree, classes_of
 from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
+from itscale_builtin.verifiers.mathematics.quantities import in_words
 from itscale_builtin.verifiers.mathematics.reading import LONGEST, Reading, read
 from itscale_builtin.verifiers.mathematics.symbolic import (
     PRELOADED,
@@ -39,11 +40,14 @@ CIRCUMSTANCE = re.compile(
     r" (?:the |only )?\$?$"
 )
 """What stands before a number that is not the answer but says when, for how long, of how many."""
-BEFORE_EQUATION = re.compile(r"(?:[Aa]n? )?(?:[A-Za-z]{2,}[,:]? )+(?=\$?[^\s=]{1,80}(?: |=)[^=]{0,200}=)")
+BEFORE_EQUATION = re.compile(r"(?:[Aa]n? )?(?:[A-Za-z]{2,}[,:]? )+(?=\S[^=]{0,200}=)")
 CONDITION = re.compile(
-    r"\b(?:where|when|if|for|with|since|because|given|as|and|or|total|sum|cost)\b", re.IGNORECASE
+    r"\b(?:where|when|if|for|with(?! (?:the )?equation)|since|because|given|as|and|or|total|sum|cost)\b",
+    re.IGNORECASE,
 )
 """What makes an equation an aside rather than the answer."""
+RESTATED = re.compile(r"[A-Za-z -]{3,40},? or \S{1,30}")
+"""A number in words, and another way to write it."""
 EMPHASIS = re.compile(r"(?<![\w)])(?:\*\*|__|`)(?=\S)([^*_`\n]{1,300}?)(?<=\S)(?:\*\*|__|`)(?![\w(])")
 TAGS = re.compile(r"</?(?:b|i|u|em|strong|code|span|p|br)\s{0,2}/?>", re.IGNORECASE)
 LOOKS = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])")
@@ -172,6 +176,8 @@ def concise(answer: str) -> str:
 
 def _is_prose(answer: str) -> bool:
     """Say whether an answer begins with a word and holds a number: `therefore 72`, but not `minus 7`."""
+    if RESTATED.fullmatch(answer) and in_words(answer) is not None:
+        return False  # one half or 50%
     return PROSE.match(answer) is not None and DIGIT.search(answer) is not None and "\\" not in answer
 
 

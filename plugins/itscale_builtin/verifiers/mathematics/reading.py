@@ -23,6 +23,7 @@ from itscale_builtin.verifiers.mathematics.notation import (
 )
 from itscale_builtin.verifiers.mathematics.numerals import number_of
 from itscale_builtin.verifiers.mathematics.quantities import in_words
+from itscale_builtin.verifiers.mathematics.several import members_of, same_value, set_of
 from itscale_builtin.verifiers.mathematics.splitting import closes_at, parts_of
 from itscale_builtin.verifiers.mathematics.statements import (
     equation_key,
@@ -53,11 +54,17 @@ MATRIX = re.compile(
     r"\\end ?\{(?P=kind)(?P=form)\}(?P<transposed> ?\^ ?(?:\{ ?)?(?:T|\\top|\\intercal)(?: ?\})?)?"
 )
 LABEL = re.compile(rf"{OPEN_WORDS}[A-Za-z ]{{2,30}}[:=] ?{CLOSE_WORDS} ?(?=.)")
-ROUGHLY = re.compile(rf"[ ,{OPEN_WORDS}]*(?:about|approximately|approx\\.?|roughly|around|\\\\approx)\\b")
+ROUGHLY = re.compile(
+    rf"[ ,{OPEN_WORDS}]*(?:about|approximately|approx\.?|roughly|around|\\approx)(?![A-Za-z])"
+)
 """What makes an alternative an approximation of what stands before it."""
+RESTATED = re.compile(
+    r"(.{1,100}\S) \((?:or |= ?|i\.e\.,? |that is,? )?((?<=[ =])[^()]{1,60}|[^()]{0,30}[.%][^()]{0,30})\)"
+)
 BUILT = re.compile(r"\\\{ ?(\\?[A-Za-z]+) ?(?:\\in ?\\mathbb ?\{? ?R ?\}? ?)?[|:] ?(.{1,200})\\\}")
 """A set by its condition: `\\{x \\mid 3 < x \\le 4\\}`."""
 EVERYTHING = frozenset({"all real numbers", "all reals", r"\mathbb{r}", "all real number"})
+REALS = ("sequence", "(", ")", (("infinity", -1), ("infinity", 1)))
 NOTHING = frozenset(
     {
         "no solution",
@@ -121,12 +128,12 @@ def _read(text: str, depth: int = 0) -> Reading:
         return replace(_read(choice[2], depth + 1), label=_read(choice[1]).core)
     simple = without_marks(text).strip().lower()
     if simple in EVERYTHING:
-        ends = (("infinity", -1), ("infinity", 1))
-        return Reading(("sequence", "(", ")", ends))
+        return Reading(REALS)
     if simple in NOTHING:
         return Reading(("set", frozenset()))
     for attempt in (
         _built,
+        _restated,
         _conjunction,
         _statement,
         _listed,
@@ -155,56 +162,10 @@ def _conjunction(text: str, depth: int) -> Reading | None:
     if not any(", and" in joint or " and " in joint for joint in CONJUNCTION.findall(text)):
         pieces = [pieces[0], *(piece for piece in pieces[1:] if not ROUGHLY.match(piece))]
         alternatives = [_read(piece, depth + 1) for piece in pieces]
-        if all(_same_value(alternatives[0], other) for other in alternatives[1:]):
+        if all(same_value(alternatives[0], other) for other in alternatives[1:]):
             return alternatives[0]
     parts = [part for piece in pieces for part in parts_of(piece, ",;", grouped=True) if part.strip()]
-    return _set([_read(part, depth + 1) for part in parts])
-
-
-def _same_value(one: Reading, other: Reading) -> bool:
-    """Say whether two readings are exactly one value, in other units or as a percentage maybe."""
-    if one.name and other.name and one.name != other.name:
-        return False
-    if one.unit is not None and other.unit is not None:
-        return bool(one.unit == other.unit)
-    values = [
-        reading.core[1] / (100 if reading.percent else 1)
-        if isinstance(reading.core, tuple) and isinstance(reading.core[1], Fraction)
-        else (reading.core, reading.percent)
-        for reading in (one, other)
-    ]
-    return bool(values[0] == values[1])
-
-
-def _set(readings: Sequence[Reading]) -> Reading:
-    """Return several values without an order; a unit or a name is that of all."""
-    if len(readings) == 1:
-        return readings[0]
-    cores: set[Hashable] = set()
-    for reading in readings:
-        cores |= _members(reading.core)
-    names = {reading.name for reading in readings}
-    letters = {name.partition("_")[0] for name in names if name}
-    if len(letters) == len(readings):
-        return _assigned({reading.name: reading.core for reading in readings if reading.name})
-    units = [reading.unit for reading in readings if reading.unit]
-    return Reading(
-        ("set", frozenset(cores)) if len(cores) > 1 else next(iter(cores)),
-        frozenset(units) if len(units) == len(readings) else (units[-1] if units else None),
-        all(reading.percent for reading in readings),
-        names.pop() if len(names) == 1 else None,
-    )
-
-
-def _assigned(cores: dict[str, Hashable]) -> Reading:
-    """Return values of several letters: the tuple of them, in the order of the letters."""
-    names = sorted(cores)
-    return Reading(("sequence", "(", ")", tuple(cores[name] for name in names)), name=f"({','.join(names)})")
-
-
-def _members(core: Hashable) -> set[Hashable]:
-    """Return the values of a set, or the one value."""
-    return set(core[1]) if isinstance(core, tuple) and core[0] == "set" else {core}
+    return set_of([_read(part, depth + 1) for part in parts])
 
 
 def _listed(text: str, depth: int) -> Reading | None:
@@ -213,7 +174,7 @@ def _listed(text: str, depth: int) -> Reading | None:
         return None
     if all(map(_is_remark, pieces[1:])) and any(sign.isdigit() for sign in pieces[0]):
         return _read(pieces[0], depth + 1)  # an apposition: 72, which is the total
-    return _set([_read(piece, depth + 1) for piece in pieces if piece.strip()])
+    return set_of([_read(piece, depth + 1) for piece in pieces if piece.strip()])
 
 
 def _is_remark(text: str) -> bool:
@@ -224,7 +185,21 @@ def _is_remark(text: str) -> bool:
 
 def _united(text: str, depth: int) -> Reading | None:
     pieces = text.split(r"\cup")
-    return None if len(pieces) < 2 else _set([_read(piece, depth + 1) for piece in pieces])
+    return None if len(pieces) < 2 else set_of([_read(piece, depth + 1) for piece in pieces])
+
+
+def _restated(text: str, depth: int) -> Reading | None:
+    """Read a value that a parenthesis says again: `3/4 (75%)`, `3/4 (or 0.75)`."""
+    found = RESTATED.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        value, again = _read(found[1], depth + 1), _read(found[2], depth + 1)
+    except TooLargeError:
+        raise
+    except UnreadableError:
+        return None
+    return value if ROUGHLY.match(found[2]) or same_value(value, again) else None
 
 
 def _built(text: str, depth: int) -> Reading | None:
@@ -238,13 +213,21 @@ def _built(text: str, depth: int) -> Reading | None:
     return replace(reading, name=None, equation=None)
 
 
+def _any_but(core: Hashable) -> Hashable:
+    """Return the key of all numbers but one: two intervals, if it is known exactly."""
+    try:
+        return without_points(REALS, [core])
+    except UnreadableError:
+        return ("not", core)
+
+
 def _without(text: str, depth: int) -> Reading | None:
     r"""Read an interval without some points, as the intervals that are left: `(0,36) \setminus \{9\}`."""
     pieces = WITHOUT.split(text)
     if len(pieces) != 2:
         return None
     interval, points = (_read(piece, depth + 1).core for piece in pieces)
-    return Reading(without_points(interval, _members(points)))
+    return Reading(without_points(interval, members_of(points)))
 
 
 def _bracketed(text: str, depth: int) -> Reading | None:
@@ -265,7 +248,7 @@ def _bracketed(text: str, depth: int) -> Reading | None:
             return _read(inside, depth + 1) if wrapped else None
         readings = [_read(piece, depth + 1) for piece in pieces]
         if opening in {r"\{", "{"}:
-            return _set(readings)
+            return set_of(readings)
         units = [reading.unit for reading in readings]
         return Reading(
             ("sequence", opening, closing, tuple(reading.core for reading in readings)),
@@ -307,7 +290,7 @@ def _statement(text: str, depth: int) -> Reading | None:
     said = MEMBER.search(text)
     if said and is_name(text[: said.start()]):
         reading = replace(_read(text[said.end() :], depth + 1), name=name_of(text[: said.start()]))
-        return reading if said.group(1) == "in" else replace(reading, core=("not", reading.core))
+        return reading if said.group(1) == "in" else replace(reading, core=_any_but(reading.core))
     if len(parts_of(text, ",;", grouped=True)) > 1:
         return None
     if r"\approx" in text:

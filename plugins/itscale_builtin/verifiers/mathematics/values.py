@@ -163,7 +163,7 @@ def _spelled(text: str) -> Reading | None:
     plain = without_marks(text)
     word = plain.strip(" .!?'\"")
     if (
-        len(re.findall(r"[^\W\d_]{2,}", plain)) >= 2 or re.fullmatch(r"[^\W\d_]{3,}", word)
+        len(re.findall(r"[^\W\d_]{2,}", plain)) >= 2 or re.fullmatch(r"[^\W\d_]{3,}|[Nn]o|NO", word)
     ) and not re.search(r"[\\^_=+*/<>|{}\[\]]", plain):
         return (
             None
