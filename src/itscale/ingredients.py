@@ -18,6 +18,7 @@ from itscale.plugins import (
     LawEntry,
     Options,
     Registry,
+    StrategyEntry,
     TaskEntry,
     VerifierEntry,
 )
@@ -28,6 +29,9 @@ from itscale.validation import validate
 __all__ = ["Ingredient", "Resolver"]
 
 E = TypeVar("E", bound=Entry)
+
+UNNAMED = "unnamed"
+"""Stands in for a text that is missing."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,9 @@ class Resolver:
             self.mistakes.append(Mistake(place, str(error)))
             return None
         beside = list(type(section).model_fields)
-        options, mistakes = validate(plugin.entry.options, section.options, place=place, beside=beside)
+        options, mistakes = validate(
+            plugin.entry.options, section.options, place=place, beside=beside, instead=_instead(plugin.entry)
+        )
         self.mistakes += mistakes
         if options is None:
             return None
@@ -153,3 +159,12 @@ class Resolver:
             elif found is not None:
                 oracles[label] = found
         return oracles
+
+
+def _instead(entry: Entry) -> dict[str, str]:
+    """Return what stands in for texts that a strategy lacks, so that its budgets can be looked at.
+
+    Strategies alone: what others lack names data and models, which would be looked for.
+    """
+    fields = entry.options.model_fields.items() if isinstance(entry, StrategyEntry) else ()
+    return {name: UNNAMED for name, field in fields if field.is_required() and field.annotation is str}

@@ -57,6 +57,10 @@ def test_problems_are_counted_once_for_the_plan() -> None:
         ({"file": "."}, "tasks.sums: .: "),
         ({"file": "sums.jsonl", "problems": 5}, "tasks.sums.problems: found 5, expected at most the 4"),
         ({"file": "sums.jsonl", "reference": "answer"}, "tasks.sums: sums.jsonl: line 1: no column 'answer'"),
+        (
+            {"file": "sums.jsonl", "prompt": "{question}", "reference": "answer"},
+            "tasks.sums: sums.jsonl: line 1: no column 'question', no column 'answer'; known: ",
+        ),
         ({"file": "nan.jsonl"}, "tasks.sums: nan.jsonl: line 1: reference: found nan, expected"),
         ({"file": "half.jsonl"}, "tasks.sums"),
         ({"plugin": "reasoning_gym", "dataset": "gdc"}, "tasks.sums: no data set 'gdc'; did you mean 'gcd'?"),
@@ -308,3 +312,11 @@ def test_everything_is_found_together(folder: Path) -> None:
     assert [message.partition(":")[0] for message in messages] == [
         "logs", "figures.law_fits", "models.toy.steps", "outcomes.gone.path", "seed", "tasks.sums",
     ]  # fmt: skip
+
+
+def test_budgets_are_looked_at_where_a_scorer_is_missing() -> None:
+    said = found(strategies={"beam_search": {"width": 4, "budgets": [6]}})
+    assert [message.partition(": ")[0] for message in said] == [
+        "strategies.beam_search.budgets.0",
+        "strategies.beam_search.scorer",
+    ]

@@ -44,6 +44,8 @@ def make(options: JsonlOptions) -> Iterator[Problem]:
 
 
 def _problem(row: Row, options: JsonlOptions) -> Problem:
+    asked = [column for _, column, _, _ in Formatter().parse(options.prompt) if column]
+    row.require([*asked, options.reference, *filter(None, [options.id]), *options.metadata])
     return Problem(
         problem_id=str(row.number) if options.id is None else row.text(options.id),
         messages=chat(row.fill(options.prompt), options.system),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
@@ -30,6 +30,13 @@ class Row:
         if column not in self.values:
             raise DataError(f"{self.where}: no column {column!r}; {nearest(column, self.values)}")
         return self.values[column]
+
+    def require(self, columns: Iterable[str]) -> None:
+        """Refuse a row without some columns; DataError names all of them."""
+        if absent := [column for column in dict.fromkeys(columns) if column not in self.values]:
+            told = ", ".join(f"no column {column!r}" for column in absent)
+            hints = dict.fromkeys(nearest(column, self.values) for column in absent)
+            raise DataError(f"{self.where}: {told}; {' '.join(hints)}")
 
     def text(self, column: str) -> str:
         """Return a column's text or number as text; DataError if it is empty or anything else."""
