@@ -75,7 +75,7 @@ class _Run:
         """Do what there is to do."""
         from itscale.cli.snakemake import dry_run
         from itscale.cli.tables import refuse_strangers, restore_problems, set_aside
-        from itscale.directory import hold
+        from itscale.directory import HELD, hold
 
         if only_say:
             if retry:
@@ -83,6 +83,7 @@ class _Run:
             self.say(dry_run(self.command, self.logs / "dry-run.log"))
             return
         descriptor = hold(Path.cwd())
+        os.environ[HELD] = str(Path.cwd().resolve())
         self.clear()
         manifest = self.reports / "manifest.json"
         for line in [
@@ -94,7 +95,7 @@ class _Run:
             blocks = dry_run(self.command, self.logs / "dry-run.log").blocks
             refuse_strangers(self.plan, self.results, blocks, everything=False)
             self.reopen(only_count=False)
-        todo = self.first_things(dry_run(self.command, self.logs / "dry-run.log"))
+        todo = self.first_things(dry_run(self.command, self.logs / "dry-run.log"), descriptor)
         refuse_strangers(self.plan, self.results, todo.blocks, everything=not todo.jobs)
         self.say(todo)
         if todo.jobs:
@@ -103,7 +104,7 @@ class _Run:
             self.snakemake("--report", str(self.report))
         self.summary()
 
-    def first_things(self, todo: DryRun) -> DryRun:
+    def first_things(self, todo: DryRun, descriptor: int) -> DryRun:
         """Make models and problems that are there anew by themselves; return what there is to do after it.
 
         Samples take them as ancient: Snakemake plans nothing for them to follow from, and does not look for
@@ -115,7 +116,7 @@ class _Run:
         again = [rule for rule, folder in made.items() if rule in todo.jobs and folder.is_dir()]
         if not again:
             return todo
-        if start([*self.command, "--until", *again], self.output).wait() != 0:
+        if start([*self.command, "--until", *again], self.output, keep_open=(descriptor,)).wait() != 0:
             self.fail()
         return dry_run(self.command, self.logs / "dry-run.log")
 
@@ -166,10 +167,8 @@ class _Run:
         """Run Snakemake to its end, showing progress."""
         from itscale.cli.snakemake import start
         from itscale.cli.watch import Watch, display
-        from itscale.directory import HELD
         from itscale.errors import UserError
 
-        os.environ[HELD] = str(Path.cwd().resolve())
         arguments = [*self.command, "--report", str(self.report), "--report-after-run"]
         process = start(arguments, self.output, keep_open=(descriptor,))
         watch = Watch(self.output, self.logs, self.extents(todo), sum(todo.jobs.values()))
