@@ -24,7 +24,7 @@ def test_one_request_makes_all_completions_and_charges_the_prompt_once() -> None
     assert [one.prompt_tokens for one in made] == [7, 0]
     assert [one.context_tokens for one in made] == [7, 7]
     # Usage has only the sum: it is kept, whatever the split.
-    assert [one.tokens for one in made] == [6, 3]
+    assert [one.tokens for one in made] == [5, 4]
     assert [one.logprob for one in made] == [None, None]
 
 

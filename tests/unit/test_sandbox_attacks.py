@@ -202,9 +202,10 @@ def rung(request: pytest.FixtureRequest) -> Rung:
 def execute(rung: Rung) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "best_rung", lambda weakest: rung)
+        others = set(psutil.Process().children(recursive=True))  # sandboxes of other tests
         with Sandbox("builtins:exec", seconds=0.3, memory=1 << 30) as sandbox:
             yield sandbox
-            left = psutil.Process().children(recursive=True)
+            left = [child for child in psutil.Process().children(recursive=True) if child not in others]
             assert left
         _, alive = psutil.wait_procs(left, timeout=20)
         assert alive == []

@@ -35,7 +35,7 @@ class RagAllocationOptions(TableOptions):
     """`zscore_sigmoid4`: z-scores per data set, then a sigmoid of four parameters; `logit`: logits."""
     eps: float = Field(default=0.01, gt=0)
     """Added to k, m and n before the logarithm; results depend on it where k or m is 0."""
-    questions: int = Field(default=1000, ge=1, le=10_000_000)
+    questions: int = Field(default=1000, ge=1, le=1_000_000_000_000)
     """Of `logit`: questions behind a performance, which is kept half a question away from 0 and 1."""
     datasets: tuple[str, ...] = ()
     """Of `zscore_sigmoid4`: the labels in the column `dataset`; all rows are one data set if left out."""
