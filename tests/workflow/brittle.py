@@ -60,7 +60,13 @@ def itscale_register_strategies():
 def itscale_register_verifiers():
     return [
         VerifierEntry(
-            name="brittle_oracle", summary="Fails.", factory=Oracle, options=exact_match.options, role="oracle"
+            name="brittle_oracle",
+            summary="Fails.",
+            factory=Oracle,
+            options=exact_match.options,
+            role="oracle",
         ),
-        VerifierEntry(name="brittle_scorer", summary="Fails.", factory=Scorer, options=Options, role="scorer"),
+        VerifierEntry(
+            name="brittle_scorer", summary="Fails.", factory=Scorer, options=Options, role="scorer"
+        ),
     ]

@@ -136,5 +136,3 @@ def test_an_engine_that_is_not_installed_says_what_to_install(workspace, monkeyp
     assert len(done.stderr.splitlines()) == 1
     assert "itscale[" in done.stderr
     assert not workspace.files("results", "reports", "logs")
-
-

@@ -34,7 +34,15 @@ def test_what_fails_is_a_row_with_its_reason_and_is_done_again_when_asked(brittl
     found = failures.with_columns(pl.col("reason").str.replace(r", line \d+\)$", ")"))
     assert found.select("stage", "by", "problem_id", "start", "stop", "completions", "reason").rows() == [
         ("sampling", "brittle", "2", 0, 8, 8, f"ValueError: {WANTS} (brittle.py)"),
-        ("verification", "brittle_oracle", "4", 0, 8, 8, "ZeroDivisionError: the reference is 0 (brittle.py)"),
+        (
+            "verification",
+            "brittle_oracle",
+            "4",
+            0,
+            8,
+            8,
+            "ZeroDivisionError: the reference is 0 (brittle.py)",
+        ),
         ("verification", "brittle_scorer", "1", 0, 8, 8, "RuntimeError: the judge is out (brittle.py)"),
     ]
     units = "1 of 6 units failed (8 completions missing)"

@@ -69,7 +69,9 @@ def finishes_like(workspace: Workspace, finished: Workspace) -> None:
 def test_a_killed_job_and_a_killed_snakemake_say_so_and_lose_nothing(finished, workspace):
     journal = f"{COMPLETIONS}/.*.journal"
     said = killed(workspace, job_of, after=journal)
-    assert said.startswith("itscale: sample: it was killed (SIGKILL), as the system does when memory runs out (log: ")
+    assert said.startswith(
+        "itscale: sample: it was killed (SIGKILL), as the system does when memory runs out (log: "
+    )
     (kept,) = workspace.folder.glob(journal)  # what was finished of the block is not sampled again
     assert kept.stat().st_size
     said = killed(workspace, snakemake_of, after=journal)
@@ -129,9 +131,7 @@ def test_a_killed_engine_process_says_so_and_its_finished_problems_are_kept(tmp_
     study |= {"laws": ["power_law"], "figures": ["law_fits"], "selectors": ["oracle"]}
     workspace = Workspace(tmp_path)
     workspace.write(study)
-    run = subprocess.Popen(
-        itscale(*RUN), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
-    )
+    run = subprocess.Popen(itscale(*RUN), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: begun(workspace, "results/ci/completions"), 300)
     core = engine_core_of(job_of(tmp_path))
     core.send_signal(signal.SIGKILL)
@@ -189,7 +189,9 @@ def test_a_job_that_runs_out_of_memory_says_so_and_goes_on_where_there_is_more(t
     with memory_limit(1200) as processes:
         killed = workspace.call("sh", "-c", f"echo $$ > {processes}; exec {shlex.join(itscale(*RUN))}")
         wait_for(lambda: not processes_in(workspace.folder))
-    assert killed.stderr.startswith("itscale: sample: it was killed (SIGKILL), as the system does when memory")
+    assert killed.stderr.startswith(
+        "itscale: sample: it was killed (SIGKILL), as the system does when memory"
+    )
     assert 0 < len(kept) < len(begun(workspace))  # what was finished each time is not sampled again
     finishes_like(workspace, calm)
 

@@ -24,8 +24,8 @@ HEX = r"\x5f\x5fimport\x5f\x5f"
 ANSWERS = [
     # both ways past a guard of the syntax, and what else is evaluated by sympy or Python
     f"exp(\"{HEX}('os').system('touch {{target}}')\")",
-    'lambda 3: exec("import os; os.mkdir(\'{target}\')")',
-    'lambda 3: exec("import shutil; shutil.rmtree(\'{folder}\')")',
+    "lambda 3: exec(\"import os; os.mkdir('{target}')\")",
+    "lambda 3: exec(\"import shutil; shutil.rmtree('{folder}')\")",
     "exp(\"open('{bait}','w')\")",
     "__import__('os').system('rm -r {folder}')",
     "(lambda: open('{target}', 'w'))()",
@@ -36,7 +36,7 @@ ANSWERS = [
     "Function('f').__init_subclass__.__self__.__module__.open('{target}','w')",
     "N(\"exec('import os; os.kill(os.getppid(), 9)')\")",
     "eval('exit(0)')",
-    'sqrt("__import__(\'time\').sleep(600)")',
+    "sqrt(\"__import__('time').sleep(600)\")",
     'lambda 3: exec("import os\\nwhile True: os.fork()")',
     "lambda 3: exec(\"import socket; socket.create_connection(('127.0.0.1', {port}))\")",
     "lambda 3: exec(\"import os; os.symlink('/etc/passwd', '{target}')\")",

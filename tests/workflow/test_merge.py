@@ -119,9 +119,7 @@ def test_blocks_cut_differently_are_found_by_their_completions(finished, machine
         path = two.folder / f"results/tiny/{kind}/{PLACE}/{SECOND}.parquet"
         path.rename(path.with_name("p00000-00006_c00004-00016.parquet"))
     rewrite(two, "p00000-00006_c00004-00016", lambda f: f.with_columns(pl.col("index") - 4))
-    with pytest.raises(
-        MergeConflictError, match=r"c00004-00016.parquet: holds 24 completions that .*cut"
-    ):
+    with pytest.raises(MergeConflictError, match=r"c00004-00016.parquet: holds 24 completions that .*cut"):
         merge([one.folder, two.folder], tmp_path / "new")
     done = merge([one.folder, two.folder], tmp_path / "new", prefer=two.folder)["tiny"]
     assert len(done.left_out) == 1

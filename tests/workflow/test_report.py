@@ -63,7 +63,9 @@ def test_the_report_of_a_study_with_such_text_is_the_page_it_would_be_without(fi
     workspace.write(changed("tasks.sums.system", EVIL))
     done = workspace.itscale("run", "study.yaml", "--cores", "2")
     assert done.returncode == 0, done.stderr
-    report = finished.snakemake("--configfile", "study.yaml", "--report", str(workspace.folder / "plain.html"))
+    report = finished.snakemake(
+        "--configfile", "study.yaml", "--report", str(workspace.folder / "plain.html")
+    )
     assert report.returncode == 0, report.stderr
     ours, plain = (
         Parsed((workspace.folder / name).read_text()) for name in ("reports/tiny/report.html", "plain.html")

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from workspace import PLACE, changed, installed
 
+from itscale.fingerprints import KINDS, Fingerprints, labels_of
 from itscale.manifest import read_manifest
 from itscale.seeds import digest
-from itscale.fingerprints import KINDS, Fingerprints, labels_of
 from itscale.store import read_metadata, write_table
 from itscale.study import load_study
 
@@ -82,7 +82,12 @@ def with_curves_of_other_outcomes(folder):
 
 
 @pytest.mark.parametrize(
-    "put", [with_another_block, with_another_verifier, with_curves_of_other_outcomes]
+    "put",
+    [
+        with_another_block,
+        pytest.param(with_another_verifier, marks=pytest.mark.slow),
+        pytest.param(with_curves_of_other_outcomes, marks=pytest.mark.slow),
+    ],
 )
 def test_a_table_of_another_study_is_refused_by_run_and_named_by_verify(copy, put):
     name, said = put(copy.folder)
@@ -120,11 +125,16 @@ def test_a_manifest_that_blesses_another_study_is_seen_through(copy):
     assert f"{name}: of another study: seed" in copy.itscale("verify", "study.yaml").stderr
 
 
+@pytest.mark.slow
 def test_whatever_was_deleted_or_cut_short_is_made_again_and_is_the_same(copy):
     before = copy.hashes()
     verdicts, completions, outcomes = (
         copy.folder / f"results/tiny/{name}"
-        for name in (f"verdicts/{PLACE}/exact_match/{FIRST}", f"completions/{PLACE}/{FIRST}", f"outcomes/{PLACE}.parquet")
+        for name in (
+            f"verdicts/{PLACE}/exact_match/{FIRST}",
+            f"completions/{PLACE}/{FIRST}",
+            f"outcomes/{PLACE}.parquet",
+        )
     )
     verdicts.unlink()
     completions.write_bytes(completions.read_bytes()[:-50])
@@ -144,6 +154,7 @@ def test_whatever_was_deleted_or_cut_short_is_made_again_and_is_the_same(copy):
     assert copy.itscale("verify", "study.yaml").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_manifest_that_is_none_and_what_is_in_no_footer_are_no_dead_ends(copy):
     manifest = copy.folder / "reports/tiny/manifest.json"
     manifest.write_text(manifest.read_text()[:100])
