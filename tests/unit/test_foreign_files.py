@@ -384,6 +384,18 @@ def test_a_study_chooses_rows_and_judges_answers_too(tmp_path):
     assert source.fingerprint()["oracle"]["name"].endswith("exact_match")
 
 
+def test_the_oracle_of_outcomes_may_have_options_in_a_study(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"id": 1, "said": "it is odd", "gold": "it is odd"}))
+    columns = {"problem": "id", "answer": "said", "reference": "gold"}
+    section = {"path": str(path), "task": "t", "columns": columns, "oracle": "strict"}
+    for find, right in (["whole"], "1"), (["last_number"], "0"):
+        verifiers = {"strict": {"plugin": "math", "find": find}}
+        study = resolve({"study": "s", "outcomes": {"m": section}, "verifiers": verifiers})
+        import_outcomes(study.outcomes["t", "m", "repeated_sampling"], tmp_path / "o.parquet")
+        assert verdicts(pl.read_parquet(tmp_path / "o.parquet")) == {"1": right}
+
+
 @pytest.mark.parametrize("names", [("10", "9", "2"), ("run10", "run9", "run2"), ("1e1", "9.0", "2")])
 def test_attempts_are_in_the_order_of_their_numbers(tmp_path, names):
     rows = "".join(f"a,{name},{int(name == names[0])},{name}\n" for name in names)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
 from typing import Any, Literal
@@ -47,8 +47,10 @@ def agree(reference: Reading, answer: Reading, conventions: Conventions = Conven
     """Say whether an answer says what the reference says."""
     if answer.label and reference.core == answer.label:
         return True
-    if answer.thousands and not reference.thousands and _value(reference) is not None:
-        answer = replace(answer.thousands, name=answer.name)
+    if _may_say_otherwise(reference, answer) and agree(
+        reference.otherwise or reference, answer.otherwise or answer, conventions
+    ):
+        return True
     if reference.equation and answer.equation and reference.equation == answer.equation:
         return True
     if reference.name and answer.name and reference.name != answer.name:
@@ -72,6 +74,15 @@ def agree(reference: Reading, answer: Reading, conventions: Conventions = Conven
     if {_kind(reference.core), _kind(answer.core)} == {"clock", "ratio"}:  # 8:10 may be either
         return in_proportion(reference.core[1]) == in_proportion(answer.core[1])
     return _same(reference.core, answer.core, conventions.tolerance)
+
+
+def _may_say_otherwise(reference: Reading, answer: Reading) -> bool:
+    """Say whether two may be compared by what they say otherwise; a letter is a thousand for numbers only."""
+    if answer.otherwise is None and reference.otherwise is None:
+        return False
+    if answer.otherwise and _kind(answer.otherwise.core) == "number":
+        return reference.otherwise is None and _value(reference) is not None
+    return bool(_kind(reference.core) == "sequence")
 
 
 def _turned(*readings: Reading) -> bool | None:

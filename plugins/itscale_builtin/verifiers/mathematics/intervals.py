@@ -9,7 +9,7 @@ from fractions import Fraction
 from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.notation import CLOSE_WORDS, OPEN_WORDS
 
-__all__ = ["WITHOUT", "in_one_notation", "without_points"]
+__all__ = ["WITHOUT", "common_part", "in_one_notation", "without_points"]
 
 END = r"[^\[\](),;]{1,60}"
 OUTWARDS = re.compile(rf"([\]\[(]) ?({END}[,;]{END})([\])\[])")
@@ -59,6 +59,27 @@ def without_points(interval: Hashable, points: Iterable[Hashable]) -> Hashable:
             for place in range(last + 1)
         ),
     )
+
+
+def common_part(intervals: Iterable[Hashable]) -> Hashable:
+    """Return the key of what several intervals, given by their keys, have in common.
+
+    Raises
+    ------
+    UnreadableError
+        If they are no intervals, have nothing in common, or the order of their ends is not known exactly.
+    """
+    lows, highs = [], []
+    for interval in intervals:
+        if not (isinstance(interval, tuple) and interval[0] == "sequence" and len(interval[3]) == 2):
+            raise UnreadableError("no interval")
+        _, opening, closing, (low, high) = interval
+        lows.append((_place(low), opening == "(", opening, low))
+        highs.append((_place(high), closing == "]", closing, high))
+    left, right = max(lows, key=lambda end: end[:2]), min(highs, key=lambda end: end[:2])
+    if not left[0] < right[0]:
+        raise UnreadableError("intervals that have nothing in common")
+    return ("sequence", left[2], right[2], (left[3], right[3]))
 
 
 def _place(core: Hashable) -> Fraction | float:

@@ -23,7 +23,13 @@ from itscale_builtin.verifiers.mathematics.notation import (
 )
 from itscale_builtin.verifiers.mathematics.numerals import number_of
 from itscale_builtin.verifiers.mathematics.quantities import in_words
-from itscale_builtin.verifiers.mathematics.several import members_of, same_value, set_of
+from itscale_builtin.verifiers.mathematics.several import (
+    common_interval,
+    in_radians,
+    members_of,
+    same_value,
+    set_of,
+)
 from itscale_builtin.verifiers.mathematics.splitting import closes_at, parts_of
 from itscale_builtin.verifiers.mathematics.statements import (
     equation_key,
@@ -159,6 +165,10 @@ def _conjunction(text: str, depth: int) -> Reading | None:
         return None
     if all(map(_is_remark, pieces[1:])) and any(sign.isdigit() for sign in pieces[0]):
         return _read(pieces[0], depth + 1)
+    if all("and" in joint for joint in CONJUNCTION.findall(text)):
+        common = common_interval([_read(piece, depth + 1) for piece in pieces])
+        if common is not None:
+            return common
     if not any(", and" in joint or " and " in joint for joint in CONJUNCTION.findall(text)):
         pieces = [pieces[0], *(piece for piece in pieces[1:] if not ROUGHLY.match(piece))]
         alternatives = [_read(piece, depth + 1) for piece in pieces]
@@ -250,10 +260,13 @@ def _bracketed(text: str, depth: int) -> Reading | None:
         if opening in {r"\{", "{"}:
             return set_of(readings)
         units = [reading.unit for reading in readings]
+        turned = tuple(map(in_radians, readings))
+        said = tuple(reading.core for reading in readings)
         return Reading(
-            ("sequence", opening, closing, tuple(reading.core for reading in readings)),
+            ("sequence", opening, closing, said),
             tuple(units) if all(units) else None,
             all(reading.percent for reading in readings),
+            otherwise=Reading(("sequence", opening, closing, turned)) if turned != said else None,
         )
     return None
 

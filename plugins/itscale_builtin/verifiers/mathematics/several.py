@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
+from typing import Any
 
+from itscale_builtin.verifiers.mathematics.errors import UnreadableError
+from itscale_builtin.verifiers.mathematics.intervals import common_part
+from itscale_builtin.verifiers.mathematics.statements import key
 from itscale_builtin.verifiers.mathematics.values import Reading
 
-__all__ = ["members_of", "same_value", "set_of"]
+__all__ = ["common_interval", "in_radians", "members_of", "same_value", "set_of"]
 
 
 def same_value(one: Reading, other: Reading) -> bool:
@@ -54,3 +58,22 @@ def _assigned(cores: dict[str, Hashable]) -> Reading:
 def members_of(core: Hashable) -> set[Hashable]:
     """Return the values of a set, or the one value."""
     return set(core[1]) if isinstance(core, tuple) and core[0] == "set" else {core}
+
+
+def common_interval(readings: Sequence[Reading]) -> Reading | None:
+    """Return what several inequalities of one letter leave, None if they are none or leave nothing."""
+    names = {reading.name for reading in readings}
+    if len(names) != 1 or None in names:
+        return None
+    try:
+        return Reading(common_part([reading.core for reading in readings]), name=names.pop())
+    except UnreadableError:
+        return None
+
+
+def in_radians(reading: Reading) -> Any:
+    """Return the key of a value, of an angle in degrees the value in radians."""
+    unit = reading.unit
+    if not isinstance(unit, tuple) or unit[1] != "degree" or not isinstance(unit[0][1], Fraction):
+        return reading.core
+    return key(("*", ("number", unit[0][1] / 180), ("constant", "pi")))

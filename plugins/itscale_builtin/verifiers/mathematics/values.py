@@ -56,7 +56,7 @@ WORD = re.compile(r"[^\W\d_]+|\d+")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an answer says.
+    r"""What an answer says.
 
     Attributes
     ----------
@@ -70,8 +70,9 @@ class Reading:
         What the answer says the value is of (`x`), None if nothing.
     equation
         Key of the answer as an equation, None if it is none.
-    thousands
-        What `70k` says if `k` is no letter but a thousand.
+    otherwise
+        What it may say, too: `70k` if `k` is no letter but a thousand, `(3, 90^\circ)` with the angle in
+        radians.
     label
         Key of the letter of a choice that stands before its text (`(C) 12`), None without one.
     """
@@ -81,7 +82,7 @@ class Reading:
     percent: bool = False
     name: str | None = None
     equation: Hashable = None
-    thousands: Reading | None = None
+    otherwise: Reading | None = None
     label: Hashable = None
 
     @property
@@ -146,7 +147,7 @@ def _short(found: re.Match[str], text: str) -> Reading | None:
         return None
     if tail is None or tail.percent:
         return reading
-    return replace(reading, thousands=_with_tail(("number", 1000 * number), 1000 * number, tail))
+    return replace(reading, otherwise=_with_tail(("number", 1000 * number), 1000 * number, tail))
 
 
 def in_proportion(parts: Sequence[Fraction]) -> tuple[Fraction, ...]:
