@@ -354,8 +354,10 @@ def test_the_summary_has_the_ends_of_the_curves_and_the_laws(tables):
     assert summary.schema == SUMMARY
     oracle = curve(tables["curves"][0], "oracle").filter(pl.col("budget").is_in([1, N]))
     mine = summary.filter(role="selector", label="oracle")
-    for name in ("estimate", "low", "high", "interval", "problems", "estimand"):
+    for name in ("interval", "problems", "estimand"):
         assert mine[name].to_list() == oracle[name].to_list()
+    for name in ("estimate", "low", "high"):  # but for what sums of floats leave
+        assert mine[name].to_list() == pytest.approx(oracle[name].to_list(), rel=1e-11)
     assert mine["k"].to_list() == [1, N]
     (exponent,) = summary.filter(role="law", label="power_law", quantity="b").iter_rows(named=True)
     assert exponent["status"] == "ok"
