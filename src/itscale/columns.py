@@ -266,7 +266,7 @@ LEADERBOARD: Schema = {
     "weight": pl.Float64,  # in the ensemble's forecast beyond the data
     "holdout_origins": pl.Int64,
     "holdout_gap": pl.Float64,
-    "holdout_error": pl.Float64,  # over the origins at which every law that was fitted has one
+    "holdout_error": pl.Float64,  # over the origins at which the law could be fitted
     "holdout_rmsle": pl.Float64,
     "holdout_log_error": pl.Float64,
     "holdout_inside": pl.Float64,

@@ -98,7 +98,8 @@ def test_where_nothing_is_solved_there_is_an_upper_bound(run, tmp_path):
     result = run("all", "none.csv", *FAST, "--reach", "10", "--output", "fit.parquet")
     assert result.exit_code == 0, result.output
     most = 1 - 0.05 ** (500 / 1000)  # of 1,000 completions none is correct; k = 500
-    assert f"at most {100 * most:.3g} at k = 500" in result.output
+    assert f"at most {100 * most:.3g} " in result.output
+    assert "forecast (%) at k = 500" in result.output
     (first,) = read_table(tmp_path / "fit.leaderboard.parquet", LEADERBOARD).filter(place=1).rows(named=True)
     assert (first["law"], first["forecast"], first["forecast_low"]) == ("ensemble", None, 0)
     assert first["forecast_high"] == pytest.approx(most)

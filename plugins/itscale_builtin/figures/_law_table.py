@@ -6,7 +6,7 @@ import polars as pl
 
 from itscale.config import ENSEMBLE
 from itscale.figures import FigureData
-from itscale_builtin.figures._curves import interval
+from itscale.wording import interval_text
 
 __all__ = ["CURVE", "drawn_rows", "failures", "parameters", "summary_table"]
 
@@ -116,7 +116,7 @@ def parameters(fits: pl.DataFrame) -> dict[str, str]:
     fitted = fits.filter(pl.col("status") == "ok", pl.col("parameter").is_not_null()).sort("law", "parameter")
     return {
         str(law): ", ".join(
-            f"{name} = {interval(*ends)}"
+            f"{name} = {interval_text(*ends)}"
             for name, *ends in rows.select("parameter", "estimate", "low", "high").rows()
         )
         if rows.height <= MOST_PARAMETERS
@@ -150,4 +150,4 @@ def summary_table(fits: pl.DataFrame) -> pl.DataFrame:
 
 def _ends(rows: pl.DataFrame, name: str) -> str | None:
     estimate, low, high = rows.select(name, f"{name}_low", f"{name}_high").row(0)
-    return None if estimate is None else interval(estimate, low, high)
+    return None if estimate is None else interval_text(estimate, low, high)

@@ -220,20 +220,22 @@ def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: Settings) 
             table.add_row(str(law), "no fit", first["message"], "")
             continue
         lines = [(row["parameter"], _bounded(row, "")) for row in rows.iter_rows(named=True)]
+        exponents = _exponents(first, dict(lines))
         if len(lines) > MOST_SHOWN:
             lines = [(f"{len(lines)} weights", "of splines: see --output")]
         error = "—" if first["holdout_error"] is None else f"{unit * first['holdout_error']:.4g}"
-        lines += [(name, text) for name, text in _exponents(first) if text]
+        lines += exponents
         for place, (name, text) in enumerate(lines):
             table.add_row(str(law) if place == 0 else "", name, text, error if place == 0 else "")
     console.print(table, markup=False)
+    _show_legend(console, fits)
     remarked = fits.filter(pl.col("status") == "ok", pl.col("message") != "").unique(
         "law", keep="first", maintain_order=True
     )
     for law, message in remarked.select("law", "message").iter_rows():
         console.print(f"{law}: {message}", markup=False)
     if "leaderboard" in tables:
-        _show_board(console, tables["leaderboard"])
+        _show_board(console, tables["leaderboard"], settings.confidence)
 
 
 def _table(*headings: str) -> Any:
@@ -241,36 +243,73 @@ def _table(*headings: str) -> Any:
     from rich.table import Column, Table
 
     first, *others = headings
-    return Table(Column(first, no_wrap=True), *others, box=None, pad_edge=False)
+    return Table(Column(first, no_wrap=True), *others, box=None, pad_edge=False, padding=(0, 1, 0, 0))
 
 
-def _exponents(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    span = f"slope, k {row['slope_from']:g} to {row['slope_to']:g}" if row["slope_from"] else "slope"
-    names = (("asymptotic exponent", "asymptotic_exponent"), (span, "effective_slope"))
-    return [(name, "" if row[column] is None else _bounded(row, column)) for name, column in names]
+def _exponents(row: Mapping[str, Any], parameters: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the exponents of a fit by name; of one that is a parameter, which one: it has one interval."""
+    lines = []
+    for name in ("asymptotic_exponent", "effective_slope"):
+        if row[name] is not None:
+            text = _bounded(row, name)
+            same = (parameter for parameter, known in parameters.items() if known == text)
+            lines.append((name.replace("_", " "), next((f"= {parameter}" for parameter in same), text)))
+    return lines
 
 
-def _show_board(console: Any, board: pl.DataFrame) -> None:
+def _show_legend(console: Any, fits: pl.DataFrame) -> None:
+    """Print what the rows and marks of the table of parameters are."""
     import polars as pl
 
-    from itscale.stages.leaderboard import board_text
+    from itscale.wording import MARKS
+
+    fitted = fits.filter(pl.col("status") == "ok")
+    if fitted.is_empty():
+        return
+    legend = [MARKS]
+    if (sloped := fitted.filter(pl.col("slope_from").is_not_null())).height:
+        first, last = sloped["slope_from"][0], sloped["slope_to"][0]
+        legend += [
+            "Asymptotic exponent: failure falls as k^-b for k without end.",
+            f"Effective slope: b from k = {first:g} to {last:g}.",
+        ]
+    console.print("")
+    console.print(" ".join(legend), markup=False)
+    console.print("")
+
+
+def _show_board(console: Any, board: pl.DataFrame, confidence: float) -> None:
+    import polars as pl
+
+    from itscale.stages.leaderboard import AT_K, board_legend, board_text
 
     text = board_text(board.filter(pl.col("status") == "ok"))
-    shown = ("law", "place", "forecast (%)", "expected error (points)", "error (points)", "in band", "weight")
+    errors = ("expected error (points)", "hold-out error (points)", "in band", "weight")
+    shown: tuple[str, ...] = ("law", "place", "forecast (%)", *errors)
+    furthest = {cell.partition(AT_K)[2] for cell in text["forecast (%)"]} - {""}
+    heading = "forecast (%)"
+    if len(furthest) == 1:  # then the heading says it, once
+        at = AT_K + furthest.pop()
+        text = text.with_columns(pl.col(heading).str.strip_suffix(at)).rename({heading: heading + at})
+        shown = tuple(heading + at if name == heading else name for name in shown)
     table = _table(*shown)
     for row in text.select(shown).iter_rows():
         table.add_row(*row)
     console.print("")
     console.print(table, markup=False)
+    console.print("")
+    console.print(" ".join(board_legend(confidence)), markup=False)
 
 
 def _bounded(row: Mapping[str, Any], name: str) -> str:
+    from itscale.wording import interval_text
+
     estimate, low, high = (
         (row[f"{name}{end}"] for end in ("", "_low", "_high"))
         if name
         else (row[end] for end in ("estimate", "low", "high"))
     )
-    return f"{estimate:.4g}" + ("" if low is None else f" [{low:.4g}, {high:.4g}]")
+    return interval_text(estimate, low, high, ".4g")
 
 
 def _write(table: pl.DataFrame, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ __all__ = ["run"]
 POLL = 0.25  # seconds
 FULL = 1 << 20  # bytes: with less free, nobody can say any more what went wrong
 SIDE_BY_SIDE = 3  # results in one table
+BETWEEN_PARAMETERS = re.compile(r", (?=\S+ = )")
 
 
 def run(
@@ -243,17 +245,26 @@ class _Run:
         """Print the short table, and where the report is."""
         from rich.table import Table
 
-        from itscale.stages.summary import read_summary, summary_rows
+        from itscale.stages.summary import read_summary, remarks, summary_rows
+        from itscale.wording import AGREED, AT_BOUND, MARKS
 
-        rows = summary_rows(read_summary(self.reports / "summary.csv"))
+        summary = read_summary(self.reports / "summary.csv")
+        rows = summary_rows(summary)
         for start in range(0, len(rows), SIDE_BY_SIDE):
             beside = rows[start : start + SIDE_BY_SIDE]
             table = Table(show_header=False, box=None, pad_edge=False)
             for name in dict.fromkeys(name for row in beside for name in row):
                 # one parameter of a law a line
-                table.add_row(name, *(row.get(name, "").replace("], ", "]\n") for row in beside))
+                table.add_row(name, *(BETWEEN_PARAMETERS.sub("\n", row.get(name, "")) for row in beside))
             self.console.print("")
             self.console.print(table, markup=False)
+        cells = [cell for row in rows for cell in row.values()]
+        if any(mark in cell for mark in (AT_BOUND, AGREED) for cell in cells):
+            self.console.print(f"\n{MARKS}", markup=False)
+        if lines := remarks(summary):
+            self.console.print("\n* to be minded of the laws:")
+            for line in lines:
+                self.console.print(f"  {line}", markup=False)
         self.differences()
         self.incomplete()
         self.console.print(f"\nreport: {self.report}")
@@ -262,7 +273,7 @@ class _Run:
         """Print the paired differences of the study, if it has any."""
         import polars as pl
 
-        from itscale.stages.differences import difference_rows
+        from itscale.stages.differences import difference_note, difference_rows
         from itscale.store import literal
 
         path = self.reports / "differences.csv"
@@ -276,6 +287,7 @@ class _Run:
                 f"p {row['p']}, Holm {row['Holm']}, {row['problems']} problems",
                 markup=False,
             )
+        self.console.print(difference_note(self.plan.study.config.curves.confidence), markup=False)
 
     def incomplete(self) -> None:
         """Say what is missing from the study, and how to get it."""

@@ -10,14 +10,18 @@ from typing import Literal
 
 import numpy as np
 
+from itscale.estimators import parameter_interval
 from itscale.fitting.evidence import Evidence
 from itscale.laws import FitFailure, FitWarning, Law, Resampled
 from itscale.selection import FloatArray
 
-__all__ = ["Fitted", "bounds", "fit_again", "fit_once", "fit_with_refits"]
+__all__ = ["Fitted", "bounds", "fit_again", "fit_once", "fit_with_refits", "symmetric_bounds"]
 
 AT_ONCE = 250
 """Resamples that are held, and where a law can, fitted, at once."""
+
+PILE = 0.05
+"""Share of refits at the very same least or largest value that makes it a bound."""
 
 
 @dataclass(frozen=True)
@@ -141,3 +145,42 @@ def bounds(refits: FloatArray, confidence: float) -> tuple[FloatArray, FloatArra
     if asked.any() and len(kept) > 0 and 2 * len(kept) >= len(refits):
         ends[:, asked] = np.quantile(kept, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     return ends[0], ends[1]
+
+
+def symmetric_bounds(
+    estimate: FloatArray, refits: FloatArray, confidence: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the intervals of what a fit says, about its estimate, each of shape (p,).
+
+    For parameters and for all that follows from them, so that one quantity has one interval whatever it is
+    called. Where refits pile up (a floor of 0, a share of 1) is an end that no interval passes; an estimate
+    that is there is itself the end of its interval.
+
+    Parameters
+    ----------
+    estimate
+        Shape (p,).
+    refits
+        Shape (refits, p), NaN where a refit failed.
+    confidence
+        In (0, 1).
+
+    Returns
+    -------
+    tuple of FloatArray
+        NaN where fewer than half of the refits succeeded.
+    """
+    low, high = bounds(refits, confidence)
+    known = ~np.isnan(low)
+    if known.any():
+        kept, at = refits[:, known], estimate[known]
+        kept = kept[~np.isnan(kept).any(axis=1)]
+        interval = parameter_interval(at, kept, confidence)
+        for ends, found, extreme, inner in (
+            (low, interval.low, kept.min(axis=0), np.maximum),
+            (high, interval.high, kept.max(axis=0), np.minimum),
+        ):
+            piled = np.isclose(kept, extreme, rtol=1e-3, atol=1e-12).mean(axis=0) > PILE
+            there = np.isclose(at, extreme, rtol=1e-6, atol=1e-12)
+            ends[known] = np.where(piled, np.where(there, at, inner(found, extreme)), found)
+    return low, high

@@ -110,7 +110,11 @@ def open_sides(names: Sequence[str], refits: FloatArray, confidence: float) -> l
     reasons = []
     tail = (1 - confidence) / 2
     for name, values in zip(names, refits.T, strict=True):
-        if len(values) == 0 or np.ptp(values) == 0:
+        if len(values) == 0:
+            continue
+        if np.allclose(values, values[0], rtol=1e-3, atol=1e-12):
+            if np.ptp(values) > 0:
+                reasons.append(f"{name} is {values[0]:.3g} in all refits")
             continue
         for side, extreme in (("below", values.min()), ("above", values.max())):
             piled = np.isclose(values, extreme, rtol=1e-3, atol=1e-12)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from itscale.config import ENSEMBLE
-from itscale.fitting.bootstrap import bounds
+from itscale.fitting.bound import even_chances, solved_bound
 from itscale.fitting.forecast import Forecast
 from itscale.fitting.report import holdout_facts
 from itscale.selection import FloatArray
@@ -34,8 +34,8 @@ CONCENTRATION = 2.0
 """Power of the inverse expected squared error: the square leaves laws alike that differ by chance, and
 drops those that are clearly worse."""
 
-# Irrational steps: r times one of them, modulo 1, is spread evenly over [0, 1) for any number of refits.
-GOLDEN, SILVER = (np.sqrt(5.0) - 1) / 2, np.sqrt(2.0)
+GOLDEN = (np.sqrt(5.0) - 1) / 2
+"""Irrational steps, as those of `even_chances` but in an order of their own."""
 
 
 def far_share(completions: float) -> float:
@@ -246,8 +246,10 @@ def _spread(seen: Forecast, refits: FloatArray, problems: int | None) -> FloatAr
     """Return refits as forecasts of these very problems, each off by a random error, shape (refits, m).
 
     With c observed at the last budget, a refit f gives `c + (1 - c) q`, q = (f(k) - f(X)) / (1 - f(X)). Where
-    nothing was observed there (sampling that looked at results), f itself.
+    nothing was observed there (sampling that looked at results), f itself. Where c = 1 no law and no chance
+    is left: all that is known is that every problem was solved, and refits are its exact bounds.
     """
+    chances = even_chances(len(refits))
     beyond = seen.budgets > seen.fitted_to
     last = np.flatnonzero((seen.budgets == seen.fitted_to) & ~beyond)
     decades = np.log10(np.maximum(seen.budgets / seen.fitted_to, 1.0))
@@ -260,8 +262,10 @@ def _spread(seen: Forecast, refits: FloatArray, problems: int | None) -> FloatAr
         refits = np.where(beyond, low + (1 - low) * solved, refits)
         if problems:
             variance = variance + beyond * (1 - low) * solved * (1 - solved) / problems
-    scores = ndtri((np.arange(len(refits)) * SILVER + 0.5) % 1.0)
-    moved = refits + scores[:, None] * np.sqrt(variance)
+    if low >= 1 and problems:
+        failure = solved_bound(problems, np.maximum(seen.budgets / seen.fitted_to, 1.0), chances)
+        return np.where(beyond, 1 - failure, refits)
+    moved = refits + ndtri(chances)[:, None] * np.sqrt(variance)
     return np.asarray(np.clip(moved, np.where(beyond, low, 0.0), 1.0))
 
 
@@ -325,7 +329,7 @@ def _furthest(forecasts: Sequence[Forecast], confidence: float) -> dict[str, Any
     last = forecasts[-1].only("extrapolation")
     if len(last.budgets) == 0:
         return {}
-    low, high = (float(side[-1]) for side in bounds(last.refits[:, -1:], confidence))
+    low, high = (float(side[-1]) for side in last.band(confidence))
     facts = {"forecast": float(last.estimate[-1]), "forecast_low": low, "forecast_high": high}
     return {"forecast_budget": float(last.budgets[-1])} | {
         name: None if np.isnan(value) else value for name, value in facts.items()

@@ -56,10 +56,21 @@ class Forecast:
             self.refits[:, at],
         )
 
+    def band(self, confidence: float) -> tuple[FloatArray, FloatArray]:
+        """Return percentiles of the refits, each of shape (m,), never without the estimate; NaN without any.
+
+        Refits are of resampled problems and may all be to one side of the fit to all problems.
+        """
+        low, high = bounds(self.refits, confidence)
+        return (
+            np.where(np.isnan(low), low, np.fmin(low, self.estimate)),
+            np.where(np.isnan(high), high, np.fmax(high, self.estimate)),
+        )
+
 
 def forecast_rows(forecast: Forecast, confidence: float) -> list[dict[str, Any]]:
     """Return rows of the table of forecasts, with bands at `confidence` and at 80 %."""
-    (low, high), (low_80, high_80) = bounds(forecast.refits, confidence), bounds(forecast.refits, 0.8)
+    (low, high), (low_80, high_80) = forecast.band(confidence), forecast.band(0.8)
     columns = {
         "budget": forecast.budgets,
         "estimate": forecast.estimate,

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from itscale.entries import LawEntry
-from itscale.estimators import parameter_interval
 from itscale.fitting import diagnostics
-from itscale.fitting.bootstrap import Fitted, bounds, fit_with_refits
-from itscale.fitting.bound import unsolved_bound
+from itscale.fitting.bootstrap import Fitted, fit_with_refits, symmetric_bounds
+from itscale.fitting.bound import limited_by_problems, unsolved_bound
 from itscale.fitting.evidence import Evidence
 from itscale.fitting.forecast import Forecast
 from itscale.laws import Asymptotic, FitFailure, Law, Likelihood, Penalised
@@ -22,8 +21,6 @@ from itscale.selection import FloatArray
 __all__ = ["LawReport", "Settings", "failed_report", "holdout_facts", "report_law"]
 
 EXTRAPOLATION_POINTS = 20
-PILE = 0.05
-"""Share of refits at the very same least or largest value that makes it a bound."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +172,7 @@ def _hold_out(
                 roles=("fit",) * len(origin.budgets) + ("holdout",) * len(withheld.budgets),
                 observed=np.concatenate([origin.data().coverage, withheld.data().coverage]),
                 estimate=fitted.predict(budgets),
-                refits=fitted.predict_refits(budgets),
+                refits=_refits_ahead(fitted, origin, budgets),
             )
         )
     return forecasts, remarks
@@ -192,8 +189,16 @@ def _forecast_fit(fitted: Fitted, evidence: Evidence, reach: float) -> Forecast:
         roles=("fit",) * len(evidence.budgets) + ("extrapolation",) * len(far),
         observed=np.concatenate([evidence.data().coverage, np.full(len(far), np.nan)]),
         estimate=fitted.predict(budgets),
-        refits=fitted.predict_refits(budgets),
+        refits=_refits_ahead(fitted, evidence, budgets),
     )
+
+
+def _refits_ahead(fitted: Fitted, evidence: Evidence, budgets: FloatArray) -> FloatArray:
+    """Return what each refit predicts; of problems that are all solved no better than so many allow."""
+    refits = fitted.predict_refits(budgets)
+    if fitted.kind != "coverage" or evidence.data().coverage[-1] < 1:
+        return refits
+    return np.where(budgets > evidence.last, limited_by_problems(refits, evidence.problems), refits)
 
 
 def _facts(
@@ -267,7 +272,8 @@ def _exponents(fitted: Fitted, budgets: FloatArray, confidence: float) -> dict[s
 
 
 def _bounded(name: str, estimate: float, refits: Sequence[float], confidence: float) -> dict[str, Any]:
-    low, high = bounds(np.asarray(refits, dtype=np.float64).reshape(-1, 1), confidence)
+    again = np.asarray(refits, dtype=np.float64).reshape(-1, 1)
+    low, high = symmetric_bounds(np.array([estimate]), again, confidence)
     return {name: _number(estimate), f"{name}_low": _number(low[0]), f"{name}_high": _number(high[0])}
 
 
@@ -278,9 +284,7 @@ def holdout_facts(forecasts: Sequence[Forecast], confidence: float) -> dict[str,
         held = forecast.only("holdout")
         if len(held.budgets) == 0:
             continue
-        low, high = bounds(held.refits, confidence)
-        low_80, high_80 = bounds(held.refits, 0.8)
-        inside = [_inside(held.observed, *ends) for ends in ((low, high), (low_80, high_80))]
+        inside = [_inside(held.observed, *held.band(level)) for level in (confidence, 0.8)]
         scores.append(diagnostics.holdout_scores(held.estimate, held.observed, *inside))
         gap = max(gap, float(held.budgets[-1]) / forecast.fitted_to)
     if not scores:
@@ -304,13 +308,7 @@ def _parameter_rows(
 ) -> list[dict[str, Any]]:
     """Return a row per parameter: its estimate, its interval, and its covariance with each parameter."""
     law, kept = fitted.law, fitted.succeeded
-    low, high = bounds(fitted.refits, settings.confidence)  # NaN where too few refits succeeded
-    if np.all(np.isfinite(low)):
-        interval = parameter_interval(fitted.parameters, kept, settings.confidence)
-        # where refits pile up (a floor of 0, a share of 1) is an end that no interval passes
-        least, most = kept.min(axis=0), kept.max(axis=0)
-        low = np.where((kept == least).mean(axis=0) > PILE, np.maximum(interval.low, least), interval.low)
-        high = np.where((kept == most).mean(axis=0) > PILE, np.minimum(interval.high, most), interval.high)
+    low, high = symmetric_bounds(fitted.parameters, fitted.refits, settings.confidence)
     size = len(law.parameters)
     covariance = np.cov(kept, rowvar=False).reshape(size, size) if len(kept) > 1 else None
     return [

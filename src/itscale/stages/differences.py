@@ -25,7 +25,7 @@ from itscale.stages.uncertainty import clusters_of
 from itscale.store import read_metadata, read_table, without_noise, write_csv, write_table, write_text
 from itscale.study import Study
 
-__all__ = ["compare_curves", "difference_rows"]
+__all__ = ["compare_curves", "difference_note", "difference_rows"]
 
 ARM = ("model", "strategy", "selector")
 MINUS = tuple(f"minus_{name}" for name in ARM)
@@ -84,14 +84,20 @@ def compare_curves(study: Study, *, accuracies: Sequence[Path], output: Path, cs
     write_table(table, output, metadata | {"simulated": bool(table["simulated"].any())})
     short = without_noise(table.filter(pl.col("p_holm").is_not_null()))
     write_csv(short, csv)
-    level = f"{100 * study.config.curves.confidence:g} % intervals from resampling problems"
     simulated = "Simulated completions. " if short["simulated"].any() else ""
-    note = (
-        f"{simulated}Brackets: {level}; p: sign-flip test over problems, in parentheses its Monte Carlo "
-        "error; Holm: p adjusted for all comparisons in the table that are against the same budget."
-    )
+    note = simulated + difference_note(study.config.curves.confidence)
     text = pl.DataFrame(difference_rows(short), infer_schema_length=None)
     write_text(tex, booktabs(text, f"Paired differences of {study.name}", note))
+
+
+def difference_note(confidence: float) -> str:
+    """Return what the numbers of `difference_rows` are, and which of them decides."""
+    return (
+        f"Brackets: {100 * confidence:g} % intervals from resampling problems. p: sign-flip test over "
+        "problems, ± its Monte Carlo error. Holm: p adjusted for all comparisons against the same budget. "
+        "The test is not the interval turned round: where p is near the level one may leave out 0 and the "
+        "other not reject it; Holm's p decides."
+    )
 
 
 def difference_rows(table: pl.DataFrame) -> list[dict[str, str]]:
@@ -104,7 +110,7 @@ def difference_rows(table: pl.DataFrame) -> list[dict[str, str]]:
             "minus": _name(row, "minus_"),
             "at equal": f"{row['against']}: {row['budget']:,.0f}",
             "points": f"{100 * row['estimate']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]",
-            "p": f"{row['p_value']:.2g}" + (f" ({row['p_error']:.1g})" if row["p_error"] > 0 else ""),
+            "p": f"{row['p_value']:.2g}" + (f" ± {row['p_error']:.1g}" if row["p_error"] > 0 else ""),
             "Holm": f"{row['p_holm']:.2g}",
             "problems": str(row["problems"]),
         }

@@ -25,11 +25,12 @@ from itscale.provenance import provenance
 from itscale.store import read_table, write_csv, write_table, write_text
 from itscale.study import Study
 
-__all__ = ["board_tables", "board_text", "rank_laws", "write_leaderboard"]
+__all__ = ["board_legend", "board_tables", "board_text", "rank_laws", "write_leaderboard"]
 
 IDENTITY = ("task", "model", "strategy")
 LEAST_SHOWN = 0.005
 """Weights that would be shown as 0.00 are not."""
+AT_K = " at k = "
 OF_FITS = ("status", "message", "scale", "aicc")
 """Columns of a leaderboard that come from the table of fits."""
 
@@ -170,13 +171,27 @@ def write_leaderboard(study: Study, *, boards: Sequence[Path], csv: Path, tex: P
     table = pl.concat([pl.DataFrame(schema=dict(LEADERBOARD)), *read])
     table = table.sort(*IDENTITY, "place", "law", nulls_last=True)
     write_csv(table, csv)
-    level = f"{100 * study.config.curves.confidence:g} %"
     simulated = "Simulated completions. " if table["simulated"].any() else ""
-    note = (
-        f"{simulated}Expected error: of the forecast. Error: of hold-outs, mean over origins. Brackets: "
-        f"{level} bands, of laws from resampling problems, of the ensemble for these very problems."
-    )
+    note = simulated + " ".join(board_legend(study.config.curves.confidence))
     write_text(tex, booktabs(board_text(table), f"Laws of {study.name} by expected error", note))
+
+
+def board_legend(confidence: float) -> list[str]:
+    """Return what the columns of a leaderboard are, a sentence or two each."""
+    level = f"{100 * confidence:g} %"
+    return [
+        "Place: by expected error.",
+        "Expected error: root mean square error of the forecast if coverage is where the ensemble's band "
+        "says.",
+        "Hold-out error: mean distance from coverage at budgets withheld from the fit, over the origins at "
+        "which the law could be fitted; it does not rank.",
+        f"In band: share of the withheld points inside the law's {level} band.",
+        "Weight: in the ensemble.",
+        f"Forecast: with its {level} band, of laws from resampling problems, of the ensemble for these very "
+        "problems.",
+        "No place (—): a law that by its form says nothing of budgets far beyond the data has no forecast to "
+        "be ranked.",
+    ]
 
 
 def board_text(board: pl.DataFrame) -> pl.DataFrame:
@@ -188,8 +203,8 @@ def board_text(board: pl.DataFrame) -> pl.DataFrame:
             | {
                 "place": _cell(row["place"], "d"),
                 "law": row["law"] if row["status"] == "ok" else f"{row['law']}: {row['message']}",
-                "expected error (points)": _cell(row["expected_error"], ".1f", 100),
-                "error (points)": _cell(row["holdout_error"], ".2f", 100),
+                "expected error (points)": _points(row["expected_error"]),
+                "hold-out error (points)": _cell(row["holdout_error"], ".2f", 100),
                 "log error": _cell(row["holdout_log_error"], "+.3f"),
                 "in band": _cell(row["holdout_inside"], ".0%"),
                 "in 80 % band": _cell(row["holdout_inside_80"], ".0%"),
@@ -203,7 +218,7 @@ def board_text(board: pl.DataFrame) -> pl.DataFrame:
         "place",
         "law",
         "expected error (points)",
-        "error (points)",
+        "hold-out error (points)",
         "log error",
         "in band",
         "in 80 % band",
@@ -216,12 +231,26 @@ def _cell(value: float | None, how: str, factor: int = 1) -> str:
     return "—" if value is None else format(factor * value, how)
 
 
+def _points(error: float | None) -> str:
+    """Return an error in points; one above 0 is never shown as 0."""
+    shown = _cell(error, ".1f", 100)
+    return "<0.1" if shown == "0.0" and error else shown
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent; one between 0 and 1 is never shown as either."""
+    shown = f"{100 * share:.1f}"
+    if 0 < share < 1 and shown in {"0.0", "100.0"}:
+        return "<0.1" if share < 0.5 else ">99.9"
+    return shown
+
+
 def _forecast(row: Mapping[str, Any]) -> str:
     if row["forecast_budget"] is None:
         return "—"
     if row["forecast"] is None:
-        return f"at most {100 * row['forecast_high']:.3g} at k = {row['forecast_budget']:.0f}"
+        return f"at most {100 * row['forecast_high']:.3g}{AT_K}{row['forecast_budget']:.0f}"
     band = ""
     if row["forecast_low"] is not None:
-        band = f" [{100 * row['forecast_low']:.1f}, {100 * row['forecast_high']:.1f}]"
-    return f"{100 * row['forecast']:.1f}{band} at k = {row['forecast_budget']:.0f}"
+        band = f" [{_percent(row['forecast_low'])}, {_percent(row['forecast_high'])}]"
+    return f"{_percent(row['forecast'])}{band}{AT_K}{row['forecast_budget']:.0f}"

@@ -14,8 +14,9 @@ from itscale.latex import booktabs
 from itscale.selection import selector_names
 from itscale.store import literal, read_table, without_noise, write_csv, write_text
 from itscale.study import Study
+from itscale.wording import MARKS, interval_text
 
-__all__ = ["read_summary", "summarise", "summary_rows", "write_summary"]
+__all__ = ["read_summary", "remarks", "summarise", "summary_rows", "write_summary"]
 
 IDENTITY = ("task", "model", "strategy")
 SELECTOR, LAW, MISSED = "selector", "law", "missing"
@@ -25,6 +26,8 @@ ACCURACY, HOLDOUT = "accuracy", "holdout_error"
 SINGLE = ("single", "coverage")
 """Estimands that are at k = 1 the share of problems which one completion solves, parsed or not."""
 NOTHING = "—"
+REMARKED = " *"
+"""Behind a law of which the table of fits remarks something."""
 
 
 def summarise(
@@ -77,7 +80,7 @@ def read_summary(path: Path) -> pl.DataFrame:
 def summary_rows(summary: pl.DataFrame) -> list[dict[str, str]]:
     """Return a summary as text, wide: a mapping of headings to cells for each task, model and strategy.
 
-    Cells are like `42.0 % [31.2, 55.0]`; a law's parameters share one.
+    Cells are like `42.0 % [31.2, 55.0]`; a law's parameters share one, with a star where there are `remarks`.
     """
     headings = _headings(summary)
     of_tables = pl.col("task").is_null()
@@ -89,6 +92,22 @@ def summary_rows(summary: pl.DataFrame) -> list[dict[str, str]]:
     return found + [
         {"task": "(table)", headings[LAW, rows["label"][0]]: _law_text(rows)} for rows in laws if len(rows)
     ]
+
+
+def remarks(summary: pl.DataFrame) -> list[str]:
+    """Return what is to be minded of laws that were fitted, a line for each law and remark."""
+    fitted = summary.filter(pl.col("message") != "", role=LAW, status="ok")
+    alone = summary.select(IDENTITY).drop_nulls().unique().height == 1
+    lines = []
+    for (law, message), rows in fitted.group_by("label", "message", maintain_order=True):
+        places = [
+            " · ".join(place)
+            for place in rows.select(IDENTITY).unique(maintain_order=True).iter_rows()
+            if None not in place
+        ]
+        where = "" if alone or not places else f" ({'; '.join(places)})"
+        lines.append(f"{law}{where}: {message}")
+    return lines
 
 
 def write_summary(
@@ -106,7 +125,12 @@ def write_summary(
     level = f"{100 * study.config.curves.confidence:g} % intervals from resampling problems"
     simulated = "Simulated completions. " if summary["simulated"].any() else ""
     table = pl.DataFrame(summary_rows(summary), infer_schema_length=None)
-    write_text(tex, booktabs(table, f"Summary of {study.name}", f"{simulated}Brackets: {level}."))
+    note = f"{simulated}Brackets: {level}."
+    if summary.filter(role=LAW, status="ok").height:
+        note += f" {MARKS}"
+    if remarks(summary):
+        note += " Star: the data may not determine the law; see the column message of summary.csv."
+    write_text(tex, booktabs(table, f"Summary of {study.name}", note))
 
 
 def _concat(paths: Sequence[Path], schema: Schema) -> pl.DataFrame:
@@ -182,11 +206,11 @@ def _law_text(rows: pl.DataFrame) -> str:
     if first["status"] != "ok":
         return f"{first['status']}: {first['message']}"
     parts = [
-        f"{row['quantity']} = {_number(row)}"
+        f"{row['quantity']} = {interval_text(row['estimate'], row['low'], row['high'])}"
         for row in rows.filter(pl.col("estimate").is_not_null()).iter_rows(named=True)
         if row["quantity"] != HOLDOUT
     ]
-    return ", ".join(parts)
+    return ", ".join(parts) + (REMARKED if first["message"] else "")
 
 
 def _share(rows: pl.DataFrame) -> str:
@@ -198,9 +222,3 @@ def _share(rows: pl.DataFrame) -> str:
     bounds = [row["low"], row["high"]]
     interval = "" if None in bounds else f" [{100 * bounds[0]:.1f}, {100 * bounds[1]:.1f}]"
     return f"{100 * row['estimate']:.1f} %{interval}"
-
-
-def _number(row: Mapping[str, Any]) -> str:
-    if row["low"] is None:
-        return f"{row['estimate']:.3g}"
-    return f"{row['estimate']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"
