@@ -11,7 +11,7 @@ from itscale.estimators import best_of_n, coverage, k_grid
 from itscale.selection import Accuracy
 from itscale.stages.curves import estimate_curves
 from itscale.stages.fits import fit_law
-from itscale.stages.summary import read_summary, summarise, summary_rows, write_summary
+from itscale.stages.summary import read_summary, remarks, summarise, summary_rows, write_summary
 from itscale.store import payload_hash, read_table, write_table
 from itscale.study import resolve
 
@@ -371,6 +371,29 @@ def test_the_summary_has_the_ends_of_the_curves_and_the_laws(tables):
     assert text["power_law"].startswith("a = ")
     assert "b = " in text["power_law"]
     assert "holdout_error" not in text["power_law"]
+
+
+def test_a_law_at_its_bound_is_marked_in_the_summary_and_its_remarks_are_told():
+    """A fit whose status is ok: beta at 1e6, no hold-out at any k."""
+    message = "beta is at its bound 1e+06; k spans 0.9 decades, fewer than 1.5"
+    place = {"task": "t", "model": "m", "simulated": False, "status": "ok", "role": "law"}
+    law = place | {"label": "beta_binomial", "message": message}
+    found = [
+        law | {"quantity": "alpha", "estimate": 7.02e5, "low": 5.65e5, "high": 8.39e5},
+        law | {"quantity": "beta", "estimate": 1e6, "low": 1e6, "high": 1e6},
+    ]
+    own = {"role": "selector", "label": "oracle", "estimand": "coverage", "quantity": "accuracy", "k": 1}
+    rows = [
+        {**row, "strategy": strategy}
+        for strategy in ("s", "u")
+        for row in (place | own | {"message": "", "estimate": 0.5, "problems": 9}, *found)
+    ]
+    summary = pl.DataFrame([{name: row.get(name) for name in SUMMARY} for row in rows], schema=dict(SUMMARY))
+    text = summary_rows(summary)[0]["beta_binomial"]
+    assert text == "alpha = 7.02e+05 [5.65e+05, 8.39e+05], beta = 1e+06 (all refits alike) *"
+    assert remarks(summary) == [f"beta_binomial (t · m · s; t · m · u): {message}"]
+    assert remarks(summary.filter(strategy="s")) == [f"beta_binomial: {message}"]
+    assert remarks(summary.with_columns(message=pl.lit(""))) == []
 
 
 HOSTILE = {

@@ -10,7 +10,7 @@ from itscale.columns import ACCURACIES, DIFFERENCES
 from itscale.errors import DataError, StudyError
 from itscale.estimators import coverage, resample
 from itscale.estimators.differences import Arm, at_equal_budgets, at_equal_cost, holm, sign_flip
-from itscale.stages.differences import compare_curves, difference_rows
+from itscale.stages.differences import compare_curves, difference_note, difference_rows
 from itscale.store import payload_hash, read_table, write_table
 from itscale.study import resolve
 
@@ -193,6 +193,11 @@ def test_every_selector_is_compared_at_equal_k_and_at_equal_tokens(tmp_path, pat
     text = difference_rows(last)[0]
     assert text["of"].startswith("large")
     assert "[" in text["points"]
+    assert f" ± {last['p_error'][0]:.1g}" in text["p"]
+    note = difference_note(0.95)
+    assert "± its Monte Carlo error" in note
+    assert "may leave out 0 and the other not reject it" in note
+    assert "Monte Carlo error" in files["tex"].read_text()
 
 
 def test_equal_inputs_give_equal_payloads_whatever_their_order(tmp_path, paths):

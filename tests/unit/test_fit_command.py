@@ -99,13 +99,40 @@ def test_where_nothing_is_solved_there_is_an_upper_bound(run, tmp_path):
     assert result.exit_code == 0, result.output
     most = 1 - 0.05 ** (500 / 1000)  # of 1,000 completions none is correct; k = 500
     assert f"at most {100 * most:.3g} " in result.output
-    assert "forecast (%) at k = 500" in result.output
+    assert "at k = 500" in result.output
     (first,) = read_table(tmp_path / "fit.leaderboard.parquet", LEADERBOARD).filter(place=1).rows(named=True)
     assert (first["law"], first["forecast"], first["forecast_low"]) == ("ensemble", None, 0)
     assert first["forecast_high"] == pytest.approx(most)
     alone = run("beta_binomial", "none.csv", *FAST)
     assert "no completion is correct" in alone.output
     assert "coverage at k = 5000 is at most 100 % (95 %)" in " ".join(alone.output.split())
+
+
+def test_where_everything_is_correct_there_is_a_lower_bound(run, tmp_path):
+    rows = {"problem": [f"p{i}" for i in range(12)], "n": [64] * 12, "correct": [64] * 12}
+    pl.DataFrame(rows).write_csv(tmp_path / "all.csv")
+    result = run("all", "all.csv", *FAST, "--output", "fit.parquet")
+    assert result.exit_code == 0, result.output
+    least = 1 - 0.95**100 / 12  # one problem alone may be hard
+    assert f"at least {100 * least:.4g}" in result.output
+    (first,) = read_table(tmp_path / "fit.leaderboard.parquet", LEADERBOARD).rows(named=True)[:1]
+    assert (first["law"], first["forecast"], first["forecast_high"]) == ("ensemble", None, 1)
+    assert first["forecast_low"] == pytest.approx(least)
+
+
+def test_the_terminal_says_an_interval_once_and_what_the_columns_are(run, counts, monkeypatch):
+    from itscale.plugins import Registry
+
+    everything = Registry.plugins
+    wanted = ("log_linear", "power_law", "shifted_power_law")
+    few = lambda self, kind: (one for one in everything(self, kind) if one.entry.name in wanted)  # noqa: E731
+    monkeypatch.setattr(Registry, "plugins", few)
+    words = " ".join(run("all", *counts, *FAST).output.split())
+    assert "asymptotic exponent = b" in words
+    assert "effective slope = b" in words
+    assert "(all refits alike)" in words or "(at a bound)" in words  # the floor E of a curve without one
+    assert "#: place, by expected error." in words
+    assert "No place: a law that by its form" in words
 
 
 @pytest.mark.parametrize(

@@ -23,14 +23,16 @@ from itscale.fitting import (
     origins_of_curve,
     refit_rows,
     report_law,
+    solved_bound,
     thinned_counts,
     unsolved_bound,
 )
 from itscale.fitting import diagnostics as said
-from itscale.fitting.bootstrap import bounds, fit_with_refits
+from itscale.fitting.bootstrap import bounds, fit_with_refits, symmetric_bounds
 from itscale.fitting.ensemble import DRIFT, far_share, weigh, weighted_midmean
 from itscale.laws import FitFailure
 from itscale.plugins import registry
+from itscale.wording import interval_text
 
 
 def make(name):
@@ -453,3 +455,74 @@ def test_evidence_needs_the_budgets_it_is_asked_for():
     assert report("power_law", None, [], SMALL).fits[0]["status"] == "failed"
     evidence = Evidence(np.array([1, 4]), np.zeros((2, 2)), np.array([4, 4]), np.array([0, 0]))
     assert "no completion is correct" in report("power_law", evidence, [], SMALL).fits[0]["message"]
+
+
+# --- where everything is solved ---------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 30), st.integers(0, 10_000))
+def test_the_bound_of_solved_problems_holds_for_any_rates(problems, seed):
+    """Rates that solve every problem with a chance of 5 % fail no more than the bound, at any k >= n."""
+    rng = np.random.default_rng(seed)
+    hazards = rng.dirichlet(np.full(problems, rng.choice([0.1, 1.0, 100.0]))) * -np.log(0.05)
+    missed, ratios = -np.expm1(-hazards), np.array([1.0, 1.01, 2, 5, 100])
+    (bound,) = solved_bound(problems, ratios, np.array([0.05]))
+    assert np.all((missed[:, None] ** ratios).mean(axis=0) <= bound + 1e-12)
+    assert np.all(np.diff(bound) <= 0)
+    assert bound[0] == pytest.approx(1 - 0.05 ** (1 / problems))  # Clopper and Pearson, one-sided
+    alone = 0.95**100 / problems  # the worst case far out: one problem alone is hard
+    assert bound[-1] == pytest.approx(alone)
+
+
+def saturated(problems=10, n=20):
+    rng = np.random.default_rng(3)
+    correct = rng.integers(3, n + 1, problems)
+    whole = evidence_of_counts(np.full(problems, n), correct)
+    return whole, [evidence_of_counts(np.full(problems, n // 2), np.maximum(correct // 2, 1))]
+
+
+def test_bands_of_solved_problems_have_a_width_and_hold_the_estimate():
+    """Ten problems, all solved: refits alone would promise 100 % [100, 100]."""
+    everything, origins = saturated()
+    found = members(everything, origins)
+    ensemble, _ = combine(found, STANDING, problems=10)
+    ahead = ensemble[-1].only("extrapolation")
+    low, high = ahead.band(0.95)
+    exact = 1 - solved_bound(10, ahead.budgets / 20, np.array([0.025]))[0]
+    assert low == pytest.approx(np.minimum(exact, ahead.estimate), abs=0.06)  # of 40 refits
+    assert np.all(low < 1)
+    assert np.all(np.diff(low) >= 0)
+    assert np.all(high <= 1)
+    for forecast in (*ensemble, *(one for law in found.values() for one in law)):
+        low, high = forecast.band(0.95)
+        known = ~np.isnan(low)
+        assert np.all((low <= forecast.estimate)[known])
+        assert np.all((forecast.estimate <= high)[known])
+        assert np.all((low >= 0)[known] & (high <= 1)[known])
+        assert np.all(np.diff(forecast.estimate) >= -1e-12)
+    power = found["power_law"][-1].only("extrapolation").band(0.95)[0]
+    assert power == pytest.approx(np.full(len(power), 0.025 ** (1 / 10)), abs=0.06)
+    rows = leaderboard(found, ensemble, 0.95, LAWS)
+    assert all(row["expected_error"] > 0 for row in rows)
+
+
+# --- one quantity, one interval ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("law", "parameter"), [("beta_binomial", "alpha"), ("power_law", "b")])
+def test_an_exponent_that_is_a_parameter_has_its_interval(law, parameter):
+    everything, _ = counts()
+    row = next(row for row in report(law, everything, [], SMALL).fits if row["parameter"] == parameter)
+    mine = [row[f"asymptotic_exponent{end}"] for end in ("", "_low", "_high")]
+    assert mine == pytest.approx([row[end] for end in ("estimate", "low", "high")])
+
+
+def test_an_estimate_where_refits_pile_up_is_the_end_of_its_interval_and_says_so():
+    refits = np.column_stack([np.r_[np.full(20, 10.0), np.linspace(5, 9, 20)], np.full(40, 2.0)])
+    low, high = symmetric_bounds(np.array([10.0, 2.0]), refits, 0.95)
+    assert (low[0] < 10, high.tolist()) == (True, [10, 2])
+    assert interval_text(10.0, low[0], high[0]).endswith("10] (at a bound)")
+    assert interval_text(2.0, low[1], high[1]) == "2 (all refits alike)"
+    assert interval_text(2.0, 1.5, 2.25) == "2 [1.5, 2.25]"
+    assert interval_text(2.0, None, None) == "2"

@@ -136,12 +136,14 @@ class ZeroInflatedBetaBinomial:
         def excess(share: float) -> float:
             return best - self._profiled(likelihood, share, inner) - fall
 
-        estimate, never = float(inner[0]), min(likelihood.never, MOST)
+        estimate = float(inner[0])
         low = brentq(excess, 0.0, estimate, xtol=1e-3) if estimate > 0 and excess(0.0) > 0 else 0.0
-        high = brentq(excess, estimate, never, xtol=1e-3) if never > estimate and excess(never) > 0 else never
+        # beyond the share that was never solved, too: of other problems like these more may be unsolvable
+        high = brentq(excess, estimate, MOST, xtol=1e-3) if estimate < MOST and excess(MOST) > 0 else MOST
         verdict = "; only an upper bound, none need be unsolvable" if low == 0 else ""
         band = f"{self.options.confidence:.0%} by profile likelihood: {low:.3f} to {high:.3f}"
-        warnings.warn(f"unsolvable {estimate:.3f}, {band}{verdict}", FitWarning, stacklevel=3)
+        cite = " (cite this, not the spread of refits)"
+        warnings.warn(f"unsolvable {estimate:.3f}, {band}{cite}{verdict}", FitWarning, stacklevel=3)
 
 
 def _natural(inner: FloatArray) -> FloatArray:
@@ -196,7 +198,7 @@ entry = LawEntry(
     name="zero_inflated_beta_binomial",
     factory=ZeroInflatedBetaBinomial,
     options=ZeroInflatedOptions,
-    revision=2,
+    revision=3,
     takes="counts",
     summary="Some problems unsolvable, the others' success probabilities Beta; maximum likelihood on counts.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578 (the plateau that an atom at 0 makes)",

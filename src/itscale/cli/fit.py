@@ -212,7 +212,8 @@ def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: Settings) 
     fits = tables["fits"]
     level = f"{100 * settings.confidence:g} %"
     series = fits["scale"].first() == "series"
-    unit, heading = (1, "hold-out error") if series else (100, "hold-out error (points)")
+    unit, how = (1, ".4g") if series else (100, ".2f")
+    heading = "hold-out error" if series else "hold-out error (points)"
     table = _table("law", "parameter", f"estimate [{level}]", heading)
     for (law,), rows in fits.group_by("law", maintain_order=True):
         first = rows.row(0, named=True)
@@ -223,7 +224,7 @@ def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: Settings) 
         exponents = _exponents(first, dict(lines))
         if len(lines) > MOST_SHOWN:
             lines = [(f"{len(lines)} weights", "of splines: see --output")]
-        error = "—" if first["holdout_error"] is None else f"{unit * first['holdout_error']:.4g}"
+        error = "—" if first["holdout_error"] is None else format(unit * first["holdout_error"], how)
         lines += exponents
         for place, (name, text) in enumerate(lines):
             table.add_row(str(law) if place == 0 else "", name, text, error if place == 0 else "")
@@ -239,11 +240,16 @@ def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: Settings) 
 
 
 def _table(*headings: str) -> Any:
-    """Return a table whose first column is never cut."""
+    """Return a table: names and numbers are never cut, headings of errors and shares take several lines."""
     from rich.table import Column, Table
 
-    first, *others = headings
-    return Table(Column(first, no_wrap=True), *others, box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    columns = [
+        Column(heading, max_width=max(map(len, heading.split())))
+        if heading.split()[-1] in {"(points)", "band", "error"}
+        else Column(heading, no_wrap=not heading.startswith("estimate"))
+        for heading in headings
+    ]
+    return Table(*columns, box=None, pad_edge=False, padding=(0, 1, 0, 0))
 
 
 def _exponents(row: Mapping[str, Any], parameters: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -285,14 +291,14 @@ def _show_board(console: Any, board: pl.DataFrame, confidence: float) -> None:
 
     text = board_text(board.filter(pl.col("status") == "ok"))
     errors = ("expected error (points)", "hold-out error (points)", "in band", "weight")
-    shown: tuple[str, ...] = ("law", "place", "forecast (%)", *errors)
+    shown: tuple[str, ...] = ("law", "#", "forecast (%)", *errors)
     furthest = {cell.partition(AT_K)[2] for cell in text["forecast (%)"]} - {""}
     heading = "forecast (%)"
     if len(furthest) == 1:  # then the heading says it, once
         at = AT_K + furthest.pop()
-        text = text.with_columns(pl.col(heading).str.strip_suffix(at)).rename({heading: heading + at})
-        shown = tuple(heading + at if name == heading else name for name in shown)
-    table = _table(*shown)
+        text = text.with_columns(pl.col(heading).str.strip_suffix(at))
+        heading = f"{heading}\n{at.strip()}"
+    table = _table(*(heading if name == "forecast (%)" else name for name in shown))
     for row in text.select(shown).iter_rows():
         table.add_row(*row)
     console.print("")

@@ -4,7 +4,7 @@ Pure functions of arrays; `stages/fits.py` and `cli/fit.py` bring them files.
 """
 
 from itscale.fitting.bootstrap import Fitted, fit_with_refits
-from itscale.fitting.bound import unsolved_bound
+from itscale.fitting.bound import solved_bound, unsolved_bound
 from itscale.fitting.ensemble import ENSEMBLE, combine, far_share, leaderboard
 from itscale.fitting.evidence import (
     Evidence,
@@ -37,6 +37,7 @@ __all__ = [
     "origins_of_curve",
     "refit_rows",
     "report_law",
+    "solved_bound",
     "thinned_counts",
     "unsolved_bound",
 ]

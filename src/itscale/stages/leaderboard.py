@@ -17,6 +17,7 @@ from itscale.fitting import (
     forecast_rows,
     forecasts_of,
     leaderboard,
+    solved_bound,
     unsolved_bound,
 )
 from itscale.fitting.report import EXTRAPOLATION_POINTS
@@ -105,7 +106,7 @@ def board_tables(
         say how failure falls for k without end. Others (a straight line in log k, a curve that levels off
         by its form) have hold-out errors, but no forecast and no place: hold-outs a few times beyond the data
         cannot tell how wrong they are far beyond. Where no completion is correct, the ensemble has an upper
-        bound and no estimate.
+        bound and no estimate; where all problems are solved and no law could be fitted, a lower one.
     """
     members = {
         law: forecasts_of(forecasts.filter(pl.col("law") == law), refits.filter(pl.col("law") == law))
@@ -125,7 +126,12 @@ def board_tables(
     ahead = [row for one in combined for row in forecast_rows(one, confidence)]
     if first := next((row for row in facts.values() if row["solved"] == 0), None):
         ahead = _unsolved(first["problems"], first["sampled"], confidence, reach)
-        rows.insert(0, {**identity, **_bound_row(ahead[-1])})
+        rows.insert(
+            0, {**identity, **_bound_row(ahead[-1], "no completion is correct: an exact upper bound")}
+        )
+    elif not combined and (whole := next((row for row in facts.values() if _all_solved(row)), None)):
+        ahead = _solved(whole["problems"], whole["sampled"], confidence, reach)
+        rows.insert(0, {**identity, **_bound_row(ahead[-1], "every problem is solved: an exact lower bound")})
     return (
         _table(rows, LEADERBOARD),
         _table([{**identity, "law": ENSEMBLE, **row} for row in ahead], FORECASTS),
@@ -143,11 +149,27 @@ def _unsolved(problems: int, sampled: int, confidence: float, reach: float) -> l
     ]
 
 
-def _bound_row(last: Mapping[str, Any]) -> dict[str, Any]:
+def _all_solved(row: Mapping[str, Any]) -> bool:
+    return bool(row["solved"]) and row["solved"] == row["problems"]
+
+
+def _solved(problems: int, sampled: int, confidence: float, reach: float) -> list[dict[str, Any]]:
+    """Return forecasts of a lower bound, for problems that are all solved and that no two laws fit."""
+    budgets = np.geomspace(sampled, sampled * reach, EXTRAPOLATION_POINTS + 1)[1:]
+    chances = 1 - np.array([confidence, 0.8])
+    low, low_80 = 1 - solved_bound(problems, budgets / sampled, chances)
+    return [
+        {"fitted_to": sampled, "role": "extrapolation", "budget": k, "low": least, "high": 1.0}
+        | {"low_80": least_80, "high_80": 1.0}
+        for k, least, least_80 in zip(budgets.tolist(), low.tolist(), low_80.tolist(), strict=True)
+    ]
+
+
+def _bound_row(last: Mapping[str, Any], message: str) -> dict[str, Any]:
     return {
         "law": ENSEMBLE,
         "status": "ok",
-        "message": "no completion is correct: an exact upper bound",
+        "message": message,
         "place": 1,
         "forecast_budget": last["budget"],
         "forecast_low": last["low"],
@@ -180,7 +202,7 @@ def board_legend(confidence: float) -> list[str]:
     """Return what the columns of a leaderboard are, a sentence or two each."""
     level = f"{100 * confidence:g} %"
     return [
-        "Place: by expected error.",
+        "#: place, by expected error.",
         "Expected error: root mean square error of the forecast if coverage is where the ensemble's band "
         "says.",
         "Hold-out error: mean distance from coverage at budgets withheld from the fit, over the origins at "
@@ -189,7 +211,7 @@ def board_legend(confidence: float) -> list[str]:
         "Weight: in the ensemble.",
         f"Forecast: with its {level} band, of laws from resampling problems, of the ensemble for these very "
         "problems.",
-        "No place (—): a law that by its form says nothing of budgets far beyond the data has no forecast to "
+        "No place: a law that by its form says nothing of budgets far beyond the data has no forecast to "
         "be ranked.",
     ]
 
@@ -201,7 +223,7 @@ def board_text(board: pl.DataFrame) -> pl.DataFrame:
         lines.append(
             {name: str(row[name]) for name in IDENTITY}
             | {
-                "place": _cell(row["place"], "d"),
+                "#": _cell(row["place"], "d"),
                 "law": row["law"] if row["status"] == "ok" else f"{row['law']}: {row['message']}",
                 "expected error (points)": _points(row["expected_error"]),
                 "hold-out error (points)": _cell(row["holdout_error"], ".2f", 100),
@@ -215,7 +237,7 @@ def board_text(board: pl.DataFrame) -> pl.DataFrame:
         )
     columns = [
         *IDENTITY,
-        "place",
+        "#",
         "law",
         "expected error (points)",
         "hold-out error (points)",
@@ -239,6 +261,8 @@ def _points(error: float | None) -> str:
 
 def _percent(share: float) -> str:
     """Return a share in percent; one between 0 and 1 is never shown as either."""
+    if share in {0.0, 1.0}:
+        return f"{100 * share:.0f}"
     shown = f"{100 * share:.1f}"
     if 0 < share < 1 and shown in {"0.0", "100.0"}:
         return "<0.1" if share < 0.5 else ">99.9"
@@ -248,6 +272,8 @@ def _percent(share: float) -> str:
 def _forecast(row: Mapping[str, Any]) -> str:
     if row["forecast_budget"] is None:
         return "—"
+    if row["forecast"] is None and row["forecast_low"]:
+        return f"at least {100 * row['forecast_low']:.4g}{AT_K}{row['forecast_budget']:.0f}"
     if row["forecast"] is None:
         return f"at most {100 * row['forecast_high']:.3g}{AT_K}{row['forecast_budget']:.0f}"
     band = ""
