@@ -5,11 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from itscale.errors import UserError
 
-__all__ = ["HELD", "DirectoryBusyError", "hold", "is_locked_by_snakemake", "keep_off_import_path"]
+__all__ = [
+    "HELD",
+    "DirectoryBusyError",
+    "hold",
+    "is_locked_by_snakemake",
+    "keep_off_import_path",
+    "snakemake_record",
+]
 
 HELD = "ITSCALE_DIRECTORY_HELD"
 """Environment variable naming the directory that a parent process holds for its children."""
@@ -63,3 +71,10 @@ def keep_off_import_path() -> None:
 def is_locked_by_snakemake(directory: Path) -> bool:
     """Return whether Snakemake's own locks lie there: if nobody holds the directory, a killed run's."""
     return any((directory / ".snakemake" / "locks").glob("*.lock"))
+
+
+def snakemake_record(directory: Path, made: Path) -> Path:
+    """Return where Snakemake keeps how it made a file of a directory: code, parameters, inputs."""
+    name = urlsafe_b64encode(made.as_posix().encode()).decode()
+    pieces = [name[start : start + 254] for start in range(0, len(name), 254)]
+    return directory.joinpath(".snakemake", "metadata", *(f"@{piece}" for piece in pieces[:-1]), pieces[-1])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from itscale.errors import DataError
-from itscale.store import read_metadata
+from itscale.store import content_fault, read_metadata
 
 if TYPE_CHECKING:
     from itscale.study import Study
@@ -35,6 +35,9 @@ KINDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ensemble": (PLACE,),
 }
 """Folders of results by what they hold, with what the names of folders and files in them are."""
+
+UNPLACED = frozenset({"failures.parquet", "missing.parquet"})
+"""Tables of results that hold what a whole study lacks: their fingerprint is empty."""
 
 STAGES: Mapping[str, str] = {
     "problems": "problems",
@@ -70,33 +73,59 @@ def labels_of(path: Path) -> tuple[str, dict[str, str]] | None:
 
 
 class Fingerprints:
-    """The fingerprints of a study's tables, by what they hold and their labels."""
+    """The fingerprints of a study's tables, by what they hold and their labels.
 
-    def __init__(self, study: Study) -> None:
+    Parameters
+    ----------
+    hashes
+        What the study's manifest says that its tables' content is, by path: it counts for tables that keep no
+        record of it themselves.
+    """
+
+    def __init__(self, study: Study, hashes: Mapping[str, str] | None = None) -> None:
         self.study = study
+        self.hashes = hashes or {}
 
     def check(self, path: Path) -> None:
-        """Refuse a table that its place in the results does not belong to.
+        """Refuse a table that does not belong to its place in the results, or was changed there.
 
         Raises
         ------
         DataError
             With the file, in what it differs, and what to do.
         """
-        if fault := self.fault(path):
+        self.check_content(path)
+        if fault := self._origin_fault(path):
             raise DataError(
                 f"{path}: {fault}; move it elsewhere if somebody put it there, and `itscale run` makes the "
                 "right one"
             )
 
+    def check_content(self, path: Path) -> None:
+        """Refuse a table whose rows were changed since it was written; errors as in `check`."""
+        if fault := self.content_fault(path):
+            raise DataError(
+                f"{path}: {fault}; put back the file that was written, or move this one elsewhere, and "
+                "`itscale run` makes it anew"
+            )
+
     def fault(self, path: Path) -> str:
-        """Say in what a table differs from what the study makes there; nothing if in nothing.
+        """Say in what a table differs from what the study made, or makes, there; nothing if in nothing.
 
         Raises
         ------
         DataError
             If it is missing, damaged or not written by itscale.
         """
+        return self.content_fault(path) or self._origin_fault(path)
+
+    def content_fault(self, path: Path) -> str:
+        """Say that a table's rows were changed since it was written; nothing of any other file."""
+        if labels_of(path) is None and path.name not in UNPLACED:
+            return ""
+        return content_fault(path, self.hashes.get(path.as_posix()))
+
+    def _origin_fault(self, path: Path) -> str:
         known = labels_of(path)
         if known is None:
             return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -13,7 +12,7 @@ import polars as pl
 
 from itscale.blocks import Block
 from itscale.columns import COMPLETIONS, LEDGER, PROBLEMS, VERDICTS, Schema
-from itscale.directory import hold
+from itscale.directory import hold, snakemake_record
 from itscale.errors import DataError, UserError
 from itscale.fingerprints import differences
 from itscale.store import atomic_path, payload_hash, read_metadata, read_table
@@ -253,18 +252,11 @@ class _Merge:
         if place != self.into:
             with atomic_path(self.into / relative) as temporary:
                 shutil.copyfile(place / relative, temporary)
-        record = _record(place, relative)
+        record = snakemake_record(place, relative)
         if place != self.into and record.is_file():
-            with atomic_path(_record(self.into, relative)) as temporary:
+            with atomic_path(snakemake_record(self.into, relative)) as temporary:
                 shutil.copyfile(record, temporary)
         return record.is_file()
-
-
-def _record(place: Path, relative: Path) -> Path:
-    """Return where Snakemake keeps how a file was made: code, parameters, inputs."""
-    name = urlsafe_b64encode(relative.as_posix().encode()).decode()
-    pieces = [name[start : start + 254] for start in range(0, len(name), 254)]
-    return place.joinpath(".snakemake", "metadata", *(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
 
 
 def _other_origin(first: _Piece, piece: _Piece) -> str:

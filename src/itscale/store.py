@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 import polars.selectors
@@ -22,6 +22,7 @@ from itscale.secrets import masked_words, remembered_words
 
 __all__ = [
     "atomic_path",
+    "content_fault",
     "literal",
     "payload_hash",
     "read_metadata",
@@ -39,6 +40,12 @@ METADATA_KEY = "itscale"
 
 DIGITS = 12
 """Significant digits of numbers for readers: what sums of floats leave behind them says nothing."""
+
+CONTENT = "content"
+"""In the metadata of a table: the SHA-256 of all that comes before the footer, as `payload_hash` has it."""
+
+UNSEALED = "0" * 64
+"""What stands for the hash of the content until that is written."""
 
 ROW_GROUP = 1 << 18
 """Rows of a row group of what is written in batches."""
@@ -95,10 +102,14 @@ def write_csv(frame: pl.DataFrame, path: Path) -> None:
 
 
 def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write a table so that it is whole or absent, with `metadata` (JSON values) in its footer."""
-    footer = {METADATA_KEY: masked_words(json.dumps(metadata, sort_keys=True))}
+    """Write a table so that it is whole or absent, with `metadata` (JSON values) in its footer.
+
+    The hash of the content is beside them: rows that somebody changes later are found out.
+    """
+    footer = _footer(metadata)
     with atomic_path(path) as temporary:
         _masked(frame).rechunk().write_parquet(literal(temporary), compression="zstd", metadata=footer)
+        _seal(temporary, footer)
 
 
 def write_batches(
@@ -109,7 +120,7 @@ def write_batches(
     Equal rows give equal bytes, however they come in batches. An error of `batches` is raised as it is, and
     leaves no file.
     """
-    footer = {METADATA_KEY: masked_words(json.dumps(metadata, sort_keys=True))}
+    footer = _footer(metadata)
 
     def source(*_: object) -> Iterator[pl.DataFrame]:
         for batch in batches:
@@ -119,6 +130,24 @@ def write_batches(
         table = register_io_source(source, schema=dict(schema))
         options: dict[str, Any] = {"compression": "zstd", "row_group_size": ROW_GROUP, "metadata": footer}
         table.sink_parquet(literal(temporary), maintain_order=True, **options)
+        _seal(temporary, footer)
+
+
+def _footer(metadata: Mapping[str, Any]) -> dict[str, str]:
+    return {METADATA_KEY: masked_words(json.dumps({**metadata, CONTENT: UNSEALED}, sort_keys=True))}
+
+
+def _seal(path: Path, footer: Mapping[str, str]) -> None:
+    """Write the hash of a table's content over what stands for it in the footer, of the same length."""
+    unsealed = footer[METADATA_KEY].encode()
+    with path.open("rb+") as file:
+        start = _footer_start(file)
+        record = f'"{CONTENT}": "'.encode()
+        sealed = unsealed.replace(record + UNSEALED.encode(), record + _hash(file, start).encode())
+        file.seek(start)
+        at = file.read().rindex(unsealed)
+        file.seek(start + at)
+        file.write(sealed)
 
 
 def _masked(frame: pl.DataFrame) -> pl.DataFrame:
@@ -194,6 +223,29 @@ def read_metadata(path: Path) -> dict[str, Any]:
     DataError
         If the file is missing, damaged or not written by itscale.
     """
+    metadata = _metadata(path)
+    metadata.pop(CONTENT, None)
+    return metadata
+
+
+def content_fault(path: Path, otherwise: str | None = None) -> str:
+    """Say that rows of a table were changed since it was written; nothing if they were not.
+
+    A table of a version that kept no record of its content is taken as it is, or has to have the hash
+    `otherwise`, as its study's manifest may know it.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged or not written by itscale.
+    """
+    recorded = _metadata(path).get(CONTENT, otherwise)
+    if recorded is None or recorded == (found := payload_hash(path)):
+        return ""
+    return f"changed since it was written: found content of SHA-256 {found[:12]}, expected {recorded!s:.12}"
+
+
+def _metadata(path: Path) -> dict[str, Any]:
     try:
         metadata = dict(json.loads(pl.read_parquet_metadata(literal(path))[METADATA_KEY]))
     except FileNotFoundError:
@@ -221,18 +273,27 @@ def payload_hash(path: Path) -> str:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; {nearest_file(path)}")
-    size = path.stat().st_size
     with path.open("rb") as file:
-        if path.suffix == ".parquet" and size > 12:
-            file.seek(-8, os.SEEK_END)
-            footer, magic = int.from_bytes(file.read(4), "little"), file.read(4)
-            if magic == b"PAR1":  # else it is not whole, and all of it is hashed
-                size -= 8 + footer
-            file.seek(0)
-        sha = hashlib.sha256()
-        for piece in _pieces(file, size):
-            sha.update(piece)
+        return _hash(file, _footer_start(file) if path.suffix == ".parquet" else path.stat().st_size)
+
+
+def _hash(file: IO[bytes], size: int) -> str:
+    """Return the SHA-256 of the first bytes of a file."""
+    file.seek(0)
+    sha = hashlib.sha256()
+    for piece in _pieces(file, size):
+        sha.update(piece)
     return sha.hexdigest()
+
+
+def _footer_start(file: IO[bytes]) -> int:
+    """Return where the footer of a parquet file begins; the end of a file that is not whole, or is none."""
+    size = file.seek(0, os.SEEK_END)
+    if size <= 12:
+        return size
+    file.seek(-8, os.SEEK_END)
+    footer, magic = int.from_bytes(file.read(4), "little"), file.read(4)
+    return size - 8 - footer if magic == b"PAR1" else size
 
 
 def _pieces(file: Any, size: int) -> Iterable[bytes]:

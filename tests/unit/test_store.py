@@ -1,6 +1,7 @@
 """A file is whole or absent, says where it comes from, and a damaged one is an error a user understands."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itscale.errors import DataError
-from itscale.store import atomic_path, payload_hash, read_metadata, read_table, write_table, write_text
+from itscale.store import (
+    atomic_path,
+    content_fault,
+    payload_hash,
+    read_metadata,
+    read_table,
+    write_batches,
+    write_table,
+    write_text,
+)
 
 SCHEMA = {"name": pl.String, "value": pl.Float64}
 FRAME = pl.DataFrame({"name": ["a", "b"] * 50, "value": [0.5, None] * 50}, schema=SCHEMA)
@@ -152,3 +162,41 @@ def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     finally:
         os.umask(mask)
     assert (tmp_path / "text").stat().st_mode & 0o777 == 0o644
+
+
+FOOTER = {"stage": "test", "fingerprint": {"option": "0" * 64, "prompt": '"content": "'}}
+
+
+def rewritten(path: Path, frame: pl.DataFrame, **changes: str) -> None:
+    """Write other rows under the footer that is there, as whoever edits a table does."""
+    footer = json.loads(pl.read_parquet_metadata(path)["itscale"]) | changes
+    frame.write_parquet(path, metadata={"itscale": json.dumps(footer)})
+
+
+@pytest.mark.parametrize("batches", [False, True])
+@pytest.mark.parametrize("frame", [FRAME, FRAME.clear()], ids=["rows", "none"])
+def test_rows_that_were_changed_under_a_footer_are_found_out(
+    tmp_path: Path, frame: pl.DataFrame, batches: bool
+) -> None:
+    path = tmp_path / "a.parquet"
+    if batches:
+        write_batches([frame], SCHEMA, path, FOOTER)
+    else:
+        write_table(frame, path, FOOTER)
+    assert read_metadata(path) == FOOTER  # the record of the content is none of it
+    assert content_fault(path) == ""
+    assert read_table(path, SCHEMA).equals(frame)
+    was = payload_hash(path)
+    rewritten(path, frame.vstack(pl.DataFrame({"name": ["c"], "value": [1.0]})))
+    fault = content_fault(path)
+    assert fault.startswith("changed since it was written")
+    assert was[:12] in fault
+    assert payload_hash(path)[:12] in fault
+
+
+def test_a_table_without_a_record_of_its_content_is_what_its_manifest_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    FRAME.write_parquet(path, metadata={"itscale": json.dumps(FOOTER)})
+    assert content_fault(path) == ""
+    assert content_fault(path, payload_hash(path)) == ""
+    assert content_fault(path, "0" * 64).startswith("changed")

@@ -1,5 +1,6 @@
 """What was deleted or damaged is made again; what belongs to another study is refused by name."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -189,3 +190,71 @@ def test_a_prepared_model_that_is_older_than_the_workflow_hides_nothing_that_is_
     done = workspace.itscale("run", "study.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (workspace.folder / "reports/tiny/report.html").is_file()
+
+
+def edit(path, *, record=True, **columns):
+    """Change cells of a table under its footer; without a record, under that of an older version."""
+    footer = json.loads(pl.read_parquet_metadata(path)["itscale"])
+    if not record:
+        del footer["content"]
+    pl.read_parquet(path).with_columns(**columns).write_parquet(path, metadata={"itscale": json.dumps(footer)})
+
+
+EDITS = {
+    "completions": (f"{PLACE}/{FIRST}", {"text": pl.lit("4"), "record": True}),
+    "verdicts": (f"{PLACE}/exact_match/{SECOND}", {"correct": pl.lit(True), "record": True}),
+    "curves": (f"{PLACE}.parquet", {"value": pl.lit(1.0), "record": True}),
+    "outcomes": (f"{PLACE}.parquet", {"correct": pl.lit(True), "record": False}),
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "verdicts" else pytest.param(kind, marks=pytest.mark.slow) for kind in EDITS]
+)
+def test_an_edited_table_is_refused_by_name_and_its_trace_stays(copy, kind):
+    name, edits = EDITS[kind]
+    path = copy.folder / RESULTS / kind / name
+    whole, manifest = path.read_bytes(), (copy.folder / "reports/tiny/manifest.json").read_bytes()
+    edit(path, **edits)
+    refused = copy.itscale("run", "study.yaml", "--cores", "2")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1), refused.stderr
+    assert f"{RESULTS / kind / name}: changed since it was written" in refused.stderr
+    assert "put back the file that was written, or move this one elsewhere" in refused.stderr
+    assert (copy.folder / "reports/tiny/manifest.json").read_bytes() == manifest
+    assert f"{RESULTS / kind / name}: changed since" in copy.itscale("verify", "study.yaml").stderr
+    path.write_bytes(whole)
+    assert copy.itscale("verify", "study.yaml").returncode == 0
+
+
+@pytest.mark.slow
+def test_an_edited_table_of_the_reports_is_set_aside_and_made_again(copy):
+    path = copy.folder / "reports/tiny/summary.csv"
+    whole = path.read_bytes()
+    path.write_text("task\nsums\n")
+    done = copy.itscale("run", "study.yaml", "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    assert "summary.csv: changed since the manifest was written: set aside as summary.csv.changed" in done.stdout
+    assert path.read_bytes() == whole
+    assert copy.itscale("verify", "study.yaml").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kinds", [("completions",), ("completions", "ledger")])
+def test_a_block_that_somebody_put_there_is_never_written_over(copy, kinds):
+    """Before the study ever ran: what its own options have made there is written over, if they change."""
+    study = changed("strategies.repeated_sampling.temperature", 0.9)
+    copy.write(study, "study.yaml")
+    assert copy.itscale("check", "study.yaml").returncode == 0
+    copy.write(study | {"study": "other"}, "other.yaml")
+    for kind in kinds:
+        (copy.folder / "results/other" / kind / PLACE).mkdir(parents=True)
+        shutil.copy(copy.folder / RESULTS / kind / PLACE / FIRST, copy.folder / "results/other" / kind / PLACE)
+    path = copy.folder / "results/other/completions" / PLACE / FIRST
+    was = path.read_bytes()
+    for command in (("check", "other.yaml"), ("run", "other.yaml", "--cores", "2")):
+        refused = copy.itscale(*command)
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1), refused.stderr
+        assert f"results/other/completions/{PLACE}/{FIRST}" in refused.stderr
+        assert "temperature: found 0.8, expected 0.9" in refused.stderr
+        assert "move it elsewhere" in refused.stderr
+    assert path.read_bytes() == was

@@ -21,8 +21,10 @@ def check(study: Annotated[Path, typer.Argument(help="the study, a YAML file")])
     from rich.table import Table
 
     from itscale.cli.console import LiteralConsole
+    from itscale.cli.tables import refuse_strangers
 
     plan, notes = checked_plan(study)
+    refuse_strangers(plan, Path("results", plan.study.name), frozenset(plan.block_paths()), everything=False)
     table = Table(box=None, pad_edge=False)
     for column in ("task", "model", "strategy"):
         table.add_column(column)

@@ -1,13 +1,14 @@
-"""The tables of a study before it runs: what is damaged is set aside, what belongs elsewhere is refused."""
+"""The files of a study before it runs: what is damaged is set aside, what is not what it says is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from itscale.directory import snakemake_record
 from itscale.errors import DamagedError, DataError
-from itscale.store import read_metadata
+from itscale.store import payload_hash, read_metadata
 
 if TYPE_CHECKING:
     from itscale.plan import Plan
@@ -16,6 +17,9 @@ __all__ = ["ASIDE", "refuse_strangers", "restore_problems", "set_aside"]
 
 ASIDE = ".damaged"
 """What is added to the name of a file that is not whole."""
+
+CHANGED = ".changed"
+"""What is added to the name of a figure or table of the reports that is not what was written."""
 
 
 def set_aside(plan: Plan, results: Path, manifest: Path) -> list[str]:
@@ -35,16 +39,27 @@ def set_aside(plan: Plan, results: Path, manifest: Path) -> list[str]:
             continue  # somebody else's file: it is refused where it is read
     if manifest.is_file():
         try:
-            read_manifest(manifest)
+            artifacts = read_manifest(manifest).artifacts
         except DataError as error:
             said.append(_aside(manifest, error))
+        else:
+            hashes = {Path(name): artifact.hash for name, artifact in artifacts.items()}
+            said += _changed_reports(hashes, manifest.parent)
     return said
 
 
-def _aside(path: Path, error: DataError) -> str:
-    aside = path.with_name(path.name + ASIDE)
+def _aside(path: Path, error: object, ending: str = ASIDE) -> str:
+    aside = path.with_name(path.name + ending)
     path.replace(aside)
     return f"{error}: set aside as {aside.name}, made again"
+
+
+def _changed_reports(hashes: Mapping[Path, str], reports: Path) -> Iterator[str]:
+    """Rename what of the reports is not what the manifest says, which the next one would take as it is."""
+    for path, expected in hashes.items():
+        inside = path.is_relative_to(reports) and ".." not in path.parts
+        if inside and path.is_file() and payload_hash(path) != expected:
+            yield _aside(path, f"{path}: changed since the manifest was written", CHANGED)
 
 
 def restore_problems(plan: Plan, results: Path) -> list[str]:
@@ -63,37 +78,52 @@ def restore_problems(plan: Plan, results: Path) -> list[str]:
     return said
 
 
-def refuse_strangers(plan: Plan, results: Path, made_again: Sequence[str], everything: bool) -> None:
-    """Refuse tables that are not what their place says, before anything runs.
+def refuse_strangers(plan: Plan, results: Path, made_again: Collection[str], everything: bool) -> None:
+    """Refuse tables that are not what their place says, or were changed there, before anything runs.
 
     Parameters
     ----------
     made_again
-        Blocks (`task/model/strategy/block`) that are sampled anew: whatever is there is written over.
+        Blocks (`task/model/strategy/block`) that are sampled anew, as other options of the study want it:
+        what this study made there is written over. What somebody put there is not.
     everything
-        Look at all tables, not at blocks alone: nothing else is made again.
+        Look at the origin of all tables, not of blocks alone: nothing else is made again.
 
     Raises
     ------
     DataError
-        With the first file that belongs elsewhere, and how many more do.
+        With the first file that is refused, and how many more are.
     """
     from itscale.fingerprints import Fingerprints
 
-    fingerprints = Fingerprints(plan.study)
+    fingerprints = Fingerprints(plan.study, _hashes(plan))
     faults: list[DataError] = []
     for path in _there(plan, results):
         kind, _, block = path.relative_to(results).with_suffix("").as_posix().partition("/")
         sampled = kind in ("completions", "ledger")
-        if block in made_again if sampled else not everything:
-            continue
+        replaced = (
+            block in made_again and snakemake_record(Path(), path).is_file() if sampled else not everything
+        )
         try:
-            fingerprints.check(path)
+            (fingerprints.check_content if replaced else fingerprints.check)(path)
+        except DamagedError:
+            continue  # a run sets it aside
         except DataError as error:
             faults.append(error)
     if faults:
         more = f" (and {len(faults) - 1} more like it)" if len(faults) > 1 else ""
         raise DataError(f"{faults[0]}{more}")
+
+
+def _hashes(plan: Plan) -> dict[str, str]:
+    """Return the hash of each file of a study that was finished, by path."""
+    from itscale.manifest import read_manifest
+
+    try:
+        manifest = read_manifest(Path("reports", plan.study.name, "manifest.json"))
+    except DataError:
+        return {}
+    return {name: artifact.hash for name, artifact in manifest.artifacts.items()}
 
 
 def _there(plan: Plan, results: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from itscale.errors import DataError, StudyError
 from itscale.importing.columns import score_label
 from itscale.importing.sources import Where, columns_of
 from itscale.selection import Design
-from itscale.store import read_metadata, scan_table
+from itscale.store import content_fault, read_metadata, scan_table
 
 if TYPE_CHECKING:
     from itscale.ingredients import Ingredient
@@ -119,11 +119,24 @@ def _refuse_twice(paths: Sequence[Path]) -> None:
 
 
 def table_metadata(path: Path) -> dict[str, Any] | None:
-    """Return the metadata of a table of outcomes that is ours, None of any other file."""
+    """Return the metadata of a table of outcomes that is ours, None of any other file.
+
+    Raises
+    ------
+    DataError
+        If it is ours, and its rows were changed since.
+    """
     if path.suffix != ".parquet":
         return None
     try:
         metadata = read_metadata(path)
     except DataError:
         return None
-    return metadata if metadata.get("stage") in TABLES else None
+    if metadata.get("stage") not in TABLES:
+        return None
+    if fault := content_fault(path):
+        raise DataError(
+            f"{path}: {fault}; name the table that was written, or save this one without the metadata of "
+            "itscale and name its columns"
+        )
+    return metadata
