@@ -45,7 +45,7 @@ class LawOptions(FigureOptions):
     scale: Literal["coverage", "negative_log", "both"] = "both"
     """Coverage, or -log coverage on logarithmic axes (where a power law is a straight line), or both."""
     laws: int = Field(default=6, ge=1)
-    """So many laws are drawn, those with the smallest hold-out errors, beside the ensemble."""
+    """So many laws are drawn beside the ensemble: those that extrapolate first, by their hold-out errors."""
     share_y: bool = True
     """One vertical scale, so that panels can be compared; off, each panel fills its own height."""
 
@@ -189,7 +189,7 @@ def _entries(
 
 entry = FigureEntry(
     name="law_fits",
-    revision=3,
+    revision=4,
     factory=LawFits,
     options=LawOptions,
     summary="laws over the points they were fitted to, with hold-out and extrapolation",
@@ -199,8 +199,9 @@ entry = FigureEntry(
         "where coverage follows a power law. Open points were withheld from the fits that predict them "
         "(dotted); the other lines are fitted to all points. Beyond the vertical line there are no data: "
         "dashed lines are extrapolations. Bars and bands are {confidence} bootstrap intervals over problems. "
-        "The laws drawn are those with the smallest hold-out errors; the ensemble is the mean of a power law "
-        "and a law of free form, and its band is that of these very problems. A law without a fit is named "
+        "The laws drawn are those with the smallest hold-out errors, those meant for budgets beyond the data "
+        "first; the ensemble is the mean of a power law and a law of free form, and its band is that of "
+        "these very problems. A law without a fit is named "
         "above its panel."
     ),
     reference="Brown et al. 2024, section 3.2; Schaeffer et al. 2025",
