@@ -104,7 +104,10 @@ def errors() -> None:
     """Print false positives and false negatives of both sides on the pairs whose value is known."""
     oracle = Math(MathOptions())
     lines = [line.split("\t") for line in PAIRS.read_text("utf-8").splitlines() if line[:1] not in {"", "#"}]
-    pairs = [(right == "+", reference, text.replace("¶", "\n")) for _, right, reference, text in lines]
+    pairs = [
+        (right == "+", reference.replace("¶", "\n"), text.replace("¶", "\n"))
+        for _, right, reference, text in lines
+    ]
     sides = {
         "ours": lambda reference, text: ours(oracle, problem(0, reference), [text])[0],
         "math-verify": peer,
