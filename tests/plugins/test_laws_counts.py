@@ -331,3 +331,11 @@ def test_one_completion_of_each_problem_says_nothing_of_a_spread(name):
         assert at == pytest.approx(10 * np.log(0.1) + 90 * np.log(0.9))
     with pytest.raises(FitFailure, match="only the mean success probability is identified"):
         make(name).fit(counts(1, correct))
+
+
+def test_problems_that_are_all_solved_leave_a_share_of_others_open():
+    """12 of 12 solved: log L falls by 12 log(1 - share), by 1.92 at a share of .148."""
+    correct = np.array([20, 25, 30, 33, 38, 41, 44, 48, 52, 55, 58, 61])
+    data = counts(64, correct)
+    with pytest.warns(FitWarning, match=r"95% by profile likelihood: 0\.000 to 0\.14[6-9] \(cite this"):
+        make("zero_inflated_beta_binomial").fit(data)
