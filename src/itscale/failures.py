@@ -16,7 +16,16 @@ from itscale.messages import one_line
 from itscale.session import Unit
 from itscale.store import read_metadata
 
-__all__ = ["Failure", "ProblemFailures", "allowed", "ends_the_job", "read_failures", "reason_of", "too_many"]
+__all__ = [
+    "Failure",
+    "ProblemFailures",
+    "allowed",
+    "ends_the_job",
+    "first_reasons",
+    "read_failures",
+    "reason_of",
+    "too_many",
+]
 
 EXHAUSTED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 """What the machine has run out of, for whichever unit comes next, too."""
@@ -114,17 +123,22 @@ def too_many(
     things
         What failed.
     """
+    return TooManyFailuresError(
+        f"{place}: {len(failures)} of {units} {things} failed, max_failures ({max_failures:g}) allows "
+        f"{allowed(max_failures, units)}: {first_reasons(failures)}; mend the cause and "
+        f"{advice}, or raise max_failures"
+    )
+
+
+def first_reasons(failures: Sequence[Failure]) -> str:
+    """Return the first few different reasons, each with a problem that it was met on."""
     reasons: dict[str, Failure] = {}
     for failure in failures:
         reasons.setdefault(failure.reason, failure)
     first = list(reasons.values())[:SHOWN]
     named = "; ".join(f"problem {one.unit.problem_id!r}: {one.reason}" for one in first)
     more = len(failures) - len(first)
-    return TooManyFailuresError(
-        f"{place}: {len(failures)} of {units} {things} failed, max_failures ({max_failures:g}) allows "
-        f"{allowed(max_failures, units)}: {named}{f' (and {more} more)' if more else ''}; mend the cause and "
-        f"{advice}, or raise max_failures"
-    )
+    return f"{named} (and {more} more)" if more else named
 
 
 class ProblemFailures:

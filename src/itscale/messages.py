@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from itscale.secrets import masked
 
-__all__ = ["PrintableStream", "one_line", "printable", "without_tags"]
+__all__ = ["PrintableFormatter", "PrintableStream", "one_line", "printable", "without_tags"]
 
 LONGEST = 4000
 """Characters of a message: what a server or a file says may go on for ever."""
@@ -54,6 +55,14 @@ def without_tags(value: Any) -> Any:
     if isinstance(value, Sequence):
         return [without_tags(below) for below in value]
     return value
+
+
+class PrintableFormatter(logging.Formatter):
+    """What is logged, as `printable` text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as it may be shown."""
+        return printable(super().format(record))
 
 
 class PrintableStream:

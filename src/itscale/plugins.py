@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import logging
 import reprlib
+import signal
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, entry_points, version
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 
 import pluggy
 
@@ -32,6 +35,7 @@ from itscale.entries import (
     VerifierEntry,
 )
 from itscale.errors import PluginError, UserError, nearest
+from itscale.messages import one_line
 
 __all__ = [
     "KINDS",
@@ -54,8 +58,32 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-NOT_OURS = (KeyboardInterrupt, MemoryError)
-"""What a package may raise while it is imported without having broken itself."""
+
+class _Interrupts:
+    """Tells Ctrl-C from a package that raises KeyboardInterrupt itself, while it is entered."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.getsignal(signal.SIGINT)
+        self._installed = threading.current_thread() is threading.main_thread() and callable(self._before)
+        if self._installed:
+            signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._installed:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.seen = True
+        if callable(self._before):
+            self._before(number, frame)
+
+    def ended_by(self, error: BaseException) -> bool:
+        """Return whether an error is not the package's own: the user's, or the machine's."""
+        return isinstance(error, MemoryError) or (isinstance(error, KeyboardInterrupt) and self.seen)
 
 
 @dataclass(frozen=True)
@@ -100,7 +128,7 @@ class Registry:
 
     def _put_aside(self, one: SetAside) -> None:
         self.set_aside.append(one)
-        logger.warning("itscale: set aside: %s", one)
+        logger.warning("itscale: set aside: %s", one_line(one))
 
     def _of_kind(self, kind: Kind) -> dict[str, list[Plugin]]:
         if kind not in self._plugins:
@@ -109,11 +137,12 @@ class Registry:
             for implementation in hook.get_hookimpls():
                 distribution = implementation.plugin_name.partition(":")[0]
                 try:
-                    found = _called(implementation.function, kind)
-                    self._register(kind, distribution, found)
-                except NOT_OURS:
-                    raise
+                    with _Interrupts() as interrupts:
+                        found = _called(implementation.function, kind)
+                        self._register(kind, distribution, found)
                 except BaseException as error:  # a package may raise anything, sys.exit() too
+                    if interrupts.ended_by(error):
+                        raise
                     self._put_aside(SetAside(distribution, _reason(error, f"itscale_register_{kind}")))
         return self._plugins[kind]
 
@@ -218,10 +247,11 @@ def lazy(manager: pluggy.PluginManager, set_aside: Iterable[SetAside] = ()) -> R
     aside = list(set_aside)
     for name, module in manager.list_name_plugin():
         try:
-            _check_hooks(manager, module)
-        except NOT_OURS:
-            raise
+            with _Interrupts() as interrupts:
+                _check_hooks(manager, module)
         except BaseException as error:
+            if interrupts.ended_by(error):
+                raise
             manager.unregister(name=name)
             distribution, _, point = name.partition(":")
             aside.append(SetAside(distribution, _reason(error, f"entry point {point}")))
@@ -266,10 +296,11 @@ def add_installed(manager: pluggy.PluginManager) -> list[SetAside]:
         place = f"entry point {point.name} = {point.value}"
         name = f"{distribution}:{point.name}"
         try:
-            manager.register(point.load(), name=name)
-        except NOT_OURS:
-            raise
+            with _Interrupts() as interrupts:
+                manager.register(point.load(), name=name)
         except BaseException as error:  # a package may raise anything, sys.exit() too
+            if interrupts.ended_by(error):
+                raise
             if manager.has_plugin(name):
                 manager.unregister(name=name)
             aside.append(SetAside(distribution, _reason(error, place)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
@@ -11,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from openai_server import Answer, choice, error, generate, refused, reply, serving
+from openai_server import PROBLEM, Answer, choice, error, generate, refused, reply, serving
 from pydantic import ValidationError
 
 from itscale.blocks import Block
@@ -27,10 +29,10 @@ from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block
 from itscale.stages.verification import verify_block
 from itscale.study import resolve
-from itscale.types import SamplingParams
+from itscale.types import GenerationRequest, SamplingParams
 from itscale_builtin.engines import _bounds
 from itscale_builtin.engines._parameters import blamed
-from itscale_builtin.engines.openai import OpenAIOptions
+from itscale_builtin.engines.openai import OpenAIEngine, OpenAIOptions
 
 Behaviour = Callable[[dict[str, Any], int], Answer | None]
 
@@ -293,6 +295,38 @@ def test_counts_that_cannot_be_true_are_refused_or_unknown(usage: Any, words: st
         assert "set require_usage: false to leave them unknown" in message
         (made,) = generate(server.url, require_usage=False)
     assert not made.counted
+
+
+@pytest.mark.parametrize(("lacking", "kind"), [({1, 3, 4, 5}, EngineError), ({0, 1, 2}, EngineLostError)])
+def test_only_a_server_that_never_counts_is_lost(lacking: set[int], kind: type[EngineError]) -> None:
+    """A single reply without usage is its unit's failure."""
+
+    def behave(body: dict[str, Any], number: int) -> Answer:
+        at = int(body["messages"][-1]["content"])
+        return reply(
+            choice("x"), usage=None if at in lacking else {"prompt_tokens": 7, "completion_tokens": 5}
+        )
+
+    async def ask(url: str) -> list[type[Exception] | None]:
+        engine = OpenAIEngine(OpenAIOptions(model="m", base_url=url, max_retries=0))
+        met: list[type[Exception] | None] = []
+        for at in range(6):
+            problem = replace(PROBLEM, messages=({"role": "user", "content": str(at)},))
+            try:
+                await engine.generate(
+                    GenerationRequest(problem=problem, prefix=(), params=SamplingParams(), seeds=(1,))
+                )
+                met.append(None)
+            except EngineError as error:
+                met.append(type(error))
+        await engine.close()
+        return met
+
+    with serving(behave) as server:
+        met = asyncio.run(ask(server.url))
+    assert met == [
+        None if at not in lacking else kind if at == max(lacking) else EngineError for at in range(6)
+    ]
 
 
 @pytest.mark.parametrize("usage", [{"prompt_tokens": 7.0, "completion_tokens": 5.0}])

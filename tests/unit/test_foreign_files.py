@@ -10,12 +10,14 @@ from typer.testing import CliRunner
 
 from itscale.cli import app
 from itscale.cli.import_ import percent
+from itscale.columns import OUTCOMES
 from itscale.errors import DataError, StudyError, UserError
 from itscale.importing.columns import parse_columns, parse_where
 from itscale.importing.judging import oracle_named
 from itscale.importing.source import Source
 from itscale.stages.imports import import_outcomes
 from itscale.stages.pools import open_outcomes
+from itscale.store import write_table
 from itscale.study import resolve
 
 
@@ -491,3 +493,11 @@ def test_data_that_contradict_their_design_are_refused(tmp_path):
         bring(tmp_path, "a.csv", "problem,correct\na,1\na,0\n", design="until_success")
     bring(tmp_path, "a.csv", "problem,n,correct\na,3,2\nb,9,2\nc,10,1\nd,10,0\n", design="until_success")
     assert open_outcomes(tmp_path / "outcomes.parquet").wanted == 2
+
+
+def test_outcomes_of_which_nothing_was_sampled_say_why(tmp_path) -> None:
+    path = tmp_path / "outcomes.parquet"
+    said = "all 2 units failed: problem 'a': 400, the request is refused (and 1 more)"
+    write_table(pl.DataFrame(schema=dict(OUTCOMES)), path, {"stage": "outcomes", "empty": said})
+    with pytest.raises(DataError, match=r"no outcomes: all 2 units failed: .*; failures.csv of the reports"):
+        open_outcomes(path)

@@ -1,6 +1,7 @@
 """Whatever is wrong with an installed plugin is said in one line that names it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -181,6 +182,7 @@ BROKEN = {
     "def :": "SyntaxError: invalid syntax",
     "raise RuntimeError('no\\nGPU')": "RuntimeError: no GPU",
     "import sys; sys.exit(3)": "SystemExit: 3",
+    "raise KeyboardInterrupt": "KeyboardInterrupt",
     HOOK.replace("laws()", "laws(extra)"): "itscale_register_laws",
     HOOK.replace("laws()", "lawz()"): "no hook 'itscale_register_lawz'; did you mean",
     HOOK.replace("@hookimpl", ""): "itscale_register_laws is not marked, expected @itscale.hookimpl",
@@ -193,6 +195,23 @@ BROKEN = {
     ),
 }
 """Module of a package, and what is said of it."""
+
+
+def test_ctrl_c_while_a_package_is_imported_is_no_fault_of_the_package(site: Path) -> None:
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    install(site, "toy-slow", "toy_slow", code, "laws = toy_slow")
+    with pytest.raises(KeyboardInterrupt):
+        add_installed(new_manager())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_a_broken_package_says_is_shown_and_not_obeyed(site: Path, caplog) -> None:
+    install(site, "toy-red", "toy_red", r"raise RuntimeError('\x1b[31mred')", "laws = toy_red")
+    manager = new_manager()
+    lazy(manager, add_installed(manager))
+    (warning,) = caplog.messages
+    assert "red" in warning
+    assert warning.isprintable()
 
 
 @pytest.mark.parametrize("code", BROKEN)

@@ -51,6 +51,7 @@ rule failures:
         ),
     log:
         "<logs>/failures.log",
+    priority: 1  # where nothing was sampled, curves end the run: what failed is listed before
     conda:
         "../../envs/core.yaml"
     params:

@@ -61,6 +61,10 @@ def refuses(options: OpenAIOptions, params: SamplingParams) -> Iterator[str]:
         yield f"omit: {refused}"
 
 
+FIRST_REPLIES = 3
+"""Replies without usage, and none with it before, after which a server counts no tokens at all."""
+
+
 class OpenAIEngine:
     """Sends requests to a server, repeats what fails for a while, and accounts for tokens by its usage.
 
@@ -80,6 +84,8 @@ class OpenAIEngine:
         self._under_way = asyncio.Semaphore(options.concurrency)
         self._parameters = Parameters(options.n_per_request, options.omit, options.limit_name)
         self._noted: set[str] = set()
+        self._counted = False  # whether any reply had counts of tokens
+        self._uncounted = 0  # replies that had none
         key = os.environ.get(options.api_key_env)
         remember(key)
         self._client = AsyncOpenAI(
@@ -327,16 +333,20 @@ class OpenAIEngine:
     def _usage(self, usage: Any, choices: Sequence[Choice], most: int) -> Usage | None:
         """Return the tokens of a request; None if they are unknown and need not be known."""
         try:
-            return read_usage(usage, choices, most)
+            counts = read_usage(usage, choices, most)
         except UsageError as error:
+            self._uncounted += usage is None
             if self.options.require_usage:
-                kind = EngineLostError if usage is None else EngineError
+                never = usage is None and not self._counted and self._uncounted >= FIRST_REPLIES
+                kind = EngineLostError if never else EngineError
                 raise kind(
                     f"{self._where}: {masked(str(error))}: tokens cannot be accounted for; set "
                     "require_usage: false to leave them unknown"
                 ) from None
             self._note("usage", f"{error}: tokens are unknown")
             return None
+        self._counted = True
+        return counts
 
     def _note(self, about: str, text: str) -> None:
         """Tell something once of each matter, and of so many matters."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import typer
 from typer.core import TyperGroup
 
 from itscale.cli.terminal import complain
 from itscale.directory import keep_off_import_path
 from itscale.errors import UserError, describe_os_error
+from itscale.messages import PrintableFormatter
 
 __all__ = ["app"]
 
@@ -20,6 +23,8 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         keep_off_import_path()
+        if logging.lastResort is not None:
+            logging.lastResort.setFormatter(PrintableFormatter())  # warnings that no handler takes
         try:
             return super().invoke(ctx)
         except UserError as error:

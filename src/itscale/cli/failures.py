@@ -16,6 +16,7 @@ _STATUS = re.compile(r"SLURM status is: '([\w ]+)'")
 _END = re.compile(r"slurmstepd\S*: error: \*{3} (?:JOB|STEP) [\d.+]+ ON (\S+) (.+?) \*{3}")
 _MEMORY = re.compile(r"slurmstepd\S*: error: .*(?:memory limit|oom.kill)", re.IGNORECASE)
 _UNSAID = "it was stopped before it could say why"
+_MISSING = re.compile(r"MissingOutputException in rule (\w+)")
 _SIGNAL = re.compile(r"died with <Signals\.(SIG\w+)")
 SLURM_LOGS = Path("logs/slurm")
 """Where the profile slurm-generic lets sbatch write."""
@@ -35,7 +36,7 @@ def parse_failures(text: str) -> list[Failure]:
     """Read from a run's output which jobs failed, and from their logs why."""
     lines = text.splitlines()
     restarted = [match[1] for line in lines if (match := _RESTART.match(line))]
-    return [_failure(facts, restarted) for facts in _reports(lines)]
+    return [*(_failure(facts, restarted) for facts in _reports(lines)), *_silent(lines)]
 
 
 def _reports(lines: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -57,6 +58,32 @@ def _reports(lines: Sequence[str]) -> Iterator[dict[str, str]]:
         if line.startswith("Error in rule "):
             facts = {"rule": line.removeprefix("Error in rule ").rstrip(":"), "signal": signal, "said": said}
             signal = said = ""
+
+
+def _silent(lines: Sequence[str]) -> Iterator[Failure]:
+    """Yield jobs that ended as if all were well, and left nothing: whatever ran there ended the process."""
+    for at, line in enumerate(lines):
+        if match := _MISSING.match(line):
+            left_out = next((line for line in lines[at + 1 :] if " (missing " in line), "")
+            path = left_out.partition(" (missing ")[0].strip()
+            log = _log_of(path, lines)
+            yield Failure(
+                match[1],
+                f"its process ended without a word, with status 0, before it had written "
+                f"{path or 'anything'}: a plugin named in that path, or the task's, ended it (os._exit?)",
+                log,
+            )
+
+
+def _log_of(output: str, lines: Sequence[str]) -> str:
+    """Return the log of the job that makes a file, as Snakemake announced it."""
+    made = False
+    for line in lines:
+        key, _, value = line.strip().partition(": ")
+        made = output in value.split(", ") if key == "output" else made and bool(line.strip())
+        if made and key == "log":
+            return value.split(", ")[0]
+    return "none"
 
 
 def _failure(facts: Mapping[str, str], restarted: list[str]) -> Failure:

@@ -13,7 +13,14 @@ from itscale.blocks import Block
 from itscale.boundary import CheckedOracle, make_oracle
 from itscale.columns import COMPLETIONS, OUTCOMES, PROBLEMS, VERDICTS, Schema
 from itscale.errors import DataError
-from itscale.failures import ProblemFailures, allowed, read_failures, too_many
+from itscale.failures import (
+    Failure,
+    ProblemFailures,
+    allowed,
+    first_reasons,
+    read_failures,
+    too_many,
+)
 from itscale.fingerprints import Fingerprints
 from itscale.provenance import provenance
 from itscale.sandbox import containment
@@ -63,7 +70,7 @@ def gather_outcomes(
     TooManyFailuresError
         If more units failed, over all blocks, than the study allows.
     """
-    _check_failures(study, f"{task}/{model}/{strategy}", completions)
+    failures = _check_failures(study, f"{task}/{model}/{strategy}", completions)
     oracle, *scorers = study.verifiers_of(task)
     missing = sorted({oracle, *scorers} - verdicts.keys())
     if missing:
@@ -87,6 +94,8 @@ def gather_outcomes(
     metadata = provenance("outcomes", fingerprint, inputs, *took_part, *study.scorers.values())
     _check_judged(metadata["inputs"], verdicts)
     metadata["simulated"] = any(bool(read_metadata(path).get("simulated")) for path in completions)
+    if failures and blocks.index.is_empty():
+        metadata["empty"] = f"all {len(failures)} units failed: {first_reasons(failures)}"
     metadata["design"] = study.strategies[strategy].entry.design
     schema = {**OUTCOMES, **{f"score_{scorer}": pl.Float64 for scorer in scorers}}
     write_batches(batches, schema, output, metadata)
@@ -98,15 +107,16 @@ def units_of_blocks(paths: Sequence[Path]) -> int:
     return sum(block.units if block.budget else block.problem_stop - block.problem_start for block in blocks)
 
 
-def _check_failures(study: Study, place: str, completions: Sequence[Path]) -> None:
-    """Refuse a strategy of which more units failed than the study allows: each block saw its own only."""
+def _check_failures(study: Study, place: str, completions: Sequence[Path]) -> list[Failure]:
+    """Return what failed; refuse more than the study allows: each block saw its own only."""
     failures = [failure for path in completions for failure in read_failures(path)]
     if not failures:
-        return
+        return []
     units, bound = units_of_blocks(completions), study.config.max_failures
     if len(failures) > allowed(bound, units):
         advice = "try what failed again: itscale run STUDY --retry-failures"
         raise too_many(place, failures, units, bound, advice)
+    return failures
 
 
 def _inputs(

@@ -155,6 +155,11 @@ def open_outcomes(path: Path) -> Outcomes:
             rows = rows.sort(*RUN, "index").collect().lazy()
             spans = _spans(rows)
     if spans.is_empty():
+        if said := metadata.get("empty"):
+            raise DataError(
+                f"{path}: no outcomes: {said}; failures.csv of the reports lists them, and `itscale run "
+                "--retry-failures` tries them again once the cause is mended"
+            )
         raise DataError(f"{path}: no outcomes, expected at least one completion")
     design = _design(metadata, path)
     if design == "until_success":

@@ -1,0 +1,29 @@
+"""A job that ends without a word is named, with its rule, its log and what it had to write."""
+
+from pathlib import Path
+
+from itscale.cli.failures import parse_failures
+
+OUTPUT = """
+rule sample:
+    output: results/s/completions/t/m/r/p0.parquet, results/s/ledger/t/m/r/p0.parquet
+    log: logs/s/sampling/t/m/r/p0.log
+
+rule verify:
+    input: results/s/completions/t/m/r/p0.parquet
+    output: results/s/verdicts/t/m/r/mine/p0.parquet
+    log: logs/s/verification/t/m/r/mine/p0.log
+    jobid: 3
+
+MissingOutputException in rule verify in file "verification.smk", line 5:
+Job 3 completed successfully, but some output files are missing. Missing files after 5 seconds:
+results/s/verdicts/t/m/r/mine/p0.parquet (missing locally, parent dir contents: )
+"""
+
+
+def test_a_job_whose_process_a_plugin_ended_is_named() -> None:
+    (failure,) = parse_failures(OUTPUT)
+    assert failure.rule == "verify"
+    assert Path(failure.log) == Path("logs/s/verification/t/m/r/mine/p0.log")
+    assert "ended without a word" in failure.reason
+    assert "results/s/verdicts/t/m/r/mine/p0.parquet" in failure.reason
