@@ -132,7 +132,7 @@ def test_a_killed_engine_process_says_so_and_its_finished_problems_are_kept(tmp_
     workspace = Workspace(tmp_path)
     workspace.write(study)
     run = subprocess.Popen(itscale(*RUN), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: begun(workspace, "results/ci/completions"), 300)
+    wait_for(lambda: begun(workspace, "results/ci/completions"), 900)
     core = engine_core_of(job_of(tmp_path))
     core.send_signal(signal.SIGKILL)
     said = run.communicate(timeout=120)[1]
