@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isclose
 
-__all__ = ["AGREED", "AT_BOUND", "MARKS", "interval_text"]
+__all__ = ["AGREED", "AT_BOUND", "MARKS", "interval_text", "parameters_text"]
+
+MOST_PARAMETERS = 9
+"""More are weights of a free form and say nothing one by one."""
 
 AT_BOUND, AGREED = "(at a bound)", "(all refits alike)"
 MARKS = (
@@ -33,3 +37,9 @@ def interval_text(estimate: float, low: float | None, high: float | None, digits
         return f"{shown} {AGREED}"
     mark = f" {AT_BOUND}" if isclose(estimate, low) or isclose(estimate, high) else ""
     return f"{shown} [{low:{digits}}, {high:{digits}}]{mark}"
+
+
+def parameters_text(parameters: Iterable[tuple[str, float, float | None, float | None]]) -> str:
+    """Return `name = estimate [low, high]` of each parameter, or how many there are of a free form's."""
+    shown = [f"{name} = {interval_text(estimate, low, high)}" for name, estimate, low, high in parameters]
+    return ", ".join(shown) if len(shown) <= MOST_PARAMETERS else f"{len(shown)} parameters"

@@ -6,15 +6,12 @@ import polars as pl
 
 from itscale.config import ENSEMBLE
 from itscale.figures import FigureData
-from itscale.wording import interval_text
+from itscale.wording import interval_text, parameters_text
 
 __all__ = ["CURVE", "drawn_rows", "failures", "parameters", "summary_table"]
 
 CURVE = ("task", "model", "strategy")
 """The columns that name what laws are fitted to."""
-
-MOST_PARAMETERS = 9
-"""More are weights of a free form and say nothing one by one."""
 
 _COLUMNS = (
     *CURVE,
@@ -115,12 +112,7 @@ def parameters(fits: pl.DataFrame) -> dict[str, str]:
     """Return `name = estimate [low, high]` of every law's parameters; meant for the fits of one curve."""
     fitted = fits.filter(pl.col("status") == "ok", pl.col("parameter").is_not_null()).sort("law", "parameter")
     return {
-        str(law): ", ".join(
-            f"{name} = {interval_text(*ends)}"
-            for name, *ends in rows.select("parameter", "estimate", "low", "high").rows()
-        )
-        if rows.height <= MOST_PARAMETERS
-        else f"{rows.height} weights of splines"
+        str(law): parameters_text(rows.select("parameter", "estimate", "low", "high").rows())
         for (law,), rows in fitted.group_by("law", maintain_order=True)
     }
 

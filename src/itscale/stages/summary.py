@@ -14,7 +14,7 @@ from itscale.latex import booktabs
 from itscale.selection import selector_names
 from itscale.store import literal, read_table, without_noise, write_csv, write_text
 from itscale.study import Study
-from itscale.wording import MARKS, interval_text
+from itscale.wording import MARKS, parameters_text
 
 __all__ = ["read_summary", "remarks", "summarise", "summary_rows", "write_summary"]
 
@@ -205,12 +205,9 @@ def _law_text(rows: pl.DataFrame) -> str:
     first = rows.row(0, named=True)
     if first["status"] != "ok":
         return f"{first['status']}: {first['message']}"
-    parts = [
-        f"{row['quantity']} = {interval_text(row['estimate'], row['low'], row['high'])}"
-        for row in rows.filter(pl.col("estimate").is_not_null()).iter_rows(named=True)
-        if row["quantity"] != HOLDOUT
-    ]
-    return ", ".join(parts) + (REMARKED if first["message"] else "")
+    parameters = rows.filter(pl.col("estimate").is_not_null(), pl.col("quantity") != HOLDOUT)
+    text = parameters_text(parameters.select("quantity", "estimate", "low", "high").rows())
+    return text + (REMARKED if first["message"] else "")
 
 
 def _share(rows: pl.DataFrame) -> str:
