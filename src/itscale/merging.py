@@ -15,7 +15,7 @@ from itscale.columns import COMPLETIONS, LEDGER, PROBLEMS, VERDICTS, Schema
 from itscale.directory import hold, snakemake_record
 from itscale.errors import DataError, UserError
 from itscale.fingerprints import differences
-from itscale.store import atomic_path, payload_hash, read_metadata, read_table
+from itscale.store import atomic_path, content_fault, payload_hash, read_metadata, read_table
 
 __all__ = ["MergeConflictError", "Merged", "merge"]
 
@@ -176,7 +176,8 @@ class _Merge:
         """Take every block once; all must be of one fingerprint."""
         first = pieces[0]
         for piece in pieces:
-            fault = _other_origin(first, piece)
+            changed = content_fault(piece.path()) or content_fault(piece.path("ledger"))
+            fault = changed or _other_origin(first, piece)
             rival = self.taken.get(piece.relative())
             if not fault and rival is None:
                 self.taken[piece.relative()] = piece

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from itscale.columns import COMPLETIONS, LEDGER
 from itscale.errors import DataError
+from itscale.merging import MergeConflictError, merge
 from itscale.store import (
     atomic_path,
     content_fault,
@@ -200,3 +202,14 @@ def test_a_table_without_a_record_of_its_content_is_what_its_manifest_says(tmp_p
     assert content_fault(path) == ""
     assert content_fault(path, payload_hash(path)) == ""
     assert content_fault(path, "0" * 64).startswith("changed")
+
+
+def test_a_block_that_was_changed_is_not_merged(tmp_path: Path) -> None:
+    block = tmp_path / "there/results/s/completions/t/m/r/p00000-00001_c00000-00001.parquet"
+    ledger = tmp_path / "there/results/s/ledger/t/m/r" / block.name
+    for path, schema in ((block, COMPLETIONS), (ledger, LEDGER)):
+        path.parent.mkdir(parents=True)
+        write_table(pl.DataFrame(schema=dict(schema)), path, FOOTER)
+    rewritten(ledger, pl.DataFrame({name: [None] for name in LEDGER}, schema=dict(LEDGER)))
+    with pytest.raises(MergeConflictError, match="changed since it was written"):
+        merge([tmp_path / "there"], tmp_path / "into")
