@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from itscale.cli.failures import parse_failures
+from itscale.cli.watch import Watch
 
 OUTPUT = """
 rule sample:
@@ -27,3 +28,9 @@ def test_a_job_whose_process_a_plugin_ended_is_named() -> None:
     assert Path(failure.log) == Path("logs/s/verification/t/m/r/mine/p0.log")
     assert "ended without a word" in failure.reason
     assert "results/s/verdicts/t/m/r/mine/p0.parquet" in failure.reason
+
+
+def test_progress_names_the_verifier_that_is_waited_for(tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    log.write_text("rule verify:\n    wildcards: task=t, model=m, strategy=r, verifier=mine, block=p0\n")
+    assert Watch(log, tmp_path, {}, 3).look().line().endswith("verify by mine")

@@ -21,6 +21,7 @@ from itscale.progress import Extent, Pace, Sampled, Speed, mean_tokens, seconds_
 
 __all__ = ["Display", "Progress", "Watch", "display"]
 
+VERIFIER = re.compile(r"^    wildcards: .*\bverifier=([\w-]+)")
 SUBMITTED = re.compile(r"^Job \d+ has been submitted .*/slurm_logs/rule_(\w+)/")
 """All that some versions of the Slurm executor say of a job that begins."""
 PLAIN_EVERY = 10.0
@@ -137,6 +138,8 @@ class Watch:
                 self._done = min(int(match[1]), self.jobs)  # Snakemake also counts the target itself
             elif line.startswith(("rule ", "localrule ")):
                 self._rule = line.split()[1].rstrip(":")
+            elif match := VERIFIER.match(line):  # its plugin may take for ever
+                self._rule = f"verify by {match[1]}"
             elif match := SUBMITTED.match(line):
                 self._rule = match[1]
 
