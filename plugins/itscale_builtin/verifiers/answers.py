@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from itscale_builtin.verifiers.denials import denied, denied_before
+from itscale_builtin.verifiers.denials import bounded_before, denied, denied_before, given_up
 
 __all__ = [
     "LOCATORS",
@@ -295,7 +295,9 @@ def _inside(text: str, at: int) -> bool:
 def last_number(text: str) -> str | None:
     """Return the last number (digits, with thousands separators, a fraction, decimals or a power of ten)."""
     last = deque(NUMBER.finditer(text), maxlen=MOST_TRIED)
-    return next((number.group() for number in reversed(last) if not denied(number)), None)
+    named = (number for number in reversed(last) if not denied(number))
+    stated = next((number for number in named if not bounded_before(text, number.start())), None)
+    return None if stated is None or given_up(text, stated.start()) else stated.group()
 
 
 def last_formula(text: str) -> str | None:

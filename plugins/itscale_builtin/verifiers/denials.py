@@ -1,10 +1,10 @@
-"""Sentences that deny what they name: `the answer is not 24`, `24 cannot be obtained`, `C is incorrect`."""
+"""Sentences that name what they do not state: a denial (`the answer is not 24`), a bound (`more than 24`)."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["denied", "denied_after", "denied_before"]
+__all__ = ["bounded_before", "denied", "denied_after", "denied_before", "given_up"]
 
 BEFORE = re.compile(
     r"\b(?:not|no(?! doubt)|cannot|can't|couldn't|doesn't|isn't|never|impossible|unable|fails?)\b(?![,:])"
@@ -18,6 +18,28 @@ AFTER = re.compile(
     r"|(?:can|could|should|must|may) be (?:ruled out|eliminated|excluded))\b",
     re.IGNORECASE,
 )
+BOUND = re.compile(
+    r"""
+    (?: \bthan(?:\ or\ equal\ to)? | \bat\ (?:the\ )?(?:very\ )?(?:least|most)
+      | (?<!add)(?<!adds)(?<!adding)(?<!added)(?<!sum)(?<!sums)(?<!come)(?<!comes)
+        (?<!total)(?<!totals)\ up\ to
+      | ^up\ to
+      | \b(?:over|under|above|below|beyond|exceeds?|exceeding) | \bas\ (?:many|much|few|little)\ as )
+    [\s}:*_]{0,4} (?:(?:about|exactly|just|a|the|only)\ )? (?:\\?[$€£(]|\\text\{|[*_]{1,2}){0,3}$
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What makes the number after it a bound: `more than`, `at least`, `up to`, but not `adds up to`."""
+GIVEN_UP = re.compile(
+    r"\b(?:(?:cannot|can't|can not|could not|couldn't|unable to|(?:im|not )possible to"
+    r"|not enough information to|insufficient information to|do not know how to|don't know how to)"
+    r" (?:be )?(?:determined?|find|found|solved?|answer(?:ed)?|computed?|calculated?|give|given)"
+    r"|(?:do not|don't) know(?= the answer|[.,;])|(?:has|have|is|are) no solutions?)\b"
+)
+REASON = re.compile(
+    r"=|\b(?:so|thus|therefore|hence|however|but|wait|yet|actually|then|answer is)\b", re.IGNORECASE
+)
+"""What leads from not knowing to an answer after all."""
 FARTHEST = 100
 """Characters before a place that may deny what stands there."""
 
@@ -30,6 +52,17 @@ def denied_before(text: str, at: int) -> bool:
 def denied_after(text: str, at: int) -> bool:
     """Say whether what follows a place denies what stands before: `... is incorrect`."""
     return AFTER.match(text, at) is not None
+
+
+def bounded_before(text: str, at: int) -> bool:
+    """Say whether what stands before a number makes it a bound: `at least ...` states no value."""
+    return BOUND.search(text, max(0, at - FARTHEST), at) is not None
+
+
+def given_up(text: str, at: int) -> bool:
+    """Say whether a text says shortly before a place, and nothing since, that it has no answer."""
+    said = list(GIVEN_UP.finditer(text, max(0, at - 2 * FARTHEST), at))
+    return bool(said) and REASON.search(text, said[-1].end(), at) is None
 
 
 def denied(found: re.Match[str]) -> bool:

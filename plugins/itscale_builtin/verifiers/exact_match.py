@@ -112,6 +112,6 @@ entry = VerifierEntry(
     factory=ExactMatch,
     options=ExactMatchOptions,
     role="oracle",
-    revision=3,
+    revision=4,
     summary="Correct is what equals the reference, once both are normalised.",
 )

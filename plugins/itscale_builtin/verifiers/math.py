@@ -20,7 +20,7 @@ from itscale.plugins import Options, VerifierEntry
 from itscale.sandbox import Reply, Sandbox
 from itscale.types import Problem, Verdict
 from itscale_builtin.verifiers.answers import NUMBER, Locator, in_reference, locate, tidy
-from itscale_builtin.verifiers.denials import denied, denied_before
+from itscale_builtin.verifiers.denials import bounded_before, denied, denied_before
 from itscale_builtin.verifiers.mathematics.agreement import Conventions, agree, classes_of
 from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
 from itscale_builtin.verifiers.mathematics.quantities import in_words
@@ -204,8 +204,14 @@ def _number_in_prose(answer: str) -> str | None:
         return None
     answer = answer[-LONGEST:]
     found = [number for number in NUMBER.finditer(answer) if not denied(number)]
-    stated = [number for number in found if not CIRCUMSTANCE.search(answer, 0, number.start())]
-    return (stated or found)[-1].group() if found else None
+    stated = [
+        number
+        for number in found
+        if not (CIRCUMSTANCE.search(answer, 0, number.start()) or bounded_before(answer, number.start()))
+    ]
+    if not stated:
+        stated = [number for number in found if not bounded_before(answer, number.start())]
+    return stated[-1].group() if stated else None
 
 
 entry = VerifierEntry(
@@ -213,7 +219,7 @@ entry = VerifierEntry(
     factory=Math,
     options=MathOptions,
     role="oracle",
-    revision=3,
+    revision=4,
     evaluates=lambda options, task: options.symbolic,
     requires=("math_verify",),
     extra="math-verify[antlr4-13-2]",

@@ -63,6 +63,8 @@ def agree(reference: Reading, answer: Reading, conventions: Conventions = Conven
         return True
     if (reference.unit or answer.unit) and conventions.units == "required":
         return False
+    if reference.unit is None and _names_another_number(answer):
+        return False
     if reference.percent != answer.percent:
         one, other = (_value(reading) for reading in (reference, answer))
         if one is not None and one == other:
@@ -131,6 +133,16 @@ def _counted(reading: Reading) -> Hashable:
     if reading.unit is None:
         return None if reading.percent else reading.core
     return reading.unit[0] if isinstance(reading.unit, tuple) and reading.unit[1] == "one" else None
+
+
+def _names_another_number(reading: Reading) -> bool:
+    """Say whether a unit makes the digits another number than they spell: a dozen, a base that is not ten."""
+    if not isinstance(reading.unit, tuple):
+        return False
+    said, base = reading.unit
+    if base == "base":
+        return said[1] != 10 and not reading.base_in_words
+    return bool(base == "one")
 
 
 def _value(reading: Reading) -> Fraction | None:

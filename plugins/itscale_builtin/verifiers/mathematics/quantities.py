@@ -120,6 +120,8 @@ def _units() -> dict[str, Unit]:
 
 UNITS = _units()
 CURRENCIES = {"$": "$", r"\$": "$", "US$": "$", r"\euro": "€", r"\pounds": "£", r"\yen": "¥", r"\rupee": "₹"}
+COUNTS: dict[str, Unit] = {"gross": (Fraction(144), "one"), "score": (Fraction(20), "one")}
+"""Names of numbers where nothing follows them: 2 gross, but not $2 gross of tax."""
 SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 PERCENT = frozenset({"%", "percent", "per cent", "pct", "percentage"})
 CHANGING = frozenset([
@@ -138,6 +140,15 @@ ENDING = frozenset([
 ])  # fmt: skip
 """Words after which nothing is part of the value."""
 DENIAL = re.compile(r"\b(?:not|cannot|can't|isn't|impossible|incorrect|wrong)\b", re.IGNORECASE)
+BOUNDED = re.compile(
+    r"\bat (?:the )?(?:very )?(?:least|most|minimum|maximum)$|\bat (?:the )?(?:least|most)\b"
+)
+DISTANCE = re.compile(
+    r"\b(?:short|shy) of\b|\b(?:below|above|under|beyond|away from|off) (?:\\?\$)?(?:\d|zero\b|that\b)",
+    re.IGNORECASE,
+)
+"""What makes a number how far a value is from another: `3 short of 20`."""
+PART_OF = re.compile(r"(?:%|\bpercent) ?of (?:\\?\$)?\d")
 PERCENT_OF_LETTER = re.compile(r"% ?[B-Zb-z](?![A-Za-z])|%[Aa](?![A-Za-z])")
 SHORT_WORDS = frozenset(word for word in (*CHANGING, *ENDING, "sq", "cu", "an") if len(word) == 2)
 """Words that are as short as a product of two letters."""
@@ -179,6 +190,10 @@ def read_tail(text: str) -> Tail:
         text = text.replace(phrase, "percent")
     for phrase in ("nautical mile", "fluid ounce", "metric ton", "fl oz"):
         text = text.replace(phrase, phrase.replace(" ", "_"))
+    if BOUNDED.search(text) or DISTANCE.search(text):
+        raise UnreadableError("a bound or a distance")
+    if PART_OF.search(text):
+        raise UnreadableError("a part of a number")
     reader = _TailReader(text)
     return reader.read()
 
@@ -207,8 +222,8 @@ class _TailReader:
     def _read(self, token: str, place: int) -> bool:
         """Take in a token; return whether to go on."""
         word = token.lower().rstrip(".")
-        if token.startswith("^"):
-            self._raise(int(re.sub(r"[^-\d]", "", token)))
+        if (power := re.search(r"-?\d", token)) is not None and token[0] == "^":
+            self._raise(int(power.group()))
         elif word in {"squared", "cubed"}:
             self._raise({"squared": 2, "cubed": 3}[word])
         elif word in {"square", "sq", "cubic", "cu"}:
@@ -221,7 +236,7 @@ class _TailReader:
             self.percent = True
         elif word == "in" and place + 1 < len(self.tokens):
             return False
-        elif (unit := unit_of(token)) is not None:
+        elif (unit := unit_of(token) or (COUNTS.get(word) if len(self.tokens) == 1 else None)) is not None:
             self._take(unit)
         else:
             return self._other(token, word)

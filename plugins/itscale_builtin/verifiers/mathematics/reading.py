@@ -255,8 +255,8 @@ def _bracketed(text: str, depth: int) -> Reading | None:
         pieces = parts_of(inside, ",;", grouped=", " in inside)
         if len(pieces) < 2:
             wrapped = opening in {r"\{", "{"} or inside.strip().startswith(r"\begin")
-            return _read(inside, depth + 1) if wrapped else None
-        readings = [_read(piece, depth + 1) for piece in pieces]
+            return _member(inside, opening, depth) if wrapped else None
+        readings = [_member(piece, opening, depth) for piece in pieces]
         if opening in {r"\{", "{"}:
             return set_of(readings)
         units = [reading.unit for reading in readings]
@@ -269,6 +269,14 @@ def _bracketed(text: str, depth: int) -> Reading | None:
             otherwise=Reading(("sequence", opening, closing, turned)) if turned != said else None,
         )
     return None
+
+
+def _member(text: str, opening: str, depth: int) -> Reading:
+    r"""Read what stands in brackets; a set in a set is a member, not its members: `\{\emptyset\}`."""
+    reading = _read(text, depth + 1)
+    if opening == r"\{" and text.strip().startswith((r"\{", r"\emptyset")):
+        return replace(reading, core=("member", reading.core))
+    return reading
 
 
 def _matrix(text: str, depth: int) -> Reading | None:

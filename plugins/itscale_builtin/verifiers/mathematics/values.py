@@ -75,6 +75,9 @@ class Reading:
         radians.
     label
         Key of the letter of a choice that stands before its text (`(C) 12`), None without one.
+    base_in_words
+        Whether a base is named in words (`101 base 2`), as where a question asks for it; a bare index
+        (`101_2`) makes another number of the digits.
     """
 
     core: Any
@@ -84,6 +87,7 @@ class Reading:
     equation: Hashable = None
     otherwise: Reading | None = None
     label: Hashable = None
+    base_in_words: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -133,7 +137,8 @@ def _in_base(text: str) -> Reading | None:
     else:
         return None
     core = ("number", Fraction(int(digits))) if digits.lstrip("-").isdigit() else ("text", digits)
-    return Reading(core, ((digits.lower(), base), "base"))
+    in_words = named is not None and named["number"] is None
+    return Reading(core, ((digits.lower(), base), "base"), base_in_words=in_words)
 
 
 def _short(found: re.Match[str], text: str) -> Reading | None:
