@@ -82,7 +82,7 @@ def test_a_killed_job_and_a_killed_snakemake_say_so_and_lose_nothing(finished, w
 def snakemake_of(folder):
     for process in processes_in(folder):
         try:
-            if process.cmdline()[1:3] == ["-m", "snakemake"] and "--report-after-run" in process.cmdline():
+            if {"snakemake", "--report-after-run"} <= set(process.cmdline()):
                 return process
         except psutil.NoSuchProcess:
             continue
