@@ -164,6 +164,9 @@ def test_every_place_is_looked_for_in_a_megabyte(run: str) -> None:
         ({}, "The answer is Washington, D.C.", "Washington, D.C", True),
         ({}, "The answer is Paris, which is in France.", "Paris", True),
         ({}, "**Answer:**\nParis", "Paris", True),
+        ({}, "The answer is don’t.", "don't", True),
+        ({}, "The answer is “x−y”", "x-y", True),
+        ({}, "The answer is x+y", "x-y", False),
     ],
 )
 def test_exact_match(options: dict[str, Any], text: str, reference: str, expected: bool) -> None:

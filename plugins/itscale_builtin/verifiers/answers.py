@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from itscale_builtin.verifiers.denials import bounded_before, denied, denied_before, given_up
+from itscale_builtin.verifiers.introductions import ANSWER_IS, NOT_AN_ANSWER, OFF_HAND
 
 __all__ = [
     "LOCATORS",
@@ -50,33 +51,6 @@ NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
-ANSWER_IS = re.compile(
-    r"""
-    \banswers?\b[*_]{0,3}
-    (?:[ \t](?:to|for|of|in)[ \t][^.!?\n:=]{1,80}?)?[ \t]{0,4}
-    (?:(?:is|are|was|would\ be|will\ be|should\ be|must\ be|has\ to\ be|comes\ to|equals|becomes)\b
-      |[:：=]|[*_]{1,3}[:：])
-    (?:[*_]{1,3}(?=[ \t\n]|$))?[:：= \t]{0,8}
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-NOT_AN_ANSWER = re.compile(
-    r"""
-    (?:not|correct|incorrect|right|wrong|helpful|clear|useful|reasonable|as\ follows|below|above|shown
-    |given\ (?:by|as|in)|found|unique|obvious|simple|still|in\ the|the\ same|what\ you|you\ were|expected
-    |yours|close|consistent|valid|satisfactory|complete|confirmed|verified|accurate|acceptable|ready|good)\b
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-"""What says something about the answer instead of giving it."""
-OFF_HAND = re.compile(
-    r"""
-    \b(?:hope|whether|if|this|your|that|think|check|sure|verify|confirm|any|no|an)[ \t]
-    (?:that[ \t])?(?:the|this|my|your|our)?[ \t]?(?:final[ \t])?$
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-"""What stands before an "answer is" that probably introduces none."""
 BRACE = re.compile(r"\\(?:boxed|fbox)\s{0,4}\{|\\[\\{}]|[{}]")
 BARE_BOX = re.compile(r"\\(?:boxed|fbox)[ \t]{0,4}([A-Za-z0-9.,+-]{1,40})")
 BETWEEN = re.compile(
@@ -111,7 +85,7 @@ ASIDE = re.compile(
     ,\s(?=(?:which|so|because|since|as|and\ (?:so|that|this|the|we|it|I)|but|where|with|making|giving|after
          |who|whose|when|if|not|meaning|assuming|or\ (?:about|approximately|roughly)|I|we|the|this|that|it|he
          |she|they|given|therefore|thus|hence)\b)
-    |\s(?=(?:because|since|which|where|so\ that|as\ (?:shown|required|expected|desired)|I\ hope
+    |\s(?=\(?(?:because|since|which|where|so\ that|as\ (?:shown|required|expected|desired)|I\ hope
         |let\ me\ know)\b)
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -129,6 +103,8 @@ TELLING = re.compile(
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 """What tells that a text is more than an answer: a mark of another place, a number after words, a verb."""
+REPEATED = re.compile(r"\.\d{0,20}?(\d{1,6}?)\1{2,20}\.{3}$")
+"""A decimal that goes on as it ends: `0.666...`."""
 RESULT = re.compile(r"[\d)\]}] ?=")
 """A value or a calculation on the left of an equals sign: `9 * 2 = 18`, but not `x = 18`."""
 LETTER_RUN = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
@@ -277,7 +253,8 @@ def _sentence(text: str) -> str:
     for pattern in (SENTENCE_END, ASIDE):
         end = pattern.search(text, start) if start < len(text) else None
         if end is not None and end.start() > 0 and not _inside(text, end.start()):
-            text = text[: end.start()]
+            goes_on = REPEATED.search(text[max(0, end.start() - 100) : end.start() + 1])
+            text = text[: end.start() + (goes_on is not None)]
     return text.strip()
 
 
@@ -374,7 +351,9 @@ def tidy(answer: str, reference: str = "") -> str:
             begin += 1
         while begin < end and answer[end - 1].isspace():
             end -= 1
-        if begin < end and answer[end - 1] == "." and not reference.endswith("."):
+        after_digit = answer.endswith("...", begin, end) and answer[end - 4 : end - 3].isdigit()
+        goes_on = after_digit and REPEATED.search(answer, max(begin, end - 100), end)
+        if begin < end and answer[end - 1] == "." and not (reference.endswith(".") or goes_on):
             end -= 1
             continue
         for opening, closing in marks:

@@ -7,7 +7,8 @@ import re
 __all__ = ["bounded_before", "denied", "denied_after", "denied_before", "given_up"]
 
 BEFORE = re.compile(
-    r"\b(?:not|no(?! doubt)|cannot|can't|couldn't|doesn't|isn't|never|impossible|unable|fails?)\b(?![,:])"
+    r"\b(?:not|no(?! doubt)|cannot|can't|couldn't|doesn't|isn't|never|impossible|unable|fails?"
+    r"|nicht|kein\w{0,2}|pas|não|не)\b(?![,:])"
     r"(?:(?!\bbut\b)[^.!?\n,;:=]|\.(?=\d))*$",
     re.IGNORECASE,
 )

@@ -16,6 +16,8 @@ from itscale_builtin.verifiers.answers import Locator, in_reference, last_match,
 
 RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ]+")
 """Signs that compatibility would lower: 10² is not 102."""
+TYPED = str.maketrans("‘’‚‛“”„‟−‐‑", "''''\"\"\"\"---")
+"""Quotation marks, minus signs and hyphens as a keyboard has them."""
 WORDS = re.compile(r"\\(?:text(?:bf|it|rm)?|mbox|mathrm)\{([^{}]{0,1000})\}")
 TOGETHER = 10_000
 """Texts that one process looks through: what it finds is text, whatever stands in the others."""
@@ -89,7 +91,7 @@ class ExactMatch:
         text = RAISED.sub(
             lambda run: f"^{unicodedata.normalize('NFKC', run.group())}", WORDS.sub(r"\1", text)
         )
-        text = unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFKC", text).translate(TYPED)
         if self.options.ignore_case:
             text = text.casefold()
         if self.options.ignore_punctuation:

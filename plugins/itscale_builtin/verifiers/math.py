@@ -98,7 +98,9 @@ class Math:
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return the answer without what is said around it, None if no place holds one."""
         found = locate(text, self.options.find)
-        return None if found is None else concise(found) or None
+        answer = None if found is None else concise(found) or None
+        factorial = f"{answer}!"  # or an exclamation, which only the reference can tell
+        return factorial if factorial == problem.reference.strip() and factorial in text else answer
 
     def classes(self, answers: Sequence[str]) -> list[str]:
         """Return for each answer the first answer of its class; one that is not read stands alone."""

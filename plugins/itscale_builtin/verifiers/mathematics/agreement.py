@@ -84,6 +84,8 @@ def _may_say_otherwise(reference: Reading, answer: Reading) -> bool:
         return False
     if answer.otherwise and _kind(answer.otherwise.core) == "number":
         return reference.otherwise is None and _value(reference) is not None
+    if _kind(reference.core) == "clock":
+        return (reference.unit is None) != (answer.unit is None)
     return bool(_kind(reference.core) == "sequence")
 
 

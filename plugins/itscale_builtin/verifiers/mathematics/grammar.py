@@ -182,6 +182,8 @@ class _Reader:
         run = found.group()
         if run in PLAIN_NAMES:
             return False
+        if self.text[found.end() : found.end() + 1].isalpha():
+            return True  # of another alphabet: `dólares`
         if run in UNITS and len(run) > 1 and self.text[: self.at].rstrip()[-1:].isdigit():
             return True
         after_number = self.text[self.at - 1 : self.at] == " "

@@ -63,7 +63,7 @@ ALIASES = {
     "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "degree": r"^\circ", "percent": "%",
     "Longrightarrow": "implies", "Rightarrow": "implies", "rightarrow": "to", "lg": "log",
     "imath": "i", "jmath": "j", "textdollar": r"\$", "textdegree": r"^\circ",
-    "colon": ":", "thickapprox": "approx",
+    "colon": ":", "thickapprox": "approx", "sfrac": "frac", "nicefrac": "frac", "bar": "overline",
 }  # fmt: skip
 COMMAND = re.compile(r"\\([A-Za-z]+)")
 WORDS = re.compile(
@@ -83,6 +83,14 @@ TIMES = re.compile(r"(?<=\d) [xX] (?=\d)")
 REPEATING = re.compile(r"(?<!\d)\.(?= ?\\overline)")
 SMILEY = re.compile(r"(?<= )[:;]-?[()D](?= |$)")
 OVER = re.compile(r"\{([^{}]{1,200})\\over(?![A-Za-z])([^{}]{1,200})\}")
+CHOOSE = re.compile(r"\{([^{}]{1,200})\\choose(?![A-Za-z])([^{}]{1,200})\}")
+DOTTED = re.compile(r"\\dot ?\{ ?(\d) ?\}(?:(\d{0,30})\\dot ?\{ ?(\d) ?\})?(?!\d)")
+"""Dots over the first and the last digit of what repeats."""
+LOG_BASE = re.compile(r"(?<![\\A-Za-z])log(\d{1,2})(?=\()")
+"""A logarithm as programs call it: `log2(3)`."""
+REPEATED = re.compile(r"(?<![\d.])(\d{0,20}\.\d{0,20}?)(\d{1,6}?)\2{2,20}(?:\.{3}|…|\\[lc]?dots)$")
+"""A decimal whose last digits repeat three times or more before dots: `0.1666...`."""
+OR_SO = re.compile(rf"(?<=[\w)}}%$])[ ,]{{1,3}}{OPEN_WORDS}? ?or (?:so|thereabouts)\b ?{CLOSE_WORDS}?\.?$")
 EMPTY = re.compile(r"[\^_] ?\{ ?\}")
 NEGATIVE = re.compile(r"^(?:minus|negative) (?=[\d.\\])", re.IGNORECASE)
 BLANKS = re.compile(r"\s+")
@@ -144,7 +152,8 @@ def _vulgar(match: re.Match[str]) -> str:
 
 def in_one_spelling(text: str) -> str:
     """Return an answer with Unicode signs as ASCII or LaTeX, and without commands for looks."""
-    text = EMPTY.sub("", text)
+    text = OR_SO.sub("", EMPTY.sub("", text).replace("{:}", ":"))
+    text = REPEATED.sub(r"\1\\overline{\2}", LOG_BASE.sub(r"log_{\1}", text))
     if any(sign in text for sign in ("√", "∛", "∜", "sqrt")):
         text = ROOT.sub(_root, text)
     text = PLUS_MINUS.sub(r"\\pm ", text)
@@ -159,6 +168,7 @@ def in_one_spelling(text: str) -> str:
         text = unicodedata.normalize("NFKC", text)
     text = LINE_BREAK.sub(ROW, text)
     text = GROUP_COMMA.sub(",", text)
+    text = DOTTED.sub(r"\\overline{\1\2\3}", CHOOSE.sub(r"\\binom{\1}{\2}", text))
     text = OVER.sub(r"\\frac{\1}{\2}", REPEATING.sub("0.", text.replace(r"\text{\$}", r"\$")))
     text = COMMAND.sub(_alias, text)
     text = WORDS.sub(_words, text)
@@ -166,4 +176,4 @@ def in_one_spelling(text: str) -> str:
     text = SPACES.sub(" ", text)
     text = DEGREES.sub(f"{OPEN_WORDS}degrees{CLOSE_WORDS}", text)
     text = text.replace(r"\%", "%").replace(r"\#", "#").replace(r"\&", "&").replace(r"\_", "_")
-    return BLANKS.sub(" ", text).strip()
+    return BLANKS.sub(" ", OR_SO.sub("", text)).strip()

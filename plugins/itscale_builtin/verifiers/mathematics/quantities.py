@@ -152,7 +152,7 @@ PART_OF = re.compile(r"(?:%|\bpercent) ?of (?:\\?\$)?\d")
 PERCENT_OF_LETTER = re.compile(r"% ?[B-Zb-z](?![A-Za-z])|%[Aa](?![A-Za-z])")
 SHORT_WORDS = frozenset(word for word in (*CHANGING, *ENDING, "sq", "cu", "an") if len(word) == 2)
 """Words that are as short as a product of two letters."""
-TOKEN = re.compile(r"[A-Za-zμ]+\.?(?:[A-Za-z]\.?)?|\^ ?\{? ?(-?\d) ?\}?|\\\$|[%$€£¥¢₹/*·-]|\S")
+TOKEN = re.compile(r"[^\W\d_]+\.?(?:[A-Za-z]\.?)?|\^ ?\{? ?(-?\d) ?\}?|\\\$|[%$€£¥¢₹/*·-]|\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,8 @@ def read_tail(text: str) -> Tail:
         raise UnreadableError("a percentage of a letter")
     if DENIAL.search(text):
         raise UnreadableError("a number that is denied")
+    for command, sign in ((r"\euro", "€"), (r"\pounds", "£"), (r"\yen", "¥"), (r"\rupee", "₹")):
+        text = text.replace(command, sign)
     for phrase in ("per cent", "percentage points", "percentage point"):
         text = text.replace(phrase, "percent")
     for phrase in ("nautical mile", "fluid ounce", "metric ton", "fl oz"):

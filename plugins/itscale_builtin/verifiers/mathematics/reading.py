@@ -38,7 +38,13 @@ from itscale_builtin.verifiers.mathematics.statements import (
     is_name,
     name_of,
 )
-from itscale_builtin.verifiers.mathematics.values import CHOICE, Reading, expression_value, special_value
+from itscale_builtin.verifiers.mathematics.values import (
+    CHOICE,
+    Reading,
+    compound,
+    expression_value,
+    special_value,
+)
 
 __all__ = ["LONGEST", "Reading", "read"]
 
@@ -65,24 +71,17 @@ ROUGHLY = re.compile(
 )
 """What makes an alternative an approximation of what stands before it."""
 RESTATED = re.compile(
-    r"(.{1,100}\S) \((?:or |= ?|i\.e\.,? |that is,? )?((?<=[ =])[^()]{1,60}|[^()]{0,30}[.%][^()]{0,30})\)"
+    r"(.{1,100}\S) \((?:or |= ?|i\.e\.,? |that is,? )?"
+    r"((?<=[ =])[^()]{1,60}|[^()]{0,30}[.%][^()]{0,30}|[^()=]{1,40}=[^()=]{1,40})\)"
 )
 BUILT = re.compile(r"\\\{ ?(\\?[A-Za-z]+) ?(?:\\in ?\\mathbb ?\{? ?R ?\}? ?)?[|:] ?(.{1,200})\\\}")
 """A set by its condition: `\\{x \\mid 3 < x \\le 4\\}`."""
 EVERYTHING = frozenset({"all real numbers", "all reals", r"\mathbb{r}", "all real number"})
 REALS = ("sequence", "(", ")", (("infinity", -1), ("infinity", 1)))
-NOTHING = frozenset(
-    {
-        "no solution",
-        "no solutions",
-        "no real solution",
-        "no real solutions",
-        "empty set",
-        "the empty set",
-        r"\{\}",
-        r"\emptyset",
-    }
-)
+NOTHING = frozenset({
+    "no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set",
+    r"\{\}", r"\emptyset",
+})  # fmt: skip
 
 
 @lru_cache(maxsize=20_000)
@@ -129,6 +128,9 @@ def _read(text: str, depth: int = 0) -> Reading:
         return _read(inner, depth + 1) if inner else Reading(("text", ""))
     if not text:
         raise UnreadableError("nothing there")
+    amount = compound(text)
+    if amount is not None:
+        return amount
     choice = CHOICE.fullmatch(without_marks(text).strip())
     if choice:
         return replace(_read(choice[2], depth + 1), label=_read(choice[1]).core)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from itscale_builtin.verifiers.mathematics.arithmetic import Number, evaluate
@@ -13,12 +14,22 @@ from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.grammar import read_expression
 from itscale_builtin.verifiers.mathematics.notation import OPEN_WORDS, without_marks
 from itscale_builtin.verifiers.mathematics.numerals import number_of
-from itscale_builtin.verifiers.mathematics.quantities import CURRENCIES, UNITS, Tail, in_words, read_tail
+from itscale_builtin.verifiers.mathematics.quantities import (
+    CURRENCIES,
+    UNITS,
+    Tail,
+    in_words,
+    read_tail,
+    unit_of,
+)
 from itscale_builtin.verifiers.mathematics.statements import has, key
 
-__all__ = ["CHOICE", "Reading", "expression_value", "in_proportion", "special_value", "words_of"]
+__all__ = ["CHOICE", "Reading", "compound", "expression_value", "in_proportion", "special_value", "words_of"]
 
 RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?: ?: ?\d{1,9}(?:\.\d{1,9})?)+")
+RATIO_IN_WORDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) to (\d{1,9}(?:\.\d{1,9})?)")
+PART_OF = re.compile(r"(\d{1,9}) out of (?:every )?(\d{1,9})(?![\d.,])(.{0,200})")
+"""Which is the first number, or a fraction."""
 CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
 BASE = re.compile(r"(-?[0-9A-Fa-f]{1,60}) ?_ ?(?:\{ ?(?:[^{}]{0,10}?)(\d{1,2}) ?[^{}]{0,10}\}|(\d{1,2}))")
 BASES = {
@@ -51,6 +62,11 @@ COMPOUND = re.compile(
     r"(?<=[\d)}]) ([A-Za-zμ]{1,4}(?:\^\{?-?\d\}?)?(?:/[A-Za-zμ]{1,4}(?:\^\{?-?\d\}?)?){0,3})$"
 )
 """What may be a unit in letters after a number and a space: `m`, `m/s^2`."""
+AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]{1,12})\b\.?")
+COMPOUND_AMOUNT = re.compile(rf"{AMOUNT.pattern}(?:,? (?:and )?{AMOUNT.pattern}){{1,3}}")
+"""An amount in several units, of which each is a part of the one before."""
+HALF_MORE = re.compile(r"(?:an?|one) ([a-z]{2,20}) and a half", re.IGNORECASE)
+LEADING = re.compile(r"(?:(?:on|in) )?(?:(?:a|an|the) )?(?=[A-Za-z][a-z]{2,}$)", re.IGNORECASE)
 WORD = re.compile(r"[^\W\d_]+|\d+")
 
 
@@ -109,12 +125,19 @@ def special_value(text: str) -> Reading | None:
     infinite = INFINITE.fullmatch(without_marks(text).strip())
     if infinite:
         return Reading(("infinity", -1 if infinite.group(1) == "-" else 1))
+    in_words = RATIO_IN_WORDS.fullmatch(without_marks(text))
+    if in_words:
+        return Reading(("ratio", in_proportion([number_of(part) for part in in_words.groups()])))
+    part = PART_OF.fullmatch(without_marks(text))
+    if part and int(part[2]):
+        fraction = ("number", Fraction(int(part[1]), int(part[2])))
+        return replace(expression_value(text), otherwise=Reading(fraction))
     ratio = RATIO.match(text)
     if ratio:
         parts = tuple(number_of(part.strip()) for part in ratio.group().split(":"))
         kind = "clock" if CLOCK.fullmatch(ratio.group()) else "ratio"
         core: Hashable = (kind, parts if kind == "clock" else in_proportion(parts))
-        return _with_tail(core, None, read_tail(text[ratio.end() :]))
+        return _on_a_dial(_with_tail(core, None, read_tail(text[ratio.end() :])))
     based = _in_base(text)
     if based:
         return based
@@ -124,6 +147,33 @@ def special_value(text: str) -> Reading | None:
     if text[0].isalpha() or text[0] == OPEN_WORDS:
         return _spelled(text)
     return None
+
+
+def _on_a_dial(reading: Reading) -> Reading:
+    """Return a time of 24 hours that says the same after noon, too: `14:30` is 2:30 PM."""
+    kind, parts = reading.core
+    if kind != "clock" or reading.unit is not None or not 13 <= parts[0] <= 23:
+        return reading
+    core = ("clock", (parts[0] - 12, *parts[1:]))
+    return replace(reading, otherwise=_with_tail(core, None, read_tail("pm")))
+
+
+def compound(text: str) -> Reading | None:
+    """Read an amount in a unit and in smaller ones: `1 hour and 30 minutes`, `5 ft 3 in`."""
+    text = without_marks(text).strip(" .")
+    if COMPOUND_AMOUNT.fullmatch(text) is None:
+        return None
+    parts = [(number_of(number), unit_of(name)) for number, name in AMOUNT.findall(text)]
+    units = [unit for _, unit in parts if unit is not None]
+    if len(units) != len(parts) or len({base for _, base in units}) != 1:
+        return None
+    for (_, (larger, _)), (number, (smaller, _)) in pairwise(zip((n for n, _ in parts), units, strict=True)):
+        if number * smaller >= larger:
+            return None
+    total = sum((number * factor for (number, _), (factor, _) in zip(parts, units, strict=True)), Fraction(0))
+    (first, base), (last, _) = units[0], units[-1]
+    core = ("number", total / first)
+    return Reading(core, (("number", total), base), otherwise=Reading(("number", total / last)))
 
 
 def _in_base(text: str) -> Reading | None:
@@ -166,7 +216,10 @@ def _spelled(text: str) -> Reading | None:
     if spelled is not None:
         value, rest = spelled
         return _with_tail(("number", value), value, read_tail(rest))
-    plain = without_marks(text)
+    half = HALF_MORE.fullmatch(without_marks(text).strip())
+    if half:
+        return _with_tail(("number", Fraction(3, 2)), Fraction(3, 2), read_tail(half[1]))
+    plain = LEADING.sub("", without_marks(text).strip(), count=1)
     word = plain.strip(" .!?'\"")
     if (
         len(re.findall(r"[^\W\d_]{2,}", plain)) >= 2 or re.fullmatch(r"[^\W\d_]{3,}|[Nn]o|NO", word)
