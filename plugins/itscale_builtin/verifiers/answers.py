@@ -283,7 +283,7 @@ def last_formula(text: str) -> str | None:
     last = last_match(FORMULA, text)
     if last is None or not MATHEMATICS.search(last.group()) or NUMBER.search(text, last.end()):
         return None
-    if denied_before(text, last.start()):
+    if denied_before(text, last.start()) or bounded_before(text, last.start()):
         return None
     return last.group()
 

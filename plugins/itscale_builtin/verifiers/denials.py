@@ -25,6 +25,7 @@ BOUND = re.compile(
       | (?<!add)(?<!adds)(?<!adding)(?<!added)(?<!sum)(?<!sums)(?<!come)(?<!comes)
         (?<!total)(?<!totals)\ up\ to
       | ^up\ to
+      | \b(?:upwards|in\ excess)\ of
       | \b(?:over|under|above|below|beyond|exceeds?|exceeding) | \bas\ (?:many|much|few|little)\ as )
     [\s}:*_]{0,4} (?:(?:about|exactly|just|a|the|only)\ )? (?:\\?[$€£(]|\\text\{|[*_]{1,2}){0,3}$
     """,
@@ -32,9 +33,10 @@ BOUND = re.compile(
 )
 """What makes the number after it a bound: `more than`, `at least`, `up to`, but not `adds up to`."""
 GIVEN_UP = re.compile(
-    r"\b(?:(?:cannot|can't|can not|could not|couldn't|unable to|(?:im|not )possible to"
-    r"|not enough information to|insufficient information to|do not know how to|don't know how to)"
+    r"\b(?:(?:cannot|can't|can not|could not|couldn't|unable to|not able to|(?:im|not )possible to"
+    r"|do not know how to|don't know how to)"
     r" (?:be )?(?:determined?|find|found|solved?|answer(?:ed)?|computed?|calculated?|give|given)"
+    r"|(?:not enough|insufficient) information"
     r"|(?:do not|don't) know(?= the answer|[.,;])|(?:has|have|is|are) no solutions?)\b"
 )
 REASON = re.compile(

@@ -15,7 +15,7 @@ from fractions import Fraction
 from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.notation import without_marks
 
-__all__ = ["CURRENCIES", "SHORT_WORDS", "UNITS", "Tail", "in_words", "read_tail", "unit_of"]
+__all__ = ["BOUND_AFTER", "CURRENCIES", "SHORT_WORDS", "UNITS", "Tail", "in_words", "read_tail", "unit_of"]
 
 Unit = tuple[Fraction, str]
 """What one of it is worth in its base unit, and the base unit (with a power if not 1)."""
@@ -143,8 +143,14 @@ DENIAL = re.compile(r"\b(?:not|cannot|can't|isn't|impossible|incorrect|wrong)\b"
 BOUNDED = re.compile(
     r"\bat (?:the )?(?:very )?(?:least|most|minimum|maximum)$|\bat (?:the )?(?:least|most)\b"
 )
+BOUND_AFTER = re.compile(
+    r" ?(?:(?:more|less|fewer|above|below|over|under|beyond|up)\b(?! to)"
+    r"|(?:great|high|low|larg|small|old|young|long)er\b)"
+)
+"""What makes the number before `or` or `and` a bound: `18 or more`."""
 DISTANCE = re.compile(
-    r"\b(?:short|shy) of\b|\b(?:below|above|under|beyond|away from|off) (?:\\?\$)?(?:\d|zero\b|that\b)",
+    r"\b(?:short|shy)(?: of\b|$)"
+    r"|\b(?:below|above|under|beyond|away from|off(?: from)?|before) (?:\\?\$)?(?:\d|zero\b|that\b)",
     re.IGNORECASE,
 )
 """What makes a number how far a value is from another: `3 short of 20`."""

@@ -22,7 +22,7 @@ from itscale_builtin.verifiers.mathematics.notation import (
     without_marks,
 )
 from itscale_builtin.verifiers.mathematics.numerals import number_of
-from itscale_builtin.verifiers.mathematics.quantities import in_words
+from itscale_builtin.verifiers.mathematics.quantities import BOUND_AFTER, in_words
 from itscale_builtin.verifiers.mathematics.several import (
     common_interval,
     in_radians,
@@ -165,6 +165,8 @@ def _conjunction(text: str, depth: int) -> Reading | None:
     pieces = [piece for piece in CONJUNCTION.split(text) if piece and piece.strip(" ,")]
     if len(pieces) < 2 or not any(sign.isdigit() or sign == "\\" for sign in text):
         return None
+    if any(BOUND_AFTER.match(without_marks(piece)) for piece in pieces[1:]):
+        raise UnreadableError("a bound")
     if all(map(_is_remark, pieces[1:])) and any(sign.isdigit() for sign in pieces[0]):
         return _read(pieces[0], depth + 1)
     if all("and" in joint for joint in CONJUNCTION.findall(text)):

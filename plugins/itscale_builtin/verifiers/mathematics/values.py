@@ -65,6 +65,7 @@ COMPOUND = re.compile(
 AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]{1,12})\b\.?")
 COMPOUND_AMOUNT = re.compile(rf"{AMOUNT.pattern}(?:,? (?:and )?{AMOUNT.pattern}){{1,3}}")
 """An amount in several units, of which each is a part of the one before."""
+OF_NUMBER = re.compile(r" ?of (?:\\?\$)?\d")
 HALF_MORE = re.compile(r"(?:an?|one) ([a-z]{2,20}) and a half", re.IGNORECASE)
 LEADING = re.compile(r"(?:(?:on|in) )?(?:(?:a|an|the) )?(?=[A-Za-z][a-z]{2,}$)", re.IGNORECASE)
 WORD = re.compile(r"[^\W\d_]+|\d+")
@@ -257,12 +258,14 @@ def expression_value(text: str) -> Reading:
     tail = read_tail(f"{tail_before} {rest}" if tail_before and not rest.strip(" .") else rest)
     if tail_before and tail.unit is None:
         tail = replace(tail, unit=UNITS[tail_before])
+    constant = not has(tree, "letter")
+    if OF_NUMBER.match(rest) and constant and getattr(evaluate(tree), "denominator", 2) != 1:
+        raise UnreadableError("a part of a number")
     if tail.scale != 1:
         tree = ("*", tree, ("number", tail.scale))
     cores = [key(tree, sign) for sign in ((1, -1) if has(tree, "plus-minus") else (1,))]
     if len(cores) == 2:
         return Reading(("set", frozenset(cores)) if cores[0] != cores[1] else cores[0], percent=tail.percent)
-    constant = not has(tree, "letter")
     return _with_tail(cores[0], evaluate(tree) if constant else None, replace(tail, scale=Fraction(1)))
 
 
