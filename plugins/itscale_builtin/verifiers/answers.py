@@ -28,7 +28,16 @@ __all__ = [
 ]
 
 Locator = Literal[
-    "alone", "tags", "boxed", "hashes", "answer_is", "last_formula", "last_number", "last_line", "whole"
+    "alone",
+    "tags",
+    "boxed",
+    "hashes",
+    "answer_is",
+    "last_formula",
+    "last_number",
+    "emphasis",
+    "last_line",
+    "whole",
 ]
 """Where an answer may stand; see `LOCATORS`."""
 
@@ -107,6 +116,7 @@ REPEATED = re.compile(r"\.\d{0,20}?(\d{1,6}?)\1{2,20}\.{3}$")
 """A decimal that goes on as it ends: `0.666...`."""
 RESULT = re.compile(r"[\d)\]}] ?=")
 """A value or a calculation on the left of an equals sign: `9 * 2 = 18`, but not `x = 18`."""
+BOLD = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
 LETTER_RUN = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
 LONGEST_ALONE = 400
 """Most characters of a text that is an answer alone."""
@@ -293,6 +303,13 @@ def last_line(text: str) -> str | None:
     return text.rstrip().rpartition("\n")[2].strip() or None
 
 
+def emphasised(text: str) -> str | None:
+    """Return what the last line has in bold, if that is one thing and not denied."""
+    line = (last_line(text) or "")[-LONGEST_LINE:]
+    found = list(BOLD.finditer(line))
+    return found[0].group(1) if len(found) == 1 and not denied(found[0]) else None
+
+
 def whole(text: str) -> str | None:
     """Return the whole text without surrounding space."""
     return text.strip() or None
@@ -306,6 +323,7 @@ LOCATORS: Mapping[Locator, Callable[[str], str | None]] = {
     "answer_is": after_answer_is,
     "last_formula": last_formula,
     "last_number": last_number,
+    "emphasis": emphasised,
     "last_line": last_line,
     "whole": whole,
 }

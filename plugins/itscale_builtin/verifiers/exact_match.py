@@ -32,6 +32,7 @@ class ExactMatchOptions(Options):
         "boxed",
         "hashes",
         "answer_is",
+        "emphasis",
         "last_line",
     )
     """Where the answer is looked for: the first of these places that holds one counts."""
