@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from itscale.errors import DataError, EngineLostError, SandboxError, TooManyFailuresError, UserError
-from itscale.messages import one_line
+from itscale.messages import one_line, printable
 from itscale.session import Unit
 from itscale.store import read_metadata
 
@@ -22,6 +22,7 @@ __all__ = [
     "allowed",
     "ends_the_job",
     "first_reasons",
+    "log_failure",
     "read_failures",
     "reason_of",
     "too_many",
@@ -141,6 +142,15 @@ def first_reasons(failures: Sequence[Failure]) -> str:
     return f"{named} (and {more} more)" if more else named
 
 
+def log_failure(what: str, failure: Failure, error: BaseException) -> None:
+    """Log that something failed; with where, unless the error was made for a user to read.
+
+    The traceback is a text by then: what an error holds may be anything, half characters too.
+    """
+    where = "" if isinstance(error, UserError) else "\n" + "".join(traceback.format_exception(error))
+    logger.warning("%s: %s%s", printable(what), failure.reason, printable(where))
+
+
 class ProblemFailures:
     """The problems that a verifier fails on.
 
@@ -165,10 +175,7 @@ class ProblemFailures:
         if ends_the_job(error):
             raise error
         failure = Failure.of(Unit(problem_id=problem_id, stop=1), error)
-        told = isinstance(error, UserError)
-        logger.warning(
-            "%s, problem %s: %s", self.place, problem_id, failure.reason, exc_info=None if told else error
-        )
+        log_failure(f"{self.place}, problem {problem_id}", failure, error)
         self.found.setdefault(problem_id, failure)
         if len(self.found) > allowed(self.max_failures, self.problems):
             found = list(self.found.values())

@@ -16,9 +16,9 @@ import polars as pl
 from itscale.blocks import Block
 from itscale.boundary import Place, make_engine, make_scorer, run_strategy
 from itscale.columns import COMPLETIONS, LEDGER
-from itscale.errors import DataError, EngineError, UserError
+from itscale.errors import DataError, EngineError
 from itscale.evaluation import require_sandbox
-from itscale.failures import Failure, allowed, ends_the_job, too_many
+from itscale.failures import Failure, allowed, ends_the_job, log_failure, too_many
 from itscale.journal import Journal, journal_of
 from itscale.meter import MeteredEngine
 from itscale.progress import Sampled, Tally
@@ -205,8 +205,7 @@ class _Run:
     def _fail(self, unit: Unit, session: Session, error: BaseException) -> None:
         """Record a unit's failure; end the job where there are too many."""
         failure = Failure.of(unit, error)
-        told = isinstance(error, UserError)
-        logger.warning("%s failed: %s", unit, failure.reason, exc_info=None if told else error)
+        log_failure(f"{unit} failed", failure, error)
         self.journal.add_failure(failure, _spending(unit, session))
         bound = self.study.config.max_failures
         if len(self.journal.failed) > allowed(bound, self.units):
