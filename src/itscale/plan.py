@@ -30,7 +30,7 @@ STAGE_REVISIONS: Mapping[str, int] = {
     "failures": 1,
     "curves": 5,
     "fits": 5,
-    "leaderboard": 4,
+    "leaderboard": 5,
     "leaderboard_table": 4,
     "table_fits": 3,
     "differences": 5,

@@ -306,6 +306,15 @@ def test_an_ensemble_is_scored_on_nothing_its_weights_have_seen():
     assert weights != changed
 
 
+def test_an_ensemble_is_the_same_in_whatever_order_laws_are_listed():
+    found = members(*counts())
+    (*_, one), weights = combine(found, STANDING)
+    (*_, other), same = combine(dict(reversed(found.items())), STANDING)
+    assert np.array_equal(one.estimate, other.estimate)
+    assert np.array_equal(one.refits, other.refits)
+    assert weights == same
+
+
 def test_a_law_that_was_wrong_before_has_little_weight():
     everything, origins = counts(problems=300)
     found = members(everything, origins)

@@ -77,7 +77,8 @@ def combine(
     problems
         How many there are; without it chance is left out.
     """
-    fitted = {law: list(forecasts) for law, forecasts in members.items() if forecasts}
+    # In one order, whoever lists them: refits take turns.
+    fitted = {law: list(members[law]) for law in sorted(members) if members[law]}
     combined: list[Forecast] = []
     weights: dict[str, float] = {}
     for fitted_to in sorted({one.fitted_to for forecasts in fitted.values() for one in forecasts}):

@@ -112,7 +112,8 @@ def board_tables(
         law: forecasts_of(forecasts.filter(pl.col("law") == law), refits.filter(pl.col("law") == law))
         for law in fits["law"].unique().sort()
     }
-    facts = {row["law"]: row for row in fits.unique("law", keep="first").iter_rows(named=True)}
+    first_rows = fits.sort("law", maintain_order=True).unique("law", keep="first", maintain_order=True)
+    facts = {row["law"]: row for row in first_rows.iter_rows(named=True)}
     standing = {law: row["ensemble"] for law, row in facts.items() if row["extrapolates"]}
     mixed = {law: members[law] for law in standing if members[law]}
     problems = max((row["problems"] or 0 for row in facts.values()), default=0)
