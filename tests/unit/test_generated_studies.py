@@ -105,4 +105,4 @@ def test_no_plugin_takes_what_is_no_number(value: float) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("start", "spoilt"), [(10_000, 0), (20_000, 1), (30_000, 3)])
 def test_dozens_of_studies_in_order_run_to_their_end(start: int, spoilt: int, folder: Path) -> None:
-    assert all_tried(range(start, start + 25), spoilt, folder) >= 7
+    assert all_tried(range(start, start + 25), spoilt, folder) >= 5
