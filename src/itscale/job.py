@@ -74,7 +74,7 @@ def study_of(config: Mapping[str, Any], where: str = "study", without: Collectio
 
 
 def study_of_workflow(workflow: Any, config: Mapping[str, Any]) -> Study:
-    """Resolve the study of a Snakemake workflow as strictly as `itscale run` does.
+    """Resolve the study of a Snakemake workflow as strictly as `itscale run` does, but for what models need.
 
     Snakemake reads files by rules of its own, under which a key may stand twice and 010 is 8: they are read
     again. What `--config` has changed is taken from the configuration. A file that has no key in common with
