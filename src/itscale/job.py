@@ -21,6 +21,8 @@ from typing import Any, NoReturn
 from itscale.blocks import Block
 from itscale.errors import UserError, describe_os_error
 from itscale.fingerprints import Fingerprints
+from itscale.invocation import brings_environments, models_are_elsewhere
+from itscale.leftovers import take_over
 from itscale.messages import PrintableStream, one_line
 from itscale.mistakes import Mistake
 from itscale.plugins import Kind
@@ -28,12 +30,13 @@ from itscale.progress import Sampled
 from itscale.secrets import MASK, remembered_words
 from itscale.store import write_text
 from itscale.strict_yaml import Document
-from itscale.study import Study, examine, read_document, resolve
+from itscale.study import Examined, Study, examine, read_document, resolve
 
 __all__ = [
     "CHECKED",
     "ERROR_MARK",
     "LOADING",
+    "begin",
     "by_folder",
     "digest",
     "job",
@@ -47,7 +50,7 @@ __all__ = [
 ]
 
 CHECKED = "ITSCALE_CHECKED"
-"""Environment variable: the digest of the study that `itscale run` has looked at already."""
+"""Environment variable: the digest of the study that has been looked at already, all of it."""
 
 TEMPLATED = "__use_yte__"
 """Key by which Snakemake takes a file for a template."""
@@ -74,7 +77,7 @@ def study_of(config: Mapping[str, Any], where: str = "study", without: Collectio
 
 
 def study_of_workflow(workflow: Any, config: Mapping[str, Any]) -> Study:
-    """Resolve the study of a Snakemake workflow as strictly as `itscale run` does, but for what models need.
+    """Resolve the study of a Snakemake workflow as strictly as `itscale run` does.
 
     Snakemake reads files by rules of its own, under which a key may stand twice and 010 is 8: they are read
     again. What `--config` has changed is taken from the configuration. A file that has no key in common with
@@ -92,18 +95,40 @@ def study_of_workflow(workflow: Any, config: Mapping[str, Any]) -> Study:
     UserError
         With all that is wrong.
     """
+    examined = _examined(workflow, config)
+    if workflow.is_main_process and os.environ.get(CHECKED) != digest(_study_in(config)):
+        from itscale.readiness import ready
+
+        elsewhere = models_are_elsewhere(workflow)
+        ready(examined, elsewhere=elsewhere is not False)
+        if elsewhere is False:
+            os.environ[CHECKED] = digest(_study_in(config))
+    return examined.whole()
+
+
+def begin(workflow: Any, config: Mapping[str, Any]) -> None:
+    """End what an earlier run left, once what models need has been looked at where jobs will run here.
+
+    Raises
+    ------
+    UserError
+        With all that is wrong.
+    """
+    if os.environ.get(CHECKED) != digest(_study_in(config)):
+        from itscale.readiness import ready
+
+        elsewhere = brings_environments(workflow) or workflow.non_local_exec
+        ready(_examined(workflow, config), elsewhere=elsewhere)
+    take_over(Path.cwd())
+
+
+def _examined(workflow: Any, config: Mapping[str, Any]) -> Examined:
     data = _study_in(config)
     found = [(str(file), read_document(Path(file))) for file in workflow.configfiles]
     own = [(file, document) for file, document in found if not data.keys().isdisjoint(document.data)]
     earlier = [mistake for _, document in own for mistake in (*_template(document), *document.mistakes)]
     where, lines = (own[-1][0], own[-1][1].lines) if own else ("study", {})
-    examined = examine(data, where=where, earlier=earlier, lines=lines)
-    if workflow.is_main_process and os.environ.get(CHECKED) != digest(data):
-        from itscale.readiness import ready
-
-        # Which executor will run the jobs is not known yet, nor whether any will: `--lint` runs none.
-        ready(examined, elsewhere=True)
-    return examined.whole()
+    return examine(data, where=where, earlier=earlier, lines=lines)
 
 
 def _template(document: Document) -> Iterator[Mistake]:

@@ -197,7 +197,9 @@ def edit(path, *, record=True, **columns):
     footer = json.loads(pl.read_parquet_metadata(path)["itscale"])
     if not record:
         del footer["content"]
-    pl.read_parquet(path).with_columns(**columns).write_parquet(path, metadata={"itscale": json.dumps(footer)})
+    pl.read_parquet(path).with_columns(**columns).write_parquet(
+        path, metadata={"itscale": json.dumps(footer)}
+    )
 
 
 EDITS = {
@@ -233,7 +235,9 @@ def test_an_edited_table_of_the_reports_is_set_aside_and_made_again(copy):
     path.write_text("task\nsums\n")
     done = copy.itscale("run", "study.yaml", "--cores", "2")
     assert done.returncode == 0, done.stderr
-    assert "summary.csv: changed since the manifest was written: set aside as summary.csv.changed" in done.stdout
+    assert (
+        "summary.csv: changed since the manifest was written: set aside as summary.csv.changed" in done.stdout
+    )
     assert path.read_bytes() == whole
     assert copy.itscale("verify", "study.yaml").returncode == 0
 
@@ -248,7 +252,9 @@ def test_a_block_that_somebody_put_there_is_never_written_over(copy, kinds):
     copy.write(study | {"study": "other"}, "other.yaml")
     for kind in kinds:
         (copy.folder / "results/other" / kind / PLACE).mkdir(parents=True)
-        shutil.copy(copy.folder / RESULTS / kind / PLACE / FIRST, copy.folder / "results/other" / kind / PLACE)
+        shutil.copy(
+            copy.folder / RESULTS / kind / PLACE / FIRST, copy.folder / "results/other" / kind / PLACE
+        )
     path = copy.folder / "results/other/completions" / PLACE / FIRST
     was = path.read_bytes()
     for command in (("check", "other.yaml"), ("run", "other.yaml", "--cores", "2")):

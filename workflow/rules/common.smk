@@ -6,8 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from itscale.directory import keep_off_import_path
 from itscale.errors import UserError
-from itscale.job import study_of_workflow
-from itscale.leftovers import take_over
+from itscale.job import begin, study_of_workflow
 from itscale.plan import make_plan
 from itscale.resources import disk_mb, gpus, mem_mb, runtime
 from itscale.stages.figures import figure_caption
