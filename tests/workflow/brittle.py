@@ -1,6 +1,7 @@
 """Plugins for tests that fail on one problem each, as long as a variable of the environment names them."""
 
 import os
+from pathlib import Path
 
 from itscale import hookimpl
 from itscale.plugins import Options, StrategyEntry, VerifierEntry
@@ -43,7 +44,7 @@ class Scorer:
 
     async def score(self, trajectories, engine):
         for trajectory in trajectories:
-            with open("asked.txt", "a") as file:
+            with Path("asked.txt").open("a") as file:
                 file.write(f"{trajectory.problem.problem_id}\n")
         if any(fails("scorer", trajectory.problem.problem_id, "1") for trajectory in trajectories):
             raise RuntimeError("the judge is out")

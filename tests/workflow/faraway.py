@@ -1,4 +1,4 @@
-"""An executor of Snakemake for tests, of another machine: it says what it was given and does nothing of it."""
+"""An executor of Snakemake for tests, of another machine: it says that it was given a job, and does none."""
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor

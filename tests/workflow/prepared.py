@@ -8,7 +8,8 @@ from itscale_builtin.engines.simulated import OFFERS, SimulatedEngine, Simulated
 
 
 def make(options: SimulatedOptions, *, seed: int, model_directory: Path | None) -> SimulatedEngine:
-    assert model_directory is not None and (model_directory / "weights").is_file()
+    assert model_directory is not None
+    assert (model_directory / "weights").is_file()
     return SimulatedEngine(options)
 
 

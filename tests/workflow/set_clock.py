@@ -1,4 +1,4 @@
-"""What a process's clock shows in a test: as far from the truth as a file says, from one moment to the next."""
+"""What a process's clock shows in a test: as far from the truth as a file says, from moment to moment."""
 
 import os
 import time

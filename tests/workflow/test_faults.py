@@ -152,7 +152,7 @@ def test_a_killed_engine_process_says_so_and_its_finished_problems_are_kept(tmp_
 
 @contextmanager
 def memory_limit(megabytes: int) -> Iterator[Path]:
-    """Make a control group whose processes share so much memory; its file of processes is what to write to."""
+    """Make a control group whose processes share so much memory; to its file of processes one writes."""
     root = Path("/sys/fs/cgroup")
     unified = (root / "cgroup.controllers").exists()
     group = root / ("" if unified else "memory") / f"itscale-test-{os.getpid()}"

@@ -1,4 +1,4 @@
-"""Plain Snakemake refuses what `itscale run` refuses: all of it, before a job starts, and only where it would run."""
+"""Plain Snakemake refuses what `itscale run` refuses, before a job starts, and only where it would run."""
 
 import shutil
 import sys

@@ -80,7 +80,7 @@ def clock_of(monkeypatch):
 
 
 def test_speed_and_time_left_are_those_of_this_run(watch, clock_of):
-    first, second = BLOCKS
+    first, _ = BLOCKS
     clock_of(2000.0)
     note(watch.logs, first, completions=10)  # ten were in the journal
     assert watch.look().seconds_left is None
@@ -98,7 +98,7 @@ def test_speed_and_time_left_are_those_of_this_run(watch, clock_of):
 
 def test_sequences_that_all_run_at_once_tell_before_any_ends(watch, clock_of):
     """32 of 32 are under way and none has ended: what is left follows from how far they are."""
-    first, second = BLOCKS
+    first, _ = BLOCKS
     clock_of(2000.0)
     note(watch.logs, first, running=32, running_tokens=32, tokens=32)
     watch.look()
@@ -191,7 +191,8 @@ Error in rule sample:
         ("sampling", "", "NODE_FAIL", "Slurm job 7 ended as NODE_FAIL"),
         (
             "sampling",
-            "slurmstepd-n1: error: StepId=7.batch exceeded memory limit (960376832 > 838860800), being killed\n"
+            "slurmstepd-n1: error: StepId=7.batch exceeded memory limit (960376832 > 838860800), "
+            "being killed\n"
             "slurmstepd-n1: error: *** JOB 7 ON n1 CANCELLED AT 2026-11-24T20:00:00 ***",
             "FAILED",
             "Slurm job 7 on n1: out of memory: CANCELLED AT 2026-11-24T20:00:00",
