@@ -118,6 +118,11 @@ RIGHT = {
         "problem=task_id,correct=base_status",
         {"HumanEval/0": "10", "HumanEval/1": "00"},
     ),
+    "evalplus by correctness.json": (
+        EVALPLUS,
+        "correct=base_status",
+        {"HumanEval/0": "10", "HumanEval/1": "00"},
+    ),
     "zipped.json.gz": (
         gzip.compress(b'[{"problem":"a","correct":1},{"problem":"b","correct":0}]'),
         None,
@@ -236,6 +241,11 @@ WRONG = {
     "pickle.json": (b"\x80\x04\x95", None, "a pickle, which could run code"),
     "summary.json": ('{"results":{"gsm8k":{}},"configs":{}}', None, "lm-eval's summary, which has no"),
     "evalplus.json": (EVALPLUS, None, "no column 'correct'; known: base_status, problem, task_id"),
+    "no problem.json": (
+        '[{"id": 1, "base_status": "pass"}]',
+        "correct=base_status",
+        "no column 'problem'; known: base_status, id \\(name that of the problem's id: --columns problem=",
+    ),
     "lm-eval.jsonl": (
         LM_EVAL,
         "problem=doc_id,correct=exact_match",

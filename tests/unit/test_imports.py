@@ -146,7 +146,6 @@ def test_what_cannot_be_is_refused_with_its_row(tmp_path, rows, names, columns, 
     ("columns", "message"),
     [
         ("problm=a,correct=b", "no field 'problm'; did you mean 'problem'"),
-        ("problem=a", "correct: missing"),
         ("problem=a,correct", "found 'correct', expected FIELD=COLUMN"),
         ("problem=a,problem=b,correct=c", "'problem' stands twice"),
         ("problem=a,correct=b,n=c,answer=d", "'answer' beside 'n'"),
@@ -262,7 +261,7 @@ def test_a_study_without_selectors_has_those_that_can_work(tmp_path):
         ({"outcomes": {"x": {"path": "counts.cvs", "task": "t"}}}, r"x.path: .*found the ending '.cvs'"),
         (
             {"outcomes": {"x": {"path": "counts.csv", "task": "t", "columns": {"problem": "p"}}}},
-            "correct: missing",
+            r"'correct' is not mapped; did you mean 'correct'\? \(name that of 0 or 1,",
         ),
         ({"outcomes": {"x": {"path": "counts.csv"}}}, "outcomes.x.task"),
         (

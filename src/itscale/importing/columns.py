@@ -71,7 +71,7 @@ def parse_columns(text: str, where: str = "--columns") -> dict[str, str]:
 
 
 def check_columns(columns: Mapping[str, str], where: str) -> dict[str, str]:
-    """Refuse fields that there are not, that do not go together, or that are missing.
+    """Refuse fields that there are not, or that do not go together.
 
     Raises
     ------
@@ -81,11 +81,7 @@ def check_columns(columns: Mapping[str, str], where: str) -> dict[str, str]:
     for field in columns:
         if field not in FIELDS and not SCORE.fullmatch(field):
             raise StudyError(f"{where}: no field {field!r}; {nearest(field, [*FIELDS, 'score.LABEL'])}")
-    judged = "reference" in columns
-    for field in ("problem", "answer" if judged else "correct"):
-        if field not in columns:
-            raise StudyError(f"{where}.{field}: missing, expected the column of {FIELDS[field]}")
-    if judged and "correct" in columns:
+    if "reference" in columns and "correct" in columns:
         raise StudyError(f"{where}: found 'reference' beside 'correct', expected one of them")
     beside = sorted(set(columns) - {"problem", "correct", "n"})
     if "n" in columns and beside:
@@ -108,16 +104,49 @@ def guess_columns(names: Iterable[str], where: str) -> dict[str, str]:
     for field in FIELDS:
         if field == "reference":  # many files have one beside their own verdict
             continue
-        there = [name for name in (field, *SYNONYMS.get(field, ())) if name in names]
+        there = _named(field, names)
         if there:
             found[field] = there[0]
     found |= {f"score.{match[1]}": name for name in names if (match := SCORE.fullmatch(name)) and match[1]}
-    for field in ("problem", "correct"):
+    return check_columns(complete_columns(found, names, where), where)
+
+
+def complete_columns(columns: Columns, names: Iterable[str], where: str) -> dict[str, str]:
+    """Add the problem where a column goes by its name; nothing else, which `n` beside it could mean.
+
+    Parameters
+    ----------
+    columns
+        What is mapped.
+    names
+        Of the columns that there are.
+
+    Raises
+    ------
+    StudyError
+        If there is no problem, or neither correctness nor an answer and its reference.
+    """
+    names = list(names)
+    found = dict(columns)
+    for field in needed_fields(columns):
+        if field == "problem" and (there := _named(field, names)):
+            found.setdefault(field, there[0])
         if field not in found:
+            lacking = f"{field!r} is not mapped" if field in names else f"no column {field!r}"
             raise StudyError(
-                f"{where}: no column {field!r}; {nearest(field, names)} (name it: --columns {field}=COLUMN)"
+                f"{where}: {lacking}; {nearest(field, names)} (name that of {FIELDS[field]}: "
+                f"--columns {field}=COLUMN)"
             )
-    return check_columns(found, where)
+    return found
+
+
+def needed_fields(columns: Columns) -> tuple[str, str]:
+    """Return the fields that a table must have."""
+    return "problem", "answer" if "reference" in columns else "correct"
+
+
+def _named(field: str, names: Sequence[str]) -> list[str]:
+    return [name for name in (field, *SYNONYMS.get(field, ())) if name in names]
 
 
 def parse_where(texts: Sequence[str], where: str = "--where") -> dict[str, tuple[str, ...]]:

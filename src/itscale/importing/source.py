@@ -81,7 +81,7 @@ class Source:
                     f"{paths[0]}: found outcomes of itscale, expected no where or oracle for them"
                 )
             return cls(tuple(paths), None, known, bool(metadata.get("answers", True)), scorers)
-        found = dict(columns) if columns is not None else columns_of(paths[0])
+        found = columns_of(paths[0], columns)
         labels = frozenset(label for field in found if (label := score_label(field)))
         if oracle is None and "reference" in found:
             raise StudyError(

@@ -10,7 +10,16 @@ from pathlib import Path
 import polars as pl
 
 from itscale.errors import DataError, nearest
-from itscale.importing.columns import Columns, Reached, guess_columns, reach, score_label, steps_of
+from itscale.importing.columns import (
+    Columns,
+    Reached,
+    complete_columns,
+    guess_columns,
+    needed_fields,
+    reach,
+    score_label,
+    steps_of,
+)
 from itscale.importing.delimited import open_delimited
 from itscale.importing.files import ROW, UNREADABLE, check_file, reason
 from itscale.importing.records import extract, names_in, read_records
@@ -31,18 +40,27 @@ _WHERE, _BESIDE = "where\0", "beside\0"
 _LISTED = 10
 
 
-def columns_of(path: Path) -> dict[str, str]:
-    """Return what the columns of a file are, by their names."""
+def columns_of(path: Path, mapped: Columns | None = None) -> dict[str, str]:
+    """Return what the columns of a file are: as they are mapped, or by their names where nothing is said."""
+    if mapped is not None and all(field in mapped for field in needed_fields(mapped)):
+        return dict(mapped)
+    names = _names_in(path)
+    if mapped is None:
+        return guess_columns(names, str(path))
+    return complete_columns(mapped, names, str(path))
+
+
+def _names_in(path: Path) -> list[str]:
+    """Return the names of a file's columns."""
     kind = check_file(path)
     if kind == ".parquet":
-        names = _parquet(path).collect_schema().names()
-    elif kind in (".csv", ".tsv"):
-        names = [name for name in open_delimited(path, kind).collect_schema().names() if name != ROW]
-    else:
-        names = names_in(read_records(path, kind, ()))
-        if not names:
-            raise DataError(f"{path}: found no records, expected at least one")
-    return guess_columns(names, str(path))
+        return _parquet(path).collect_schema().names()
+    if kind in (".csv", ".tsv"):
+        return [name for name in open_delimited(path, kind).collect_schema().names() if name != ROW]
+    names = names_in(read_records(path, kind, ()))
+    if not names:
+        raise DataError(f"{path}: found no records, expected at least one")
+    return list(names)
 
 
 def open_sources(paths: Sequence[Path], columns: Columns | None, where: Where | None = None) -> pl.LazyFrame:
