@@ -143,11 +143,12 @@ def first_reasons(failures: Sequence[Failure]) -> str:
 
 
 def log_failure(what: str, failure: Failure, error: BaseException) -> None:
-    """Log that something failed; with where, unless the error was made for a user to read.
+    """Log that something failed; with where, unless its reason says all there is to be said.
 
     The traceback is a text by then: what an error holds may be anything, half characters too.
     """
-    where = "" if isinstance(error, UserError) else "\n" + "".join(traceback.format_exception(error))
+    told = isinstance(error, UserError | SystemExit)
+    where = "" if told else "\n" + "".join(traceback.format_exception(error))
     logger.warning("%s: %s%s", printable(what), failure.reason, printable(where))
 
 

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from itscale.blocks import Block
 from itscale.errors import UserError, describe_os_error
+from itscale.failures import reason_of
 from itscale.fingerprints import Fingerprints
 from itscale.invocation import brings_environments, models_are_elsewhere
 from itscale.leftovers import take_over
@@ -170,6 +171,10 @@ def job(snakemake: Any) -> Iterator[Study]:
         _fail(console, describe_os_error(error))
     except MemoryError:
         _fail(console, "out of memory; give the job more, or choose smaller blocks")
+    except KeyboardInterrupt:
+        _fail(console, "interrupted; run again to go on from here")
+    except SystemExit as error:  # whatever its status: what the job was to write is not there
+        _fail(console, f"a plugin ended the process: {reason_of(error)}")
     except Exception as error:
         traceback.print_exc()  # whoever wrote the plugin needs it; the line below has all that was said
         _fail(console, f"{type(error).__name__}: {error}")

@@ -24,6 +24,7 @@ from itscale.importing.resolve import Combination
 from itscale.importing.source import Source
 from itscale.ingredients import Ingredient
 from itscale.mistakes import Mistake, MistakesError, Place, dotted, independent
+from itscale.sandbox import Rung
 from itscale.selection import Design
 from itscale.stages.imports import import_outcomes, is_import_of
 from itscale.stages.pools import Counts, open_outcomes
@@ -203,7 +204,7 @@ def _import(study: Study, found: Readiness) -> None:
         name = f"the outcomes {'/'.join(combination)}"
         made = Path("results", study.name, "outcomes", *combination[:2], f"{combination[2]}.parquet")
         try:
-            counts, design = _counted(source, made)
+            counts, design = _counted(source, made, study.config.sandbox)
         except UserError as error:
             found.mistakes.append(Mistake(("outcomes", label), str(error)))
             continue
@@ -219,14 +220,14 @@ def _import(study: Study, found: Readiness) -> None:
     found.notes += beyond_some_pool(grid, pools)
 
 
-def _counted(source: Source, made: Path) -> tuple[Counts, Design]:
+def _counted(source: Source, made: Path, sandbox: Rung) -> tuple[Counts, Design]:
     """Return the counts of outcomes from elsewhere, of what a run has made of them if it has."""
     if is_import_of(made, source):
         outcomes = open_outcomes(made)
         return outcomes.counts(), outcomes.design
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "outcomes.parquet"
-        design = import_outcomes(source, path).design
+        design = import_outcomes(source, path, sandbox).design
         return open_outcomes(path).counts(), design
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,6 +177,7 @@ def each(**changes):
             "factory: found None, expected an object with generate(), score(), close()",
         ),
         (engine(lambda made: None), "generate(): found None, expected a list of generations"),
+        (engine(lambda made: sys.exit(0)), "generate(): found SystemExit(0), expected an answer"),
         (engine(lambda made: made[:1]), "generate(): found 1 generations for 4 seeds"),
         (engine(lambda made: [one.text for one in made]), "expected a Generation per seed"),
         (engine(offers={"generate"}), "offers: found {'generate'}, expected a frozenset"),

@@ -33,6 +33,7 @@ def log_of(body, folder):
     [
         ("raise RuntimeError('first line\\nsecond line')", "error: RuntimeError: first line second line"),
         ("raise ValueError('\\x1b[2Jgone a-very-long-secret')", "error: ValueError: gone ***"),
+        ("raise KeyboardInterrupt", "error: interrupted; run again to go on from here"),
         ("open('absent')", "error: absent: No such file or directory"),
         ("raise MemoryError", "error: out of memory; give the job more, or choose smaller blocks"),
         (
@@ -52,11 +53,19 @@ def test_keys_are_masked_whoever_writes_them(tmp_path):
         print("python: a-very-long-secret", flush=True)
         subprocess.run(["sh", "-c", "echo child: a-very-long-secret"])
         os.write(2, b"library: a-very-long-secret\\n")
-        sys.exit(1)
+        raise KeyboardInterrupt
         """,
         tmp_path,
     )
-    assert log.splitlines() == ["python: ***", "child: ***", "library: ***"]
+    assert log.splitlines()[:-1] == ["python: ***", "child: ***", "library: ***"]
+
+
+@pytest.mark.parametrize("status", ["0", "None", "3", "'a text'"])
+@pytest.mark.parametrize("ending", ["sys.exit({})", "asyncio.run(asyncio.sleep(0, sys.exit({})))"])
+def test_a_plugin_that_ends_the_process_is_one_line_whatever_its_status(tmp_path, ending, status):
+    (line,) = log_of(f"import asyncio\n{ending.format(status)}", tmp_path).splitlines()
+    said = "" if status == "None" else f": {status.strip(chr(39))}"
+    assert line.startswith(f"error: a plugin ended the process: SystemExit{said} (")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

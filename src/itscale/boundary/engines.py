@@ -59,7 +59,8 @@ class CheckedEngine:
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Return one generation per seed, each checked."""
         problem = request.problem.problem_id
-        given = await self._engine.generate(request)
+        with self._place.kept_alive("generate()", problem):
+            given = await self._engine.generate(request)
         seeds = (len(request.seeds), "seeds")
         made = self._place.as_many("generate()", "generations", given, seeds, problem)
         for one in made:
@@ -104,7 +105,8 @@ class CheckedEngine:
 
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """Return a reward for each trajectory, in [0, 1]."""
-        given = await self._engine.score(trajectories)
+        with self._place.kept_alive("score()"):
+            given = await self._engine.score(trajectories)
         rewards = self._place.as_many("score()", "rewards", given, (len(trajectories), "trajectories"))
         for trajectory, reward in zip(trajectories, rewards, strict=True):
             if not is_number(reward) or not 0 <= reward <= 1:

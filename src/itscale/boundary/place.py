@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,14 @@ class Place:
             names = ", ".join(f"{name}()" for name in lacking)
             raise self.broken("factory", made, f"an object with {names}")
         return made
+
+    @contextmanager
+    def kept_alive(self, what: str, problem: str | None = None) -> Iterator[None]:
+        """Make an end of the process an error like any other: in a task, it would end the event loop."""
+        try:
+            yield
+        except SystemExit as error:
+            raise self.broken(what, error, "an answer, and no end of the process", problem) from None
 
     def as_many(
         self, what: str, things: str, found: Any, of: tuple[int, str], problem: str | None = None

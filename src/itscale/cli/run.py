@@ -82,7 +82,12 @@ class _Run:
         if only_say:
             if retry:
                 self.reopen(only_count=True)
-            self.say(dry_run(self.command, self.logs / "dry-run.log"))
+            todo = dry_run(self.command, self.logs / "dry-run.log")
+            self.say(todo)
+            if again := self.made_again(todo):
+                self.console.print(
+                    f"and then what follows from {' and '.join(again)}, planned once that is there"
+                )
             return
         descriptor = hold(Path.cwd())
         os.environ[HELD] = str(Path.cwd().resolve())
@@ -114,13 +119,17 @@ class _Run:
         """
         from itscale.cli.snakemake import dry_run, start
 
-        made = {"model": Path("resources", "models"), "problems": self.results / "problems"}
-        again = [rule for rule, folder in made.items() if rule in todo.jobs and folder.is_dir()]
+        again = self.made_again(todo)
         if not again:
             return todo
         if start([*self.command, "--until", *again], self.output, keep_open=(descriptor,)).wait() != 0:
             self.fail()
         return dry_run(self.command, self.logs / "dry-run.log")
+
+    def made_again(self, todo: DryRun) -> list[str]:
+        """Return the rules of what is made anew although some of it is there: models, problems."""
+        made = {"model": Path("resources", "models"), "problems": self.results / "problems"}
+        return [rule for rule, folder in made.items() if rule in todo.jobs and folder.is_dir()]
 
     def reopen(self, *, only_count: bool) -> None:
         """Open what failed again, and say how much that is."""
