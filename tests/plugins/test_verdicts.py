@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -58,6 +59,36 @@ def test_pairs_of_a_kind_are_judged_as_they_should_be(kind: str) -> None:
         if found == kind and correct(reference, text) is not right
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("question", "right"),
+    [("Write 5 in base 2.", True), ("Write 5 in binary.", True), ("What is 1 + 100?", False)],
+)
+def test_a_base_named_in_words_is_forgiven_where_the_question_is_about_bases(
+    question: str, right: bool
+) -> None:
+    asked = replace(problem("101"), messages=({"role": "user", "content": question},))
+    verdicts = oracle().judge(asked, ["101", "101 base 2", "101 in base two", "101_2"])
+    assert [verdict.correct for verdict in verdicts] == [True, right, right, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>\\boxed{10}</think>The answer is 12.", "12"),
+        ("\\boxed{10}?</think>12", "12"),
+        ("<think>\\boxed{10}", None),
+        ("<|channel|>analysis<|message|>10<|end|><|channel|>final<|message|>12<|return|>", "12"),
+        ("<|channel|>analysis<|message|>It is 10", None),
+        ("The answer is 10. No, that's wrong.", None),
+        ("The answer is <s>10</s> 12.", "12"),
+        ('{"reasoning": "5 + 7", "answer": "12"}', "12"),
+    ],
+)
+def test_what_is_only_thought_or_taken_back_is_no_answer(text: str, answer: str | None) -> None:
+    assert oracle().answer(problem("12"), text) == answer
+    assert exact_match.ExactMatch(exact_match.ExactMatchOptions()).answer(problem("12"), text) == answer
 
 
 # A vote ------------------------------------------------------------------------------------------------

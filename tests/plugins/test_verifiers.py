@@ -18,6 +18,8 @@ from itscale.types import Problem, Step, Trajectory
 from itscale_builtin.tasks import gsm8k
 from itscale_builtin.tasks import reasoning_gym as gym_task
 from itscale_builtin.verifiers import answers, exact_match, logprob, math, process_reward, reasoning_gym
+from itscale_builtin.verifiers.said import said
+from itscale_builtin.verifiers.wrappers import tidy
 
 
 def problem(reference: str = "1") -> Problem:
@@ -89,7 +91,7 @@ def test_a_box_is_found_whatever_stands_before_it(before: str, inside: str, afte
 def test_what_is_found_stands_in_the_text(text: str) -> None:
     for place in answers.LOCATORS:
         found = answers.locate(text, [place])
-        assert found is None or (found and found in text)
+        assert found is None or (found and (found in text or found in said(text)))
 
 
 @given(number=st.integers(), text=st.text(st.characters(categories=["L", "Zs"])))
@@ -100,21 +102,21 @@ def test_the_last_number_is_found_in_prose(number: int, text: str) -> None:
 
 @given(text=st.text(), reference=st.text())
 def test_tidying_twice_changes_nothing_more(text: str, reference: str) -> None:
-    once = answers.tidy(text, reference)
-    assert answers.tidy(once, reference) == once
+    once = tidy(text, reference)
+    assert tidy(once, reference) == once
     assert once in text
 
 
 @given(reference=st.text().map(str.strip))
 def test_a_reference_is_never_tidied_away(reference: str) -> None:
-    assert answers.tidy(reference, reference) == reference
+    assert tidy(reference, reference) == reference
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"), [("**7**.", "7"), ('"yes".', "yes"), ("$x$", "x"), ("`a`", "a"), ("3.5", "3.5")]
 )
 def test_tidying_takes_off_what_is_no_part_of_an_answer(answer: str, expected: str) -> None:
-    assert answers.tidy(answer) == expected
+    assert tidy(answer) == expected
 
 
 HOSTILE_RUNS = [
@@ -130,6 +132,16 @@ HOSTILE_RUNS = [
     "answer is ",
     "#### $a ",
     "72! ",
+    "<think>",
+    "</think>",
+    "<|channel|>a<|message|>",
+    "~~a",
+    "wait, no, ",
+    '{"answer": ',
+    "two hundred ",
+    "3:4 ",
+    "May 5 ",
+    "１",
 ]
 
 
@@ -137,7 +149,7 @@ HOSTILE_RUNS = [
 def test_every_place_is_looked_for_in_a_megabyte(run: str) -> None:
     text = run * (1_000_000 // len(run))
     for place in answers.LOCATORS:
-        answers.tidy(answers.locate(text, [place]) or "")  # what was quadratic took minutes
+        tidy(answers.locate(text, [place]) or "")  # what was quadratic took minutes
 
 
 # exact_match -------------------------------------------------------------------------------------------

@@ -12,6 +12,10 @@ from typing import Literal
 
 from itscale_builtin.verifiers.denials import bounded_before, denied, denied_before, given_up
 from itscale_builtin.verifiers.introductions import ANSWER_IS, NOT_AN_ANSWER, OFF_HAND
+from itscale_builtin.verifiers.mathematics.dates import DATE
+from itscale_builtin.verifiers.said import said, taken_back
+from itscale_builtin.verifiers.spelled import number_in_words
+from itscale_builtin.verifiers.wrappers import REPEATED
 
 __all__ = [
     "LOCATORS",
@@ -24,7 +28,6 @@ __all__ = [
     "last_match",
     "last_number",
     "locate",
-    "tidy",
 ]
 
 Locator = Literal[
@@ -45,7 +48,9 @@ NUMBER = re.compile(
     r"""
     (?:(?<![\w)\]}])[-+−–—﹣－])?(?<![^\W_])(?<![.])(?<![^\W_]_)
     (?:
-        (?:\d{1,3}(?:,\d{3}){1,40}(?!\d)                              # thousands with commas
+        (?:\d{1,3}(?:\.\d{3}){2,10}(?![\d.])|\d{1,3}(?:['’_]\d{3}){1,10}(?![\w'’])   # 1.234.567, 1'234
+          |\d{1,2}(?:,\d{2}){1,5},\d{3}(?![\d,])                   # as in India
+          |\d{1,3}(?:,\d{3}){1,40}(?!\d)                              # thousands with commas
           |\d{1,3}(?:[\x20\u00a0\u2009\u202f]\d{3}){1,10}(?![\d,])    # or with spaces
           |\d+)(?:\.\d+)?
         |\.\d+
@@ -92,7 +97,8 @@ SENTENCE_END = re.compile(
 ASIDE = re.compile(
     r"""
     ,\s(?=(?:which|so|because|since|as|and\ (?:so|that|this|the|we|it|I)|but|where|with|making|giving|after
-         |who|whose|when|if|not|meaning|assuming|or\ (?:about|approximately|roughly)|I|we|the|this|that|it|he
+         |who|whose|when|if|not|meaning|assuming|found|obtained
+        |calculated|computed|derived|or\ (?:about|approximately|roughly)|I|we|the|this|that|it|he
          |she|they|given|therefore|thus|hence)\b)
     |\s(?=\(?(?:because|since|which|where|so\ that|as\ (?:shown|required|expected|desired)|I\ hope
         |let\ me\ know)\b)
@@ -104,7 +110,8 @@ TELLING = re.compile(
     r"""
     \\(?:boxed|fbox|implies|Rightarrow|to)(?![A-Za-z]) | \#\#\#\# | </?answer> | << | [-=]> | [→⇒]
     | ^[ ]?= | ^[A-Za-z][:)][ ]
-    | ^[ ]?(?!(?:minus|negative|sqrt|cbrt|pi|sin|cos|tan|ln|log|exp|abs)\b)
+    | ^[ ]?(?!(?:minus|negative|sqrt|cbrt|pi|sin|cos|tan|ln|log|exp|abs
+        |(?:the[ ])?(?:(?:square|cube)[ ])?root)\b)
       (?:[Aa][ ])?[A-Za-z]{2,}[ ,:][^\\]*\d
     | \b(?:is|are|was|were|be|has|have|had|can|cannot|will|would|so|thus|hence|therefore|then|because|since
         |let|we|he|she|they|it|you|gives?|gets?|makes?|equals?|find|step|let's|i'm|don't|know|think|idea|sorry)\b
@@ -112,32 +119,29 @@ TELLING = re.compile(
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 """What tells that a text is more than an answer: a mark of another place, a number after words, a verb."""
-REPEATED = re.compile(r"\.\d{0,20}?(\d{1,6}?)\1{2,20}\.{3}$")
-"""A decimal that goes on as it ends: `0.666...`."""
 RESULT = re.compile(r"[\d)\]}] ?=")
 """A value or a calculation on the left of an equals sign: `9 * 2 = 18`, but not `x = 18`."""
 BOLD = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
+MARK_OF_LINE = re.compile(r"\A(?:>|#{1,3})[ \t]{1,4}(?=\S)")
+"""What makes a line a quotation or a heading."""
 LETTER_RUN = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
+TIME_OR_RATIO = re.compile(
+    r"(?<![\w:.])\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\b)?(?![\w:])"
+    r"|(?<![\w:.])\d{1,9}(?::\d{1,9}|\s:\s\d{1,9}){1,3}(?![\w:]|\.\d)|(?<=ratio is )\d{1,9} to \d{1,9}\b"
+)
+CLAUSE_END = re.compile(r"[*_ ]{0,4}(?:[.,;!)\n]|$)")
+LONGEST_DATE = 30
+"""Most characters of a date."""
 LONGEST_ALONE = 400
 """Most characters of a text that is an answer alone."""
 MOST_WORDS = 8
 """Most words of a text that is an answer alone, a unit and a noun among them; 3 where there is no number."""
 MOST_TRIED = 50
 """Of how many "answer is", from the end, one may introduce the answer."""
-LONGEST_ANSWER = 100_000
-"""Most characters of what is tidied."""
 LONGEST_TEXT = 200_000
 """Characters, from the end, among which "answer is" is looked for."""
 LONGEST_LINE = 2_000
 """Most characters after "answer is" that are looked at."""
-WRAPPERS = (
-    *((mark, mark) for mark in ("**", "__", "*", "`", "$", '"', "'")),
-    ("<", ">"),
-    ("“", "”"),
-    ("‘", "’"),
-    (r"\(", r"\)"),
-    (r"\[", r"\]"),
-)
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -151,7 +155,9 @@ def alone(text: str) -> str | None:
     `\frac{1}{9}` and `18 dollars` are; a text with a sentence, with several lines of prose or with several
     calculations is a completion, and its answer has a place of its own.
     """
-    text = text.strip()
+    text = MARK_OF_LINE.sub("", text.strip(), count=1)
+    if DATE.fullmatch(text):
+        return text
     if not text or len(text) > LONGEST_ALONE or ("\n" in text and not DISPLAYED.fullmatch(text)):
         return None
     if TELLING.search(text) or ANSWER_IS.search(text) or len(RESULT.findall(text)) > 1:
@@ -280,11 +286,30 @@ def _inside(text: str, at: int) -> bool:
 
 
 def last_number(text: str) -> str | None:
-    """Return the last number (digits, with thousands separators, a fraction, decimals or a power of ten)."""
+    """Return the last number (digits, with thousands separators, a fraction, decimals or a power of ten).
+
+    A number in words is one where the last line has no other; one that is part of a date, a time or a ratio
+    stands for it.
+    """
+    spelled = number_in_words(text)
+    if spelled is not None:
+        return spelled
     last = deque(NUMBER.finditer(text), maxlen=MOST_TRIED)
     named = (number for number in reversed(last) if not denied(number))
     stated = next((number for number in named if not bounded_before(text, number.start())), None)
-    return None if stated is None or given_up(text, stated.start()) else stated.group()
+    if stated is None or given_up(text, stated.start()):
+        return None
+    return _around(text, stated) or stated.group()
+
+
+def _around(text: str, number: re.Match[str]) -> str | None:
+    """Return the time, the ratio, or the date at the end of a clause that a number is part of, if any."""
+    begin, end = max(0, number.start() - LONGEST_DATE), number.end() + LONGEST_DATE
+    found = [
+        *TIME_OR_RATIO.finditer(text, begin, end),
+        *(date for date in DATE.finditer(text, begin, end) if CLAUSE_END.match(text, date.end())),
+    ]
+    return next((one.group() for one in found if one.start() <= number.start() < one.end()), None)
 
 
 def last_formula(text: str) -> str | None:
@@ -300,7 +325,7 @@ def last_formula(text: str) -> str | None:
 
 def last_line(text: str) -> str | None:
     """Return the last line that is not blank."""
-    return text.rstrip().rpartition("\n")[2].strip() or None
+    return text.rstrip().removesuffix("```").rstrip().rpartition("\n")[2].strip() or None
 
 
 def emphasised(text: str) -> str | None:
@@ -330,11 +355,16 @@ LOCATORS: Mapping[Locator, Callable[[str], str | None]] = {
 
 
 def locate(text: str, places: Sequence[Locator]) -> str | None:
-    """Return the answer at the first of `places` that holds one, None if none does."""
+    """Return the answer at the first of `places` that holds one, None if none does.
+
+    What a text thinks before it answers, and what it takes back, is no answer; `whole` alone has it all.
+    """
+    stated = said(text)
+    corrected = taken_back(stated)
     for place in places:
-        if place == "boxed" and cut_off(text):
+        if place == "boxed" and cut_off(stated):
             return None
-        found = LOCATORS[place](text)
+        found = LOCATORS[place](text if place == "whole" else stated if corrected is None else corrected)
         if found:
             return found
     return None
@@ -352,43 +382,6 @@ def in_reference(reference: str) -> str:
         return last.strip()
     box = boxed(reference) if "\\boxed" in reference or "\\fbox" in reference else None
     return box or reference
-
-
-def tidy(answer: str, reference: str = "") -> str:
-    """Strip what is no part of an answer: emphasis, quotes, `$`, a final full stop.
-
-    What the reference has around it, too, is part of the answer and stays. What is longer than any answer
-    only loses the space around it.
-    """
-    if len(answer) > LONGEST_ANSWER:
-        return answer.strip()
-    marks = [(opening, closing) for opening, closing in WRAPPERS if not _wrapped(reference, opening, closing)]
-    begin, end = 0, len(answer)
-    while True:
-        while begin < end and answer[begin].isspace():
-            begin += 1
-        while begin < end and answer[end - 1].isspace():
-            end -= 1
-        after_digit = answer.endswith("...", begin, end) and answer[end - 4 : end - 3].isdigit()
-        goes_on = after_digit and REPEATED.search(answer, max(begin, end - 100), end)
-        if begin < end and answer[end - 1] == "." and not (reference.endswith(".") or goes_on):
-            end -= 1
-            continue
-        for opening, closing in marks:
-            if _wrapped(answer, opening, closing, begin, end):
-                begin, end = begin + len(opening), end - len(closing)
-                break
-        else:
-            return answer[begin:end]
-
-
-def _wrapped(text: str, opening: str, closing: str, begin: int = 0, end: int | None = None) -> bool:
-    end = len(text) if end is None else end
-    return (
-        end - begin > len(opening) + len(closing)
-        and text.startswith(opening, begin, end)
-        and text.endswith(closing, begin, end)
-    )
 
 
 def is_number(text: str) -> bool:

@@ -7,14 +7,16 @@ import re
 __all__ = ["bounded_before", "denied", "denied_after", "denied_before", "given_up"]
 
 BEFORE = re.compile(
-    r"\b(?:not|no(?! doubt)|cannot|can't|couldn't|doesn't|isn't|never|impossible|unable|fails?"
+    r"\b(?:not|neither|no(?! doubt)|cannot|can't|couldn't|doesn't|isn't|never|impossible|unable|fails?"
     r"|nicht|kein\w{0,2}|pas|não|не)\b(?![,:])"
     r"(?:(?!\bbut\b)[^.!?\n,;:=]|\.(?=\d))*$",
     re.IGNORECASE,
 )
 AFTER = re.compile(
     r"[)\]*]{0,3} ?\(?(?:cannot|can't|is not|isn't|was not|wasn't|does not|doesn't|fails"
-    r"|(?:is |would be |must be )?(?:impossible|not possible|incorrect|wrong|false|untrue"
+    r"|are (?:both |all )?(?:incorrect|wrong|false)"
+    r"|(?:is (?:also |clearly |definitely |therefore )?|would be |must be )?"
+    r"(?:impossible|not possible|incorrect|wrong|false|untrue"
     r"|ruled out|eliminated)"
     r"|(?:can|could|should|must|may) be (?:ruled out|eliminated|excluded))\b",
     re.IGNORECASE,

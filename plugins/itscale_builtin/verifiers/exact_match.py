@@ -12,7 +12,8 @@ from pydantic import Field, field_validator
 from itscale.plugins import Options, VerifierEntry
 from itscale.sandbox import Sandbox
 from itscale.types import Problem, Verdict
-from itscale_builtin.verifiers.answers import Locator, in_reference, last_match, locate, tidy
+from itscale_builtin.verifiers.answers import Locator, in_reference, last_match, locate
+from itscale_builtin.verifiers.wrappers import tidy
 
 RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ]+")
 """Signs that compatibility would lower: 10² is not 102."""
@@ -115,6 +116,6 @@ entry = VerifierEntry(
     factory=ExactMatch,
     options=ExactMatchOptions,
     role="oracle",
-    revision=4,
+    revision=5,
     summary="Correct is what equals the reference, once both are normalised.",
 )

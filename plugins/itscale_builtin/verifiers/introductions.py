@@ -8,11 +8,12 @@ __all__ = ["ANSWER_IS", "NOT_AN_ANSWER", "OFF_HAND"]
 
 ANSWER_IS = re.compile(
     r"""
-    (?:\banswers?\b[*_]{0,3}
+    (?:\banswers?\b[*_"']{0,3}
       (?:[ \t](?:to|for|of|in)[ \t][^.!?\n:=]{1,80}?)?[ \t]{0,4}
       (?:(?:is|are|was|would\ be|will\ be|should\ be|must\ be|has\ to\ be|comes\ to|equals|becomes)\b
         |[:：=]|[*_]{1,3}[:：])
     |(?:答案|答え|정답|답)[*_]{0,3}[ \t]?(?:是|为|為|は|은|[:：=])
+    |(?:الجواب|الإجابة|उत्तर)[*_]{0,3}[ \t]?(?:هو|هي|है|[:：=])
     |\b(?:réponse|respuesta|resposta|risposta|antwort|ответ)\b[*_]{0,3}
       (?:[ \t](?:final[ea]?|correct[ae]))?[ \t]{0,2}
       (?:(?:est|es|é|è|ist|lautet|равен)\b|[:：=—–]))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -19,10 +20,12 @@ from pydantic import Field
 from itscale.plugins import Options, VerifierEntry
 from itscale.sandbox import Reply, Sandbox
 from itscale.types import Problem, Verdict
-from itscale_builtin.verifiers.answers import NUMBER, Locator, in_reference, locate, tidy
+from itscale_builtin.verifiers.answers import NUMBER, Locator, in_reference, locate
 from itscale_builtin.verifiers.denials import bounded_before, denied, denied_before
 from itscale_builtin.verifiers.mathematics.agreement import Conventions, agree, classes_of
+from itscale_builtin.verifiers.mathematics.dates import DATE
 from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
+from itscale_builtin.verifiers.mathematics.phrases import in_formulas
 from itscale_builtin.verifiers.mathematics.quantities import in_words
 from itscale_builtin.verifiers.mathematics.reading import LONGEST, Reading, read
 from itscale_builtin.verifiers.mathematics.symbolic import (
@@ -32,6 +35,7 @@ from itscale_builtin.verifiers.mathematics.symbolic import (
     values_of_formula,
     worth_trying,
 )
+from itscale_builtin.verifiers.wrappers import tidy
 
 DIGIT = re.compile(r"\d")
 PROSE = re.compile(r"(?!(?:minus|negative)\b)(?:[Aa] )?[A-Za-z]{2,}[ ,:]", re.IGNORECASE)
@@ -46,6 +50,13 @@ CONDITION = re.compile(
     re.IGNORECASE,
 )
 """What makes an equation an aside rather than the answer."""
+ABOUT_BASES = re.compile(r"\b(?:base|binary|octal|hexadecimal|ternary)\b|_\{?\d", re.IGNORECASE)
+DATE_ALONE = re.compile(rf"(?:(?:it (?:is|was) )?on )?((?:{DATE.pattern}))[.!]?")
+REMARK = re.compile(
+    r"([-$\\]{0,3}\d[^()]{0,100}?) \((?!(?:or|at|mod|modulo|base|in|not|if|approx\w*|about)\b)"
+    r"((?=[^()]*\d)(?=[^()]*[A-Za-z]{2})[^()]{1,200})\)[.!]?"
+)
+"""A value, and in brackets how it comes about."""
 RESTATED = re.compile(r"[A-Za-z -]{3,40},? or \S{1,30}")
 """A number in words, and another way to write it."""
 EMPHASIS = re.compile(r"(?<![\w)])(?:\*\*|__|`)(?=\S)([^*_`\n]{1,300}?)(?<=\S)(?:\*\*|__|`)(?![\w(])")
@@ -114,15 +125,19 @@ class Math:
         reference = concise(in_reference(problem.reference))
         self._evaluate([reference, *answers])
         expected = self._read(reference)
-        return [self._judge(reference, expected, answer) for answer in answers]
+        asked = any(ABOUT_BASES.search(message["content"]) for message in problem.messages)
+        conventions = replace(self._conventions, base_asked=asked)
+        return [self._judge(reference, expected, answer, conventions) for answer in answers]
 
-    def _judge(self, reference: str, expected: Reading | Verdict, answer: str) -> Verdict:
+    def _judge(
+        self, reference: str, expected: Reading | Verdict, answer: str, conventions: Conventions
+    ) -> Verdict:
         if answer == reference:
             return Verdict(correct=True)
         found = self._read(answer)
         if isinstance(found, Verdict):
             return found
-        return Verdict(correct=isinstance(expected, Reading) and agree(expected, found, self._conventions))
+        return Verdict(correct=isinstance(expected, Reading) and agree(expected, found, conventions))
 
     def _read(self, answer: str) -> Reading | Verdict:
         """Return what an answer says, or the verdict on one that says nothing."""
@@ -165,15 +180,29 @@ def concise(answer: str) -> str:
     """Return an answer without emphasis, and without the words before its number where it is a sentence."""
     answer = EMPHASIS.sub(r"\1", LOOKS.sub("", tidy(TAGS.sub("", answer))))
     answer = " ".join(answer.split())
-    answer = answer.removeprefix("+").lstrip(",;: ")
+    answer = in_formulas(answer.removeprefix("+").lstrip(",;: "))
+    if (date := DATE_ALONE.fullmatch(answer)) is not None:
+        return date[1]
     equation = _equation_in_prose(answer)
     if equation:
         return equation
     try:
         read(answer)
     except UnreadableError:
-        return _number_in_prose(answer) or answer
+        return _without_remark(answer) or _number_in_prose(answer) or answer
     return answer if not _is_prose(answer) else _number_in_prose(answer) or answer
+
+
+def _without_remark(answer: str) -> str | None:
+    """Return an answer without the calculation in brackets after it: `7 (14 divided by 2)`."""
+    found = REMARK.fullmatch(answer)
+    if found is None or denied_before(found[2], len(found[2])):
+        return None
+    try:
+        read(found[1])
+    except UnreadableError:
+        return None
+    return found[1]
 
 
 def _is_prose(answer: str) -> bool:
@@ -221,7 +250,7 @@ entry = VerifierEntry(
     factory=Math,
     options=MathOptions,
     role="oracle",
-    revision=4,
+    revision=5,
     evaluates=lambda options, task: options.symbolic,
     requires=("math_verify",),
     extra="math-verify[antlr4-13-2]",

@@ -17,8 +17,10 @@ from pydantic import Field
 from itscale.errors import DataError
 from itscale.plugins import Options, VerifierEntry
 from itscale.types import Problem, Verdict
-from itscale_builtin.verifiers.answers import LOCATORS, Locator, cut_off, in_reference, tidy
+from itscale_builtin.verifiers.answers import LOCATORS, Locator, cut_off, in_reference
 from itscale_builtin.verifiers.denials import denied_after, denied_before
+from itscale_builtin.verifiers.said import said, taken_back
+from itscale_builtin.verifiers.wrappers import tidy
 
 LONGEST = 2_000
 """An answer with more characters is none: it would hold the letters of several choices."""
@@ -40,7 +42,7 @@ ANOTHER = re.compile(r"(?:option|choice)?\s?[(\[]?\w(?!\w)", re.IGNORECASE)
 """What begins another label after "or" or a comma."""
 IN_BRACKETS = re.compile(r"[(\[](\w)[)\]]")
 AFTER_NAME = re.compile(rf"{NAMED}\s(?:is\s)?([A-Z0-9])(?!\w))")
-CAPITAL = re.compile(r"(?<![\w'])[A-Z](?![\w'])")
+CAPITAL = re.compile(r"(?<![\w'])[A-Z](?![\w'?])")
 CHOSEN = re.compile(
     r"(?:^|[.,:;=(*>—–-]|\b(?:is|are|was|be|choose|chose|choosing|chosen|pick|picked|picking|select|selected"
     r"|selecting|answer|option|choice|letter|statement|alternative|answers|options|choices|with|to|say|think"
@@ -50,6 +52,13 @@ CHOSEN = re.compile(
 )
 """What may stand before a capital letter that is meant as a label; `Vitamin C` and `Plan C` are none."""
 PAIR = re.compile(r"(?<![\w'])([A-Z])\s?(?:,|/|or|and|nor)\s?([A-Z])(?![\w'])")
+ON_FIRST_LINE = re.compile(r"\s{0,4}[*_(\[]{0,4}([A-Z])[*_)\].:]{0,4}[ \t]{0,4}\n")
+"""A letter alone on the first line, before an explanation."""
+LISTED = re.compile(r"(?<!\w)\(?([A-Z])[).:]\s")
+CONCLUDED = (
+    r"\b(?:is|was|are|be|leaves|choose|pick|so|therefore|it's)\s+(?:the\s|an?\s)?{}"
+    r"(?=\s*(?:[.!]?$|,\s*not\b))"
+)
 WORD = re.compile(r"[^\W_]+")
 ARTICLES = frozenset("AI")
 """Letters that are words of their own."""
@@ -89,10 +98,14 @@ class MultipleChoice:
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return the label of the choice (`A, C` if several may be right), None if there is none."""
         texts = self._texts(problem)
+        text = said(text if text.isascii() else unicodedata.normalize("NFKC", text).replace("。", "."))
+        if (corrected := taken_back(text)) is not None:
+            text = corrected
         for place in self.options.find:
             if place == "boxed" and cut_off(text):
                 return None
-            found = LOCATORS[place](text)
+            first = ON_FIRST_LINE.match(text) if place == "last_line" else None
+            found = first[1] if first else LOCATORS[place](text)
             if not found or len(found) > LONGEST:
                 continue
             chosen = self._chosen(found, texts, whole=place != "last_line")
@@ -147,7 +160,7 @@ class MultipleChoice:
 
     def _chosen(self, found: str, texts: Mapping[str, str], *, whole: bool) -> set[str]:
         """Return the labels that an answer names: all of them, so that a doubt shows."""
-        text = " ".join(LOOKS.sub(" ", tidy(found)).replace("{", " ").replace("}", " ").split())
+        text = " ".join(LOOKS.sub(" ", tidy(found).lstrip("#> ")).replace("{", " ").replace("}", " ").split())
         by_text = {label for label, choice in texts.items() if choice and _plain(text) == choice}
         if by_text:
             return by_text
@@ -174,6 +187,8 @@ class MultipleChoice:
                 return labels, text[at:]
             labels.add(label)
             at = match.end()
+            if listed := set(LISTED.findall(text, at)) & set(texts) if marked else None:
+                return labels | listed, ""  # the choices themselves, not one of them
             joint = JOINT.match(text, at)
             if joint is None or ANOTHER.match(text, joint.end()) is None:
                 return labels, text[at:]
@@ -205,7 +220,22 @@ class MultipleChoice:
         capitals = {match[0] for match in said if not _is_denied(match)} - ARTICLES
         pairs = [match for match in PAIR.finditer(text) if not _is_denied(match)]
         capitals |= {label for match in pairs for label in match.groups()}
-        return next((labels for labels in (marked & set(texts), capitals & set(texts)) if labels), set())
+        named_by_letter = (marked & set(texts), capitals & set(texts))
+        return next((labels for labels in named_by_letter if labels), _concluded(text, texts))
+
+
+def _concluded(text: str, texts: Mapping[str, str]) -> set[str]:
+    """Return the labels of the texts with which a sentence concludes: `That leaves Paris`."""
+    patterns = {
+        label: CONCLUDED.format(r"\W{1,3}".join(map(re.escape, choice.split())))
+        for label, choice in texts.items()
+        if choice
+    }
+    return {
+        label
+        for label, pattern in patterns.items()
+        if any(not _is_denied(found) for found in re.finditer(pattern, text, re.IGNORECASE))
+    }
 
 
 def _is_chosen(letter: re.Match[str]) -> bool:
@@ -236,7 +266,7 @@ entry = VerifierEntry(
     factory=MultipleChoice,
     options=MultipleChoiceOptions,
     role="oracle",
-    revision=2,
+    revision=3,
     summary="Correct is the letter of the right choice, however it is written.",
     reference="Hendrycks et al. 2021, Measuring Massive Multitask Language Understanding, arXiv:2009.03300",
 )

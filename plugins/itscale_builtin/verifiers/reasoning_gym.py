@@ -18,7 +18,8 @@ from itscale.plugins import Options, VerifierEntry
 from itscale.sandbox import Reply, Sandbox
 from itscale.types import Problem, Verdict
 from itscale_builtin.tasks.reasoning_gym import opened_item
-from itscale_builtin.verifiers.answers import Locator, is_number, last_number, locate, tidy
+from itscale_builtin.verifiers.answers import Locator, is_number, last_number, locate
+from itscale_builtin.verifiers.wrappers import tidy
 
 TOGETHER = 100
 """Answers that one process scores where they are compared only: making the problem again costs more."""
@@ -177,7 +178,7 @@ entry = VerifierEntry(
     factory=ReasoningGym,
     options=ReasoningGymOptions,
     role="oracle",
-    revision=2,
+    revision=3,
     evaluates=lambda options, task: getattr(task, "dataset", None) in EVALUATING,
     requires=("reasoning_gym",),
     extra="reasoning-gym",

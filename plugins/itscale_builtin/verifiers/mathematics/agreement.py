@@ -36,11 +36,15 @@ class Conventions:
         Whether 35 and 35% agree (`optional`), or only 35% and 0.35 (`required`).
     tolerance
         Largest relative difference of two values that agree where one is not rational.
+    base_asked
+        Whether the question is about numbers in some base: a base that only the answer names in words is
+        then the one asked for (`101 in base 2` for 101).
     """
 
     units: Literal["optional", "required"] = "optional"
     percent: Literal["optional", "required"] = "optional"
     tolerance: float = 1e-8
+    base_asked: bool = False
 
 
 def agree(reference: Reading, answer: Reading, conventions: Conventions = Conventions()) -> bool:
@@ -63,7 +67,7 @@ def agree(reference: Reading, answer: Reading, conventions: Conventions = Conven
         return True
     if (reference.unit or answer.unit) and conventions.units == "required":
         return False
-    if reference.unit is None and _names_another_number(answer):
+    if reference.unit is None and _names_another_number(answer, conventions):
         return False
     if reference.percent != answer.percent:
         one, other = (_value(reading) for reading in (reference, answer))
@@ -75,6 +79,10 @@ def agree(reference: Reading, answer: Reading, conventions: Conventions = Conven
         return _same(_coordinates(reference.core), _coordinates(answer.core), conventions.tolerance)
     if {_kind(reference.core), _kind(answer.core)} == {"clock", "ratio"}:  # 8:10 may be either
         return in_proportion(reference.core[1]) == in_proportion(answer.core[1])
+    if {_kind(reference.core), _kind(answer.core)} == {"ratio", "number"}:
+        return _quotient(reference.core) == _quotient(answer.core) is not None
+    if {_kind(reference.core), _kind(answer.core)} == {"clock", "number"}:  # 7 and 7:00
+        return _hours(reference.core) == _hours(answer.core) is not None
     return _same(reference.core, answer.core, conventions.tolerance)
 
 
@@ -137,14 +145,30 @@ def _counted(reading: Reading) -> Hashable:
     return reading.unit[0] if isinstance(reading.unit, tuple) and reading.unit[1] == "one" else None
 
 
-def _names_another_number(reading: Reading) -> bool:
+def _names_another_number(reading: Reading, conventions: Conventions) -> bool:
     """Say whether a unit makes the digits another number than they spell: a dozen, a base that is not ten."""
     if not isinstance(reading.unit, tuple):
         return False
     said, base = reading.unit
     if base == "base":
-        return said[1] != 10 and not reading.base_in_words
+        return said[1] != 10 and not (reading.base_in_words and conventions.base_asked)
     return bool(base == "one")
+
+
+def _quotient(core: Any) -> Fraction | None:
+    """Return a ratio of two or a number as a fraction, None where it is whole: 4:1 is not 4."""
+    if core[0] == "ratio":
+        value = core[1][0] / core[1][1] if len(core[1]) == 2 and core[1][1] else None
+    else:
+        value = core[1] if isinstance(core[1], Fraction) else None
+    return None if value is None or value.denominator == 1 else value
+
+
+def _hours(core: Any) -> Fraction | None:
+    """Return the hour of a time on the hour, or a number."""
+    if core[0] == "clock":
+        return None if any(core[1][1:]) else core[1][0]
+    return core[1] if isinstance(core[1], Fraction) else None
 
 
 def _value(reading: Reading) -> Fraction | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from itscale_builtin.verifiers.mathematics.numerals import plainly_grouped
+
 __all__ = ["CLOSE_WORDS", "OPEN_WORDS", "ROW", "in_one_spelling", "without_marks"]
 
 OPEN_WORDS, CLOSE_WORDS, ROW = "\ue000", "\ue001", "\ue002"
@@ -22,7 +24,7 @@ SIGNS = {
     "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "°": r"^\circ ", "º": r"^\circ ",
     "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
     "…": r"\ldots ", "⋯": r"\ldots ", "′": "'", "’": "'", "⟨": r"\langle ", "⟩": r"\rangle ",
-    "ⅈ": "i", "ⅇ": "e", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "。": ".", "、": ",",
+    "ⅈ": "i", "ⅇ": "e", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "。": ".", "、": ",", "∶": ":",
     "⌈": r"\lceil ", "⌉": r"\rceil ",
     "→": r"\to ", "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "₹": r"\rupee ", "¢": r"\text{ cents}",
     OPEN_WORDS: "", CLOSE_WORDS: "", ROW: "",
@@ -41,15 +43,18 @@ RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123
 LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙ", "0123456789+-=()n")
 RAISED_RUN = re.compile("[" + "".join(map(chr, RAISED)) + "]+")
 LOWERED_RUN = re.compile("[" + "".join(map(chr, LOWERED)) + "]+")
-VULGAR = re.compile(r"(\d?)([¼-¾⅐-⅞])")
+VULGAR = re.compile(r"(\d?) ?([¼-¾⅐-⅞])")
+STYLED = re.compile("[\U0001d400-\U0001d7ff]+")
+"""Letters and digits in a font of mathematics, each a character of its own."""
 
 SPACES = re.compile(
     r"\\(?:[,;:> ]|quad(?![A-Za-z])|qquad(?![A-Za-z])|hspace\{[^{}]{0,20}\}|thinspace(?![A-Za-z]))|~"
 )
 NOTHING = re.compile(
-    r"\\!|\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|mathstrut|boldmath"
+    r"\\!|\\(?:text)?color ?\{[^{}]{0,30}\}"
+    r"|\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|mathstrut|boldmath"
     r"|rm|bf|it|mathsf|mathtt|mathbf|mathit|boldsymbol|bm|pmb|mathcal|mathfrak|mathrm|vec|hat|overrightarrow"
-    r"|operatorname\*?|large|Large|LARGE|huge|Huge|small|normalsize|negthinspace|strut|allowbreak|ensuremath)(?![A-Za-z])\.?"
+    r"|operatorname\*?|large|Large|LARGE|huge|Huge|small|normalsize|negthinspace|strut|allowbreak|ensuremath|underline|uline)(?![A-Za-z])\.?"
 )
 """Commands that change looks only. What they apply to stays, and so does its group."""
 ALIASES = {
@@ -91,6 +96,14 @@ LOG_BASE = re.compile(r"(?<![\\A-Za-z])log(\d{1,2})(?=\()")
 REPEATED = re.compile(r"(?<![\d.])(\d{0,20}\.\d{0,20}?)(\d{1,6}?)\2{2,20}(?:\.{3}|…|\\[lc]?dots)$")
 """A decimal whose last digits repeat three times or more before dots: `0.1666...`."""
 OR_SO = re.compile(rf"(?<=[\w)}}%$])[ ,]{{1,3}}{OPEN_WORDS}? ?or (?:so|thereabouts)\b ?{CLOSE_WORDS}?\.?$")
+COMBINATIONS = re.compile(
+    r"(?:\{ ?\} ?[_^]|(?<![\w)}\]])[_^]) ?\{? ?(\d{1,9}) ?\}? ?\\?C ?_ ?\{? ?(\d{1,9}) ?\}?"
+)
+"""Ways to choose as `{}_5C_2`."""
+ARC = re.compile(
+    rf"(?<![\d.])(\d{{1,9}}){OPEN_WORDS}degrees{CLOSE_WORDS} ?(\d{{1,2}}(?:\.\d{{1,9}})?) ?'(?!')"
+)
+"""An angle in degrees and minutes."""
 EMPTY = re.compile(r"[\^_] ?\{ ?\}")
 NEGATIVE = re.compile(r"^(?:minus|negative) (?=[\d.\\])", re.IGNORECASE)
 BLANKS = re.compile(r"\s+")
@@ -152,6 +165,7 @@ def _vulgar(match: re.Match[str]) -> str:
 
 def in_one_spelling(text: str) -> str:
     """Return an answer with Unicode signs as ASCII or LaTeX, and without commands for looks."""
+    text = plainly_grouped(COMBINATIONS.sub(r"\\binom{\1}{\2}", text))
     text = OR_SO.sub("", EMPTY.sub("", text).replace("{:}", ":"))
     text = REPEATED.sub(r"\1\\overline{\2}", LOG_BASE.sub(r"log_{\1}", text))
     if any(sign in text for sign in ("√", "∛", "∜", "sqrt")):
@@ -164,6 +178,7 @@ def in_one_spelling(text: str) -> str:
         text = VULGAR.sub(_vulgar, text)
         text = RAISED_RUN.sub(lambda run: "^{" + run.group().translate(RAISED) + "}", text)
         text = LOWERED_RUN.sub(lambda run: "_{" + run.group().translate(LOWERED) + "}", text)
+        text = STYLED.sub(lambda run: unicodedata.normalize("NFKC", run.group()), text)
         text = "".join(SIGNS.get(sign, sign) for sign in text)
         text = unicodedata.normalize("NFKC", text)
     text = LINE_BREAK.sub(ROW, text)
@@ -175,5 +190,7 @@ def in_one_spelling(text: str) -> str:
     text = NOTHING.sub("", text)
     text = SPACES.sub(" ", text)
     text = DEGREES.sub(f"{OPEN_WORDS}degrees{CLOSE_WORDS}", text)
+    text = ARC.sub(rf"(\1+\2/60){OPEN_WORDS}degrees{CLOSE_WORDS}", text)
+    text = text.replace(CLOSE_WORDS + OPEN_WORDS, f"{CLOSE_WORDS} {OPEN_WORDS}")
     text = text.replace(r"\%", "%").replace(r"\#", "#").replace(r"\&", "&").replace(r"\_", "_")
     return BLANKS.sub(" ", OR_SO.sub("", text)).strip()

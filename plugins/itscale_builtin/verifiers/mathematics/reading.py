@@ -7,13 +7,15 @@ only forgiven (a unit or a name that one side leaves out) is a matter of `agree`
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
+from itscale_builtin.verifiers.mathematics.dates import date_of
 from itscale_builtin.verifiers.mathematics.errors import TooLargeError, UnreadableError
 from itscale_builtin.verifiers.mathematics.intervals import WITHOUT, in_one_notation, without_points
+from itscale_builtin.verifiers.mathematics.named_sets import any_but, named_set
 from itscale_builtin.verifiers.mathematics.notation import (
     CLOSE_WORDS,
     OPEN_WORDS,
@@ -21,7 +23,7 @@ from itscale_builtin.verifiers.mathematics.notation import (
     in_one_spelling,
     without_marks,
 )
-from itscale_builtin.verifiers.mathematics.numerals import number_of
+from itscale_builtin.verifiers.mathematics.numerals import as_one_number, number_of
 from itscale_builtin.verifiers.mathematics.quantities import BOUND_AFTER, in_words
 from itscale_builtin.verifiers.mathematics.several import (
     common_interval,
@@ -53,6 +55,7 @@ LONGEST = 1000
 DIGITS = re.compile(r"[-+]?\d+")
 DECIMAL = re.compile(r"[-+]?\d{1,300}(?:\.\d{1,300})?")
 RELATION = re.compile(r"\\le(?![A-Za-z])|\\ge(?![A-Za-z])|<=|>=|<|>")
+ABSOLUTE = re.compile(r"\| ?([A-Za-z]) ?\|")
 MEMBER = re.compile(r"\\(in|ne)(?![A-Za-z])")
 MODULUS = re.compile(
     r"(?:\\pmod|\(? ?\\b?mod|\(mod|\b(?:mod|modulo)\b) ?\{? ?(?P<modulus>\d{1,30}) ?\}? ?\)?$"
@@ -76,12 +79,6 @@ RESTATED = re.compile(
 )
 BUILT = re.compile(r"\\\{ ?(\\?[A-Za-z]+) ?(?:\\in ?\\mathbb ?\{? ?R ?\}? ?)?[|:] ?(.{1,200})\\\}")
 """A set by its condition: `\\{x \\mid 3 < x \\le 4\\}`."""
-EVERYTHING = frozenset({"all real numbers", "all reals", r"\mathbb{r}", "all real number"})
-REALS = ("sequence", "(", ")", (("infinity", -1), ("infinity", 1)))
-NOTHING = frozenset({
-    "no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set",
-    r"\{\}", r"\emptyset",
-})  # fmt: skip
 
 
 @lru_cache(maxsize=20_000)
@@ -128,17 +125,18 @@ def _read(text: str, depth: int = 0) -> Reading:
         return _read(inner, depth + 1) if inner else Reading(("text", ""))
     if not text:
         raise UnreadableError("nothing there")
+    day = date_of(without_marks(text))
+    if day:
+        return Reading(("date", day))
     amount = compound(text)
     if amount is not None:
         return amount
     choice = CHOICE.fullmatch(without_marks(text).strip())
     if choice:
         return replace(_read(choice[2], depth + 1), label=_read(choice[1]).core)
-    simple = without_marks(text).strip().lower()
-    if simple in EVERYTHING:
-        return Reading(REALS)
-    if simple in NOTHING:
-        return Reading(("set", frozenset()))
+    named = named_set(without_marks(text).strip().lower())
+    if named is not None:
+        return Reading(named)
     for attempt in (
         _built,
         _restated,
@@ -188,7 +186,11 @@ def _listed(text: str, depth: int) -> Reading | None:
         return None
     if all(map(_is_remark, pieces[1:])) and any(sign.isdigit() for sign in pieces[0]):
         return _read(pieces[0], depth + 1)  # an apposition: 72, which is the total
-    return set_of([_read(piece, depth + 1) for piece in pieces if piece.strip()])
+    single, certain = as_one_number(text)
+    if certain:
+        return _read(single, depth + 1)
+    several = set_of([_read(piece, depth + 1) for piece in pieces if piece.strip()])
+    return replace(several, otherwise=_read(single, depth + 1)) if single else several
 
 
 def _is_remark(text: str) -> bool:
@@ -225,14 +227,6 @@ def _built(text: str, depth: int) -> Reading | None:
     if reading.name != name_of(found[1]):
         raise UnreadableError("a set by a condition on something else")
     return replace(reading, name=None, equation=None)
-
-
-def _any_but(core: Hashable) -> Hashable:
-    """Return the key of all numbers but one: two intervals, if it is known exactly."""
-    try:
-        return without_points(REALS, [core])
-    except UnreadableError:
-        return ("not", core)
 
 
 def _without(text: str, depth: int) -> Reading | None:
@@ -315,7 +309,7 @@ def _statement(text: str, depth: int) -> Reading | None:
     said = MEMBER.search(text)
     if said and is_name(text[: said.start()]):
         reading = replace(_read(text[said.end() :], depth + 1), name=name_of(text[: said.start()]))
-        return reading if said.group(1) == "in" else replace(reading, core=_any_but(reading.core))
+        return reading if said.group(1) == "in" else replace(reading, core=any_but(reading.core))
     if len(parts_of(text, ",;", grouped=True)) > 1:
         return None
     if r"\approx" in text:
@@ -370,6 +364,9 @@ def _equation(sides: Sequence[str], depth: int) -> Reading:
 def _inequality(text: str) -> Reading:
     sides = [side.strip() for side in RELATION.split(text)]
     signs = [{"\\le": "<=", "\\ge": ">="}.get(sign, sign) for sign in RELATION.findall(text)]
+    absolute = ABSOLUTE.fullmatch(sides[0]) if len(sides) == 2 and signs[0][0] == "<" else None
+    if absolute:
+        sides, signs = [f"-({sides[1]})", absolute[1], sides[1]], signs * 2
     if all(sign[0] == ">" for sign in signs):
         sides, signs = sides[::-1], [sign.replace(">", "<") for sign in signs[::-1]]
     if not all(sign[0] == "<" for sign in signs) or len(sides) > 3:

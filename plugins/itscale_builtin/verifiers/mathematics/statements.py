@@ -17,6 +17,7 @@ NAME = re.compile(
     r"(?:\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|tau|rho|angle|triangle|Delta|ell) ?)?"
     r"(?:[A-Za-z]'?|[A-Z]{1,4})?(?: ?_ ?(?:\{[^{}]{1,20}\}|\w))?"
     r"(?:(?: ?\^ ?(?:\{-1\}|-1))? ?\([A-Za-z0-9, _+-]{1,20}\))?"
+    r"|P ?\((?:[A-Z]'?|\\(?:cap|cup)|[ |]){1,20}\)|\| ?[A-Z]{1,3} ?\||\\overline ?\{ ?[A-Z]{1,3} ?\}"
 )
 DERIVATIVE = re.compile(r"\\frac ?\{ ?d([a-z]) ?\} ?\{ ?d[a-z] ?\}")
 COORDINATE = r"(?:[A-Za-z]|\\[A-Za-z]{2,8})(?: ?_ ?\w)?'? ?"

@@ -13,9 +13,10 @@ from itscale_builtin.verifiers.mathematics.arithmetic import Number, evaluate
 from itscale_builtin.verifiers.mathematics.errors import UnreadableError
 from itscale_builtin.verifiers.mathematics.grammar import read_expression
 from itscale_builtin.verifiers.mathematics.notation import OPEN_WORDS, without_marks
-from itscale_builtin.verifiers.mathematics.numerals import number_of
+from itscale_builtin.verifiers.mathematics.numerals import GROUPED_BY_TWO, number_of
 from itscale_builtin.verifiers.mathematics.quantities import (
     CURRENCIES,
+    SMALL,
     UNITS,
     Tail,
     in_words,
@@ -30,6 +31,7 @@ RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?: ?: ?\d{1,9}(?:\.\d{1,9})?)+")
 RATIO_IN_WORDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) to (\d{1,9}(?:\.\d{1,9})?)")
 PART_OF = re.compile(r"(\d{1,9}) out of (?:every )?(\d{1,9})(?![\d.,])(.{0,200})")
 """Which is the first number, or a fraction."""
+HOURS = {"noon": "12:00 pm", "midday": "12:00 pm", "midnight": "12:00 am"}
 CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
 BASE = re.compile(r"(-?[0-9A-Fa-f]{1,60}) ?_ ?(?:\{ ?(?:[^{}]{0,10}?)(\d{1,2}) ?[^{}]{0,10}\}|(\d{1,2}))")
 BASES = {
@@ -45,7 +47,9 @@ IN_BASE = re.compile(
     re.IGNORECASE,
 )
 """A number in another base, with the base in words: `52_{\\text{eight}}`, `52 (base 8)`, `4210 base 5`."""
-THOUSANDS = re.compile(r"(-?(?:\d{2,9}|\d{1,9}\.\d{1,9}))[kK](?![A-Za-z])")
+THOUSANDS = re.compile(
+    r"(-?(?:\d{2,9}(?=[kK])|\d{1,9}\.\d{1,9}(?=[kK])|\d{1,9}(?:\.\d{1,9})?(?=M)))([kKM])(?![A-Za-z])"
+)
 MONEY_SCALES = {"k": "thousand", "K": "thousand", "M": "million", "B": "billion"}
 LETTERED_SCALE = re.compile(r"(-?[\d.,]{1,30}) ?([kKMB])(?![A-Za-z])")
 CHOICE = re.compile(r"\(([A-H])\)[.:]? {1,2}(?=\S)(.{1,200})")
@@ -62,9 +66,12 @@ COMPOUND = re.compile(
     r"(?<=[\d)}]) ([A-Za-zμ]{1,4}(?:\^\{?-?\d\}?)?(?:/[A-Za-zμ]{1,4}(?:\^\{?-?\d\}?)?){0,3})$"
 )
 """What may be a unit in letters after a number and a space: `m`, `m/s^2`."""
+LETTER = re.compile(r"(?<![\\A-Za-z])[a-z](?![A-Za-z])")
+"""A letter after which a last one is a letter, too: the `h` of `\\pi r^2 h` is no hour."""
 AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]{1,12})\b\.?")
 COMPOUND_AMOUNT = re.compile(rf"{AMOUNT.pattern}(?:,? (?:and )?{AMOUNT.pattern}){{1,3}}")
 """An amount in several units, of which each is a part of the one before."""
+SPELLED = re.compile(rf"\b(?:{'|'.join(SMALL)})(?:[ -](?:{'|'.join(SMALL)}))?\b")
 OF_NUMBER = re.compile(r" ?of (?:\\?\$)?\d")
 HALF_MORE = re.compile(r"(?:an?|one) ([a-z]{2,20}) and a half", re.IGNORECASE)
 LEADING = re.compile(r"(?:(?:on|in) )?(?:(?:a|an|the) )?(?=[A-Za-z][a-z]{2,}$)", re.IGNORECASE)
@@ -126,6 +133,7 @@ def special_value(text: str) -> Reading | None:
     infinite = INFINITE.fullmatch(without_marks(text).strip())
     if infinite:
         return Reading(("infinity", -1 if infinite.group(1) == "-" else 1))
+    text = HOURS.get(without_marks(text).strip(" .").lower(), text)
     in_words = RATIO_IN_WORDS.fullmatch(without_marks(text))
     if in_words:
         return Reading(("ratio", in_proportion([number_of(part) for part in in_words.groups()])))
@@ -137,7 +145,7 @@ def special_value(text: str) -> Reading | None:
     if ratio:
         parts = tuple(number_of(part.strip()) for part in ratio.group().split(":"))
         kind = "clock" if CLOCK.fullmatch(ratio.group()) else "ratio"
-        core: Hashable = (kind, parts if kind == "clock" else in_proportion(parts))
+        core: Hashable = (kind, _to_the_minute(parts) if kind == "clock" else in_proportion(parts))
         return _on_a_dial(_with_tail(core, None, read_tail(text[ratio.end() :])))
     based = _in_base(text)
     if based:
@@ -148,6 +156,11 @@ def special_value(text: str) -> Reading | None:
     if text[0].isalpha() or text[0] == OPEN_WORDS:
         return _spelled(text)
     return None
+
+
+def _to_the_minute(parts: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
+    """Return a time without seconds that are none."""
+    return parts[:2] if len(parts) == 3 and not parts[2] else parts
 
 
 def _on_a_dial(reading: Reading) -> Reading:
@@ -161,7 +174,7 @@ def _on_a_dial(reading: Reading) -> Reading:
 
 def compound(text: str) -> Reading | None:
     """Read an amount in a unit and in smaller ones: `1 hour and 30 minutes`, `5 ft 3 in`."""
-    text = without_marks(text).strip(" .")
+    text = SPELLED.sub(_in_digits, without_marks(text).strip(" ."))
     if COMPOUND_AMOUNT.fullmatch(text) is None:
         return None
     parts = [(number_of(number), unit_of(name)) for number, name in AMOUNT.findall(text)]
@@ -175,6 +188,11 @@ def compound(text: str) -> Reading | None:
     (first, base), (last, _) = units[0], units[-1]
     core = ("number", total / first)
     return Reading(core, (("number", total), base), otherwise=Reading(("number", total / last)))
+
+
+def _in_digits(found: re.Match[str]) -> str:
+    value = in_words(found.group())
+    return str(value[0]) if value and not value[1] else found.group()
 
 
 def _in_base(text: str) -> Reading | None:
@@ -193,7 +211,7 @@ def _in_base(text: str) -> Reading | None:
 
 
 def _short(found: re.Match[str], text: str) -> Reading | None:
-    """Read `70k`: a product with a letter, or 70 thousand."""
+    """Read `70k` or `3M`: a product with a letter, or 70 thousand, 3 million."""
     number = number_of(found[1].lstrip("-")) * (-1 if found[1].startswith("-") else 1)
     rest = text[found.end() :]
     try:
@@ -203,7 +221,8 @@ def _short(found: re.Match[str], text: str) -> Reading | None:
         return None
     if tail is None or tail.percent:
         return reading
-    return replace(reading, otherwise=_with_tail(("number", 1000 * number), 1000 * number, tail))
+    number *= 1_000_000 if found[2] == "M" else 1000
+    return replace(reading, otherwise=_with_tail(("number", number), number, tail))
 
 
 def in_proportion(parts: Sequence[Fraction]) -> tuple[Fraction, ...]:
@@ -245,6 +264,7 @@ def expression_value(text: str) -> Reading:
     for sign, unit in sorted(CURRENCIES.items(), key=lambda item: -len(item[0])):
         if bare.startswith(sign):
             bare, tail_before = bare[len(sign) :].strip(), unit
+            bare = GROUPED_BY_TWO.sub(lambda found: found.group().replace(",", ""), bare, count=1)
             bare = LETTERED_SCALE.sub(lambda found: f"{found[1]} {MONEY_SCALES[found[2]]}", bare, count=1)
             break
     bare, unit = _without_unit(bare)
@@ -272,7 +292,11 @@ def expression_value(text: str) -> Reading:
 def _without_unit(text: str) -> tuple[str, str]:
     """Split off a unit in letters that would otherwise be read as a product of them."""
     found = COMPOUND.search(text)
-    if found is None or not all(name in UNITS for name in re.findall(r"[A-Za-zμ]+", found.group(1))):
+    if (
+        found is None
+        or LETTER.search(text, 0, found.start())
+        or not all(name in UNITS for name in re.findall(r"[A-Za-zμ]+", found.group(1)))
+    ):
         return text, ""
     return text[: found.start()], f" {found.group(1)}"
 
@@ -284,6 +308,9 @@ def _with_tail(core: Hashable, value: Number | None, tail: Tail) -> Reading:
     if tail.unit is None:
         return Reading(core, percent=tail.percent)
     factor, base = tail.unit
+    if base in {"am", "pm"} and isinstance(value, Fraction) and value in range(1, 13):
+        core = ("clock", (value, Fraction(0)))  # 7 AM is 7:00 AM
+        return Reading(core, ((core, factor), base))
     inside: Hashable = (
         (core, factor) if value is None else key(("*", ("value", value), ("number", factor)), 1)
     )
