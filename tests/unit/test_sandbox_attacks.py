@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from itscale.sandbox import Sandbox, calls
+from itscale.sandbox import Sandbox, contained
 from itscale.sandbox.ladder import fault_of
 from itscale.sandbox.settings import Rung
 
@@ -201,7 +201,7 @@ def rung(request: pytest.FixtureRequest) -> Rung:
 @pytest.fixture(scope="module")
 def execute(rung: Rung) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calls, "best_rung", lambda weakest: rung)
+        patch.setattr(contained, "best_rung", lambda weakest: rung)
         others = set(psutil.Process().children(recursive=True))  # sandboxes of other tests
         with Sandbox("builtins:exec", seconds=0.3, memory=1 << 30) as sandbox:
             yield sandbox

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from itscale.sandbox import RUNGS, Reply, Sandbox, SandboxError, calls, containment
+from itscale.sandbox import RUNGS, Reply, Sandbox, SandboxError, contained, containment
 from itscale.sandbox.ladder import best_rung, fault_of
 from itscale.sandbox.launch import FIRST_UID
 from itscale.sandbox.places import places
@@ -19,7 +19,7 @@ HELD = [rung for rung in RUNGS if not fault_of(rung)]
 
 @pytest.fixture(params=HELD)
 def rung(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(calls, "best_rung", lambda weakest: request.param)
+    monkeypatch.setattr(contained, "best_rung", lambda weakest: request.param)
     return str(request.param)
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from itscale.sandbox import Programs
 from itscale.sandbox.plain import NotPlainError, Opaque, pack, unpack
+from itscale.sandbox.programs import Assignment
 
 TESTS = """
 def check(candidate):
@@ -126,6 +129,19 @@ JUDGED: dict[str, tuple[str, bool, str]] = {
         False,
         "AssertionError",
     ),
+    "shutting the channel": (
+        "import socket\ndef add(a, b):\n  socket.fromfd(4, 1, 1).shutdown(2); return a + b",
+        False,
+        "process ended",
+    ),
+    "replies for the next program": (
+        "import os\ndef add(a, b):\n  r = b'[\"returned\", 5, []]'\n"
+        "  for d in range(3, 64):\n"
+        "    try: os.write(d, (len(r).to_bytes(4, 'big') + r) * 9)\n"
+        "    except OSError: pass\n  return a - b",
+        False,
+        "AssertionError",
+    ),
     "asking for one process by an error": ("def add(a, b): raise NameError('x')", False, "NameError"),
     "asking for one process by an object": ("def add(a, b): return object()", False, "AssertionError"),
     "looking for the tests": (
@@ -158,6 +174,34 @@ def test_a_program_is_judged_as_it_deserves(name: str, programs: Programs) -> No
     assert said in judgement.detail or (said == "no reply" and judgement.detail), judgement
     assert judgement.rung == programs.rung
     assert programs.judge(JUDGED["right"][0], TESTS, "add").passed
+
+
+def test_a_judge_that_judges_many_judges_each_alike(programs: Programs) -> None:
+    tests = (
+        TESTS
+        + "import random\nfirst = random.random()\nassert first == candidate(first, 0)\n"
+        + ("random.seed(0)\nassert first == random.random()\n")
+    )
+    sources = [JUDGED[name][0] for name in ("right", "wrong", "exit when called", "shutting the channel")] * 6
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with Programs(seconds=1.0) as pool:
+        judgements = pool.judge_all(
+            Assignment(source=source, tests=tests, entry_point="add") for source in sources
+        )
+    assert [judgement.passed for judgement in judgements] == [True, False, False, False] * 6
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    assert not programs.judge(JUDGED["right"][0], "assert add(2, 3) == 6", "add").passed
+    assert programs.judge(JUDGED["right"][0], "assert add(2, 3) == 5", "add").passed
+
+
+def test_a_judge_that_was_ended_from_outside_costs_no_verdict() -> None:
+    with Programs(seconds=1.0) as pool:
+        others = set(psutil.Process().children(recursive=True))
+        for _ in range(3):
+            assert pool.judge(JUDGED["right"][0], TESTS, "add").passed
+            mine = [child for child in psutil.Process().children(recursive=True) if child not in others]
+            mine[-1].kill()
+            psutil.wait_procs(mine[-1:], timeout=20)
 
 
 def test_tests_that_swallow_errors_do_not_pass_a_dead_program(programs: Programs) -> None:

@@ -6,10 +6,11 @@ contained, and how a plugin uses it.
 """
 
 from itscale.errors import SandboxError
-from itscale.sandbox.calls import Reply, Sandbox
+from itscale.sandbox.calls import Sandbox
 from itscale.sandbox.containment import Containment, containment
 from itscale.sandbox.ladder import best_rung
 from itscale.sandbox.programs import Judgement, Programs, Run
+from itscale.sandbox.replies import Reply
 from itscale.sandbox.settings import RUNGS, Rung
 
 __all__ = [

@@ -8,36 +8,19 @@ finds another child.
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from itscale.sandbox.children import Allowance, Outcome, converse
-from itscale.sandbox.containment import containment_of_study
-from itscale.sandbox.ladder import best_rung
-from itscale.sandbox.pool import Pool
+from itscale.sandbox.children import Allowance, converse
+from itscale.sandbox.contained import Contained
+from itscale.sandbox.replies import Reply
 from itscale.sandbox.settings import Rung
 from itscale.sandbox.slots import Slot
 
-__all__ = ["UNWATCHED", "Reply", "Sandbox", "ending", "overrun", "understood"]
-
-LONGEST_DETAIL = 200
-UNWATCHED = 10
-"""Seconds of processor time beyond its calls' after which the kernel ends a child by itself."""
+__all__ = ["Sandbox"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of a call: its value, or why there is none."""
-
-    status: Literal["done", "timeout", "error"]
-    value: Any = None
-    detail: str = ""
-
-
-class Sandbox:
+class Sandbox(Contained[Slot]):
     """Calls one trusted function on arguments that nobody trusts.
 
     Parameters
@@ -80,18 +63,16 @@ class Sandbox:
         together: int = 1,
         weakest: Rung | None = None,
     ) -> None:
-        self._target = target
-        self._allowance = Allowance(seconds, output)
         self._together = together
-        self._preload, self._warm, self._memory = tuple(preload), tuple(map(tuple, warm)), memory
-        self._containment = containment_of_study()
-        self._weakest = weakest or self._containment.weakest
-        self._pool = Pool(self._slot)
-
-    @property
-    def rung(self) -> Rung:
-        """How calls are contained here."""
-        return best_rung(self._weakest)
+        super().__init__(
+            target,
+            allowance=Allowance(seconds, output),
+            preload=preload,
+            warm=warm,
+            memory=memory,
+            weakest=weakest,
+            workplace=lambda number: self._slot(number, together),
+        )
 
     def call(self, *arguments: Any) -> Reply:
         """Call the function. Whatever its arguments do to it, a reply comes back."""
@@ -101,69 +82,10 @@ class Sandbox:
         """Call the function on each tuple of arguments, on all processors; replies come in order."""
         return self._pool.map(self._call, calls)
 
-    def close(self) -> None:
-        """End all processes; the next call starts others."""
-        self._pool.close()
-
-    def __enter__(self) -> Sandbox:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
-
-    def _slot(self, number: int) -> Slot:
-        rung = self.rung
-        self._containment.rungs.add(rung)
-        return Slot(
-            self._target,
-            rung=rung,
-            preload=self._preload,
-            warm=self._warm,
-            memory=self._memory,
-            processor=int(self._allowance.seconds * self._together) + UNWATCHED,
-            number=number,
-        )
-
     def _call(self, slot: Slot, arguments: Sequence[Any]) -> Reply:
         child = slot.child(self._together)
         outcome = converse([child], [json.dumps(arguments).encode()], self._allowance)
-        if outcome.kind == "reply":
-            reply = understood(outcome.reply)
-        elif outcome.kind == "gone":
-            reply = Reply("error", detail=f"the process {ending(slot.discard(ending=True))}")
-        else:
-            reply = overrun(outcome, self._allowance)
+        reply = self._reply(outcome, slot)
         if reply.status != "done":
             slot.discard()
         return reply
-
-
-def overrun(outcome: Outcome, allowance: Allowance) -> Reply:
-    """Say which limit a call overran."""
-    if outcome.kind == "processor":
-        return Reply("timeout", detail=f"more than {allowance.seconds:g} s of processor time")
-    if outcome.kind == "idle":
-        return Reply("timeout", detail=f"more than {allowance.patience:g} s, some of them idle")
-    return Reply("error", detail=f"more than {allowance.output} bytes of output")
-
-
-def ending(status: int | None) -> str:
-    """Say in words how a process ended."""
-    if status is None:
-        return "ended unexpectedly"
-    if os.WIFSIGNALED(status):
-        return f"was ended by {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"ended early, with status {os.WEXITSTATUS(status)}"
-
-
-def understood(content: bytes) -> Reply:
-    """Read a reply; the child may have been taken over, so it can be anything."""
-    try:
-        match json.loads(content):
-            case ["done", value, ""]:
-                return Reply("done", value)
-            case ["error", None, str(detail)]:
-                return Reply("error", detail=" ".join(detail.split())[:LONGEST_DETAIL])
-    except (ValueError, RecursionError):
-        pass
-    return Reply("error", detail="a reply that is none")

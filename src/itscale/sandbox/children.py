@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from itscale.sandbox.frames import HEADER, framed
+from itscale.sandbox.frames import HEADER, framed, readable
 
 __all__ = ["Allowance", "Child", "Outcome", "converse"]
 
@@ -68,16 +68,16 @@ class Child:
 
     def waited(self) -> float | None:
         """Return the seconds spent waiting for a processor, None if the kernel does not say."""
+        if self.fresh:  # next to nothing: looking it up costs more
+            return 0.0
         try:
             return int(Path(f"/proc/{self._pid}/schedstat").read_text().split()[1]) / 1e9
         except (OSError, IndexError, ValueError):
             return None
 
-    def wait(self, seconds: float) -> None:
-        """Wait for its end, but no longer than that."""
-        poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
-        poll.poll(seconds * 1000)
+    def ended(self, *, within: float) -> bool:
+        """Return whether it ends within some seconds."""
+        return readable(self._pidfd, within=within)
 
     def kill(self) -> None:
         """End it, and with it all of its pid namespace."""
@@ -105,8 +105,7 @@ class _Meter:
         self._allowance = allowance
         self._begun = time.monotonic()
         self._processor = [child.processor_time() for child in children]
-        # What a fresh child waited for before this call is next to nothing: looking it up costs more.
-        self._waited = 0.0 if all(child.fresh for child in children) else self._waiting()
+        self._waited = self._waiting()
         for child in children:
             child.fresh = False
 

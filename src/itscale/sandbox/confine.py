@@ -17,6 +17,8 @@ __all__ = ["CHANNEL", "Confinement"]
 
 CHANNEL = 3
 """Descriptor of the child's channel to the host; those it was given besides follow."""
+FIRST = 1
+"""Number of the first process of a pid namespace: every child where it has one of its own."""
 MOST_PROCESSES = 64
 """Threads of a child, where they can be counted for it alone."""
 DESCRIPTORS = 64
@@ -31,8 +33,7 @@ class Confinement:
         paths = [Path(path) for path in settings.readable]
         self._files = Ruleset(paths) if settings.rung == "landlock" else None
         self._self = os.pidfd_open(os.getpid())
-        if seccomp.SUPPORTED:  # worked out once, here
-            seccomp.filter_for(1, files_in_sight=not self._namespaces)
+        self._filter = self._filter_of(FIRST) if seccomp.SUPPORTED else None
 
     def fork(self) -> int:
         """Fork a child, where possible as the first process of a pid namespace of its own."""
@@ -62,8 +63,12 @@ class Confinement:
         _keep(descriptors, nowhere)
         self._limit()
         self._drop_privileges()
-        if seccomp.SUPPORTED:
-            seccomp.install(seccomp.filter_for(os.getpid(), files_in_sight=not self._namespaces))
+        if self._filter is not None:
+            known = self._filter if self._namespaces else self._filter_of(os.getpid())
+            known.install()
+
+    def _filter_of(self, pid: int) -> seccomp.Filter:
+        return seccomp.Filter(seccomp.filter_for(pid, files_in_sight=not self._namespaces))
 
     def _limit(self) -> None:
         settings = self._settings

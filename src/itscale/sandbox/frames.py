@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import struct
 
-__all__ = ["HEADER", "framed", "read_frame", "write_frame"]
+__all__ = ["HEADER", "framed", "read_frame", "readable", "write_frame"]
 
 HEADER = struct.Struct("!I")
 
@@ -29,6 +30,13 @@ def read_frame(descriptor: int, most: int = (1 << 32) - 1) -> bytes | None:
         return None
     (length,) = HEADER.unpack(header)
     return None if length > most else _read(descriptor, length)
+
+
+def readable(descriptor: int, *, within: float) -> bool:
+    """Return whether something can be read, or the other side is gone, within some seconds."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(within * 1000))
 
 
 def _read(descriptor: int, count: int) -> bytes | None:

@@ -39,6 +39,9 @@ PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 
 CAPABILITY_VERSION = 0x20080522
+# Made here, and not by each child: making the type of an array writes to much of the interpreter's memory.
+THIS_PROCESS = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
 LAST_DESCRIPTOR = 0xFFFFFFFF
 
 
@@ -113,6 +116,4 @@ def close_from(first: int) -> None:
 
 def drop_capabilities() -> None:
     """Give up every capability of this process, for good once it may gain no new privileges."""
-    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
-    nothing = (ctypes.c_uint32 * 6)()
-    _checked(_libc().capset(header, nothing), "capset")
+    _checked(_libc().capset(THIS_PROCESS, NO_CAPABILITIES), "capset")

@@ -7,20 +7,16 @@ Where they cannot be kept apart, they share one process, and the judgement says 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from itscale.sandbox.calls import UNWATCHED, Reply, ending, overrun, understood
-from itscale.sandbox.children import Allowance, Outcome, converse
-from itscale.sandbox.containment import containment_of_study
-from itscale.sandbox.ladder import best_rung
-from itscale.sandbox.pool import Pool
+from itscale.sandbox.children import Allowance, Child, Outcome, converse
+from itscale.sandbox.contained import Contained
+from itscale.sandbox.replies import Reply, Status, ending, overrun, understood
 from itscale.sandbox.settings import Rung
 from itscale.sandbox.slots import Slot
 
@@ -35,7 +31,11 @@ STANDARD = (
 )
 """Modules of the standard library that programs import: imported beforehand, once for all."""
 
-Status = Literal["done", "timeout", "error"]
+REHEARSAL = ("both", "def add(a, b):\n    return a + b\n", "assert add(2, 3) == 5\n")
+"""A judgement made beforehand: what the interpreter learns from it, each child need not learn."""
+REHEARSALS = 10
+JUDGEMENTS = 8
+"""Programs that one judge judges at most, all by the same tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +96,56 @@ class Assignment:
 
 
 class _Desk:
-    """Where one program at a time is judged: a zygote for it and one for its judge."""
+    """Where one program at a time is judged: a zygote for it and one for its judge.
 
-    def __init__(self, make: Callable[[int], Slot], number: int) -> None:
-        self.program, self.judge = make(2 * number), make(2 * number + 1)
+    A judge stays for the next program if that has the same tests. It holds nothing that a program could leave
+    there, only the plain data of its replies; and tests that were written to deceive decide their own outcome
+    anyway. A channel to a program is used for that program alone: it could be spoilt for the next.
+    """
+
+    def __init__(self, make: Callable[[int, int], Slot], number: int) -> None:
+        self.program = make(2 * number, 1)
+        self.judge = make(2 * number + 1, JUDGEMENTS)
+        self._tests: tuple[str, ...] = ()
+        self._free: list[socket.socket] = []
+
+    def seat(self, tests: tuple[str, ...]) -> tuple[Child, Child, int]:
+        """Return a child for a program, the judge for its tests, and which channel of the judge they share."""
+        if tests == self._tests and self._free and self.judge.lasts(JUDGEMENTS):
+            judge = self.judge.child(JUDGEMENTS)
+        else:
+            judge = self._appoint(tests)
+        channel = JUDGEMENTS - len(self._free)
+        with self._free.pop(0) as its:
+            return self.program.child(besides=[its.fileno()]), judge, channel
 
     def discard(self) -> None:
         self.program.discard()
-        self.judge.discard()
+        self._dismiss()
 
     def close(self) -> None:
+        self._dismiss()
         self.program.close()
         self.judge.close()
 
+    def _appoint(self, tests: tuple[str, ...]) -> Child:
+        self._dismiss()
+        pairs = [socket.socketpair() for _ in range(JUDGEMENTS)]
+        self._tests, self._free = tests, [its for its, _ in pairs]
+        try:
+            return self.judge.child(JUDGEMENTS, besides=[judges.fileno() for _, judges in pairs])
+        finally:
+            for _, judges in pairs:
+                judges.close()
 
-class Programs:
+    def _dismiss(self) -> None:
+        self.judge.discard()
+        for its in self._free:
+            its.close()
+        self._free = []
+
+
+class Programs(Contained[_Desk]):
     """Runs and judges programs in the sandbox.
 
     Parameters
@@ -141,17 +176,15 @@ class Programs:
         output: int = 1 << 20,
         weakest: Rung | None = None,
     ) -> None:
-        self._allowance = Allowance(seconds, output)
-        self._preload = (*STANDARD, *preload)
-        self._memory = memory
-        self._containment = containment_of_study()
-        self._weakest = weakest or self._containment.weakest
-        self._pool = Pool(lambda number: _Desk(self._slot, number))
-
-    @property
-    def rung(self) -> Rung:
-        """How programs are contained here."""
-        return best_rung(self._weakest)
+        super().__init__(
+            TARGET,
+            allowance=Allowance(seconds, output),
+            preload=(*STANDARD, *preload),
+            warm=[REHEARSAL] * REHEARSALS,
+            memory=memory,
+            weakest=weakest,
+            workplace=lambda number: _Desk(self._slot, number),
+        )
 
     def run(self, source: str, stdin: str = "") -> Run:
         """Run a program on an input."""
@@ -170,29 +203,6 @@ class Programs:
     def judge_all(self, assignments: Iterable[Assignment]) -> list[Judgement]:
         """Judge programs, on all processors; judgements come in order."""
         return self._pool.map(self._judge, assignments)
-
-    def close(self) -> None:
-        """End all processes; the next program starts others."""
-        self._pool.close()
-
-    def __enter__(self) -> Programs:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
-
-    def _slot(self, number: int) -> Slot:
-        rung = self.rung
-        self._containment.rungs.add(rung)
-        processor = int(self._allowance.seconds) + UNWATCHED
-        return Slot(
-            TARGET,
-            rung=rung,
-            preload=self._preload,
-            memory=self._memory,
-            processor=processor,
-            number=number,
-        )
 
     def _run(self, desk: _Desk, program: tuple[str, str]) -> Run:
         source, stdin = program
@@ -230,33 +240,25 @@ class Programs:
                 return judgement
         child = desk.program.child()
         request = _request("both", assignment.source, assignment.tests)
-        outcome = converse([child], [request], self._allowance)
-        reply = self._reply(outcome, desk.program)
-        desk.discard()
+        reply = self._reply(converse([child], [request], self._allowance), desk.program)
+        desk.program.discard()
         return self._judged(reply, forgeable=True)
 
     def _apart(self, desk: _Desk, assignment: Assignment, entry_point: str) -> Judgement | None:
         """Judge a program from another process; None if its tests say that they need it at hand."""
-        with _between() as (its, judges):
-            program = desk.program.child(besides=[its])
-            judge = desk.judge.child(besides=[judges])
+        tests = (entry_point, assignment.tests, assignment.context)
+        program, judge, channel = desk.seat(tests)
         requests = [
             _request("candidate", assignment.source, entry_point),
-            _request("judge", entry_point, assignment.tests, assignment.context),
+            _request("judge", channel, *tests),
         ]
-        outcome = converse([program, judge], requests, self._allowance)
-        reply = self._reply(outcome, desk.judge)
-        desk.discard()
-        if reply.status == "done" and isinstance(reply.value, dict) and reply.value.get("apart") is False:
+        reply = self._reply(converse([program, judge], requests, self._allowance), desk.judge)
+        desk.program.discard()
+        if reply.status != "done":
+            desk.discard()
+        elif isinstance(reply.value, dict) and reply.value.get("apart") is False:
             return None
         return self._judged(reply, forgeable=False)
-
-    def _reply(self, outcome: Outcome, slot: Slot) -> Reply:
-        if outcome.kind == "reply":
-            return understood(outcome.reply)
-        if outcome.kind == "gone":
-            return Reply("error", detail=f"the process {ending(slot.discard(ending=True))}")
-        return overrun(outcome, self._allowance)
 
     def _judged(self, reply: Reply, *, forgeable: bool) -> Judgement:
         if reply.status != "done":
@@ -269,11 +271,3 @@ class Programs:
 
 def _request(*arguments: Any) -> bytes:
     return json.dumps(arguments).encode()
-
-
-@contextmanager
-def _between() -> Iterator[tuple[int, int]]:
-    """Yield the two ends of a channel that the host has no part in."""
-    one, other = socket.socketpair()
-    with contextlib.closing(one), contextlib.closing(other):
-        yield one.fileno(), other.fileno()

@@ -23,7 +23,7 @@ __all__ = ["play"]
 STREAM, FEED = CHANNEL + 1, CHANNEL + 2
 """Of a program that is run: where its standard output goes, where its standard input comes from."""
 BETWEEN = CHANNEL + 1
-"""Between a candidate and its judge."""
+"""Between a candidate and its judge; a judge has one for each candidate, and the next ones follow."""
 MOST_DATA = 16 << 20
 LONGEST_MESSAGE = 200
 
@@ -109,7 +109,8 @@ class _CandidateError(Exception):
 class _Candidate:
     """The candidate as the judge sees it: calls go to the other process and come back as data."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: int) -> None:
+        self._channel = channel
         self.calls = 0
         self.broken = ""
         self.raised: BaseException | None = None
@@ -121,7 +122,7 @@ class _Candidate:
         request = pack([list(arguments), named])  # what has no plain form is refused before anything is sent
         if not self.broken:
             try:
-                write_frame(BETWEEN, request)
+                write_frame(self._channel, request)
             except OSError:
                 self.broken = "the program's process ended"
         kind, value, rest = self._reply()
@@ -133,7 +134,7 @@ class _Candidate:
         raise self.raised
 
     def _reply(self) -> tuple[str, Any, Any]:
-        content = None if self.broken else read_frame(BETWEEN, MOST_DATA)
+        content = None if self.broken else read_frame(self._channel, MOST_DATA)
         if content is None:
             self.broken = self.broken or "the program's process ended"
             return "raised", "", self.broken
@@ -161,9 +162,9 @@ def _update(arguments: tuple[Any, ...], rest: Any) -> None:
             mine.update(left)
 
 
-def _judge(entry_point: str, tests: str, context: str) -> dict[str, Any]:
-    """Run the tests against the candidate; `apart` is false where they need the program itself at hand."""
-    candidate = _Candidate()
+def _judge(channel: int, entry_point: str, tests: str, context: str) -> dict[str, Any]:
+    """Run the tests against a candidate; `apart` is false where they need the program itself at hand."""
+    candidate = _Candidate(BETWEEN + channel)
     if candidate.broken:
         return _judged(candidate.broken)
 

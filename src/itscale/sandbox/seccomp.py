@@ -25,7 +25,7 @@ from itscale.sandbox.system_calls import (
     WITHOUT_ATTRIBUTES,
 )
 
-__all__ = ["SUPPORTED", "filter_for", "install"]
+__all__ = ["SUPPORTED", "Filter", "filter_for"]
 
 # Operations of classic BPF, and offsets in `struct seccomp_data`.
 LOAD, JUMP, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
@@ -109,22 +109,29 @@ Instruction = tuple[int, int, int, int]
 Program = tuple[Instruction, ...]
 
 
-def install(program: bytes) -> None:
-    """Refuse the other system calls from now on, in this process and in every thread it starts.
+class Filter:
+    """A filter as the kernel takes it: made once, where its process is known beforehand.
 
     Parameters
     ----------
     program
-        What `filter_for` made for this process.
-
-    Raises
-    ------
-    OSError
-        If the kernel takes no filter, or the process may still gain privileges.
+        What `filter_for` made.
     """
-    code = ctypes.create_string_buffer(program, len(program))
-    header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
-    prctl(PR_SET_SECCOMP, MODE_FILTER, ctypes.create_string_buffer(header, len(header)))
+
+    def __init__(self, program: bytes) -> None:
+        self._code = ctypes.create_string_buffer(program, len(program))
+        header = struct.pack("@HP", len(program) // 8, ctypes.addressof(self._code))
+        self._header = ctypes.create_string_buffer(header, len(header))
+
+    def install(self) -> None:
+        """Refuse the other system calls from now on, in this process and in every thread it starts.
+
+        Raises
+        ------
+        OSError
+            If the kernel takes no filter, or the process may still gain privileges.
+        """
+        prctl(PR_SET_SECCOMP, MODE_FILTER, self._header)
 
 
 def filter_for(pid: int, *, files_in_sight: bool, machine: str | None = None) -> bytes:

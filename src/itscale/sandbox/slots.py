@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import select
 import socket
 import subprocess
 import tempfile
@@ -17,6 +16,7 @@ from typing import IO, Any
 
 from itscale.errors import SandboxError
 from itscale.sandbox.children import Child
+from itscale.sandbox.frames import readable
 from itscale.sandbox.launch import child_uid, command, environment
 from itscale.sandbox.places import DEVICES, LOADER, SYSTEM, places
 from itscale.sandbox.settings import Rung, Settings
@@ -88,12 +88,16 @@ class Slot:
         besides
             Descriptors a fresh child gets beside its channel.
         """
-        if self._child is not None and (self._calls >= together or besides):
+        if besides or not self.lasts(together):
             self.discard()
         if self._child is None:
             self._child, self._calls = self._fresh(besides), 0
         self._calls += 1
         return self._child
+
+    def lasts(self, together: int) -> bool:
+        """Return whether the last call's child is there for one more."""
+        return self._child is not None and self._calls < together and not self._child.ended(within=0)
 
     def discard(self, *, ending: bool = False) -> int | None:
         """End the child, if there is one; return its wait status where the zygote tells it.
@@ -104,7 +108,7 @@ class Slot:
         if child is None:
             return None
         if ending:
-            child.wait(MOMENT)
+            child.ended(within=MOMENT)
         child.kill()
         try:
             return self._status()
@@ -138,7 +142,7 @@ class Slot:
             mine, its = socket.socketpair()
             try:
                 socket.send_fds(control, [READY], [its.fileno(), *besides])
-                if _readable_within(control, END_SECONDS):
+                if readable(control.fileno(), within=END_SECONDS):
                     message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
                     if message and descriptors:
                         return Child(descriptors[0], mine)
@@ -153,7 +157,7 @@ class Slot:
     def _status(self) -> int | None:
         assert self._control is not None
         with contextlib.suppress(OSError):
-            if _readable_within(self._control, END_SECONDS):
+            if readable(self._control.fileno(), within=END_SECONDS):
                 message = self._control.recv(STATUS.size)
                 if len(message) == STATUS.size:
                     return int(STATUS.unpack(message)[0])
@@ -169,7 +173,7 @@ class Slot:
                 mine.close()
                 raise SandboxError(f"the sandbox does not start: {error}") from None
             its.close()
-            if not (_readable_within(mine, START_SECONDS) and mine.recv(len(READY)) == READY):
+            if not (readable(mine.fileno(), within=START_SECONDS) and mine.recv(len(READY)) == READY):
                 mine.close()
                 self.close()
                 raise SandboxError(f"the sandbox of {self._settings.target} does not start: {_last(errors)}")
@@ -198,12 +202,6 @@ def _starter() -> ThreadPoolExecutor:
     starter = ThreadPoolExecutor(1, "itscale-sandbox")
     atexit.register(starter.shutdown, wait=False)
     return starter
-
-
-def _readable_within(connection: socket.socket, seconds: float) -> bool:
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
 
 
 def _last(errors: IO[bytes]) -> str:
