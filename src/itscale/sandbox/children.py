@@ -61,6 +61,8 @@ class Child:
 
     def processor_time(self) -> float:
         """Return the seconds of processor time used so far, by all its threads."""
+        if self._pid <= 0:  # it had ended before it was looked for
+            return 0.0
         try:
             return time.clock_gettime((~self._pid << 3) | 2)  # the kernel's number for a process's clock
         except OSError:

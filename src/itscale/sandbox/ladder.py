@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -54,9 +56,18 @@ def _what_is_left(weakest: Rung) -> str:
     return f"; or allow what is left, in the study: `sandbox: {left}`" if left else ""
 
 
-@cache
+_trying = threading.RLock()
+os.register_at_fork(before=_trying.acquire, after_in_parent=_trying.release, after_in_child=_trying.release)
+
+
 def fault_of(rung: Rung) -> str:
-    """Return why a rung does not hold on this machine, nothing if it does."""
+    """Return why a rung does not hold on this machine, nothing if it does; it is tried once."""
+    with _trying:
+        return _fault_of(rung)
+
+
+@cache
+def _fault_of(rung: Rung) -> str:
     if sys.platform != "linux":
         return "needs Linux"
     if rung == "bubblewrap" and bwrap() is None:
@@ -93,10 +104,21 @@ def _escapes(rung: Rung) -> list[str]:
 
 @contextmanager
 def _bait() -> Iterator[tuple[Path, int]]:
-    """Lay out a file and an open port that no child may reach."""
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
-        file = Path(folder, "bait")
-        file.write_text("bait")
-        file.chmod(0o666)
-        Path(folder).chmod(0o777)
+    """Lay out a file and an open port that no child may reach.
+
+    Raises
+    ------
+    SandboxError
+        If there is no place for temporary files, or no port.
+    """
+    with ExitStack() as laid:
+        try:
+            folder = Path(laid.enter_context(tempfile.TemporaryDirectory()))
+            server = laid.enter_context(socket.create_server(("127.0.0.1", 0)))
+            file = folder / "bait"
+            file.write_text("bait")
+            file.chmod(0o666)
+            folder.chmod(0o777)
+        except OSError as error:
+            raise SandboxError(f"a first call does not start: {error}") from None
         yield file, server.getsockname()[1]

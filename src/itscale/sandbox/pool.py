@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import queue
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
@@ -44,17 +45,24 @@ class Pool(Generic[W]):
 
     def __init__(self, make: Callable[[int], W]) -> None:
         self._make = make
+        self._open()
+
+    def _open(self) -> None:
+        self._host = os.getpid()
+        self._numbers = itertools.count()  # `next` of it is atomic: no two workplaces have one number
         self._made: list[W] = []
         self._idle: queue.LifoQueue[W] = queue.LifoQueue()
-        weakref.finalize(self, _close, self._made)
+        weakref.finalize(self, _close, self._made, self._host)
 
     @contextmanager
     def borrowed(self) -> Iterator[W]:
         """Lend a workplace; one whose user is interrupted is cleared: the next finds nothing half done."""
+        if os.getpid() != self._host:  # a fork of the host's: what was made is the host's alone
+            self._open()
         try:
             workplace = self._idle.get_nowait()
         except queue.Empty:
-            workplace = self._make(len(self._made))
+            workplace = self._make(next(self._numbers))
             self._made.append(workplace)
         try:
             yield workplace
@@ -65,23 +73,43 @@ class Pool(Generic[W]):
             self._idle.put(workplace)
 
     def map(self, work: Callable[[W, T], R], items: Iterable[T]) -> list[R]:
-        """Do some work on every item, on all processors; results come in order."""
+        """Do some work on every item, on all processors; results come in order.
+
+        What one item raises ends the rest, once those under way have come back.
+        """
         items = list(items)
         results: dict[int, R] = {}
         left = iter(enumerate(items))  # `next` of an enumeration is atomic: threads take turns
+        faults: list[BaseException] = []
 
         def in_turn() -> None:
-            with self.borrowed() as workplace:
-                for place, item in left:
-                    results[place] = work(workplace, item)
+            try:
+                with self.borrowed() as workplace:
+                    for place, item in left:
+                        if faults:
+                            return
+                        results[place] = work(workplace, item)
+            except BaseException as fault:
+                faults.append(fault)
 
-        workers = min(processors(), len(items))
-        if workers == 1:
+        # Threads of its own, not an executor: that takes no work once the main thread has come to its end.
+        helpers = [threading.Thread(target=in_turn) for _ in range(min(processors(), len(items)) - 1)]
+        started = []
+        with contextlib.suppress(RuntimeError):  # no more threads to be had: this one does it all
+            for helper in helpers:
+                helper.start()
+                started.append(helper)
+        if items:
             in_turn()
-        elif workers:
-            with ThreadPoolExecutor(workers) as threads:
-                for working in [threads.submit(in_turn) for _ in range(workers)]:
-                    working.result()
+        try:
+            for helper in started:
+                helper.join()
+        except BaseException as interrupt:
+            faults.append(interrupt)
+            for helper in started:
+                helper.join()
+        if faults:
+            raise faults[0]
         return [results[place] for place in range(len(items))]
 
     def close(self) -> None:
@@ -89,10 +117,11 @@ class Pool(Generic[W]):
         with contextlib.suppress(queue.Empty):
             while True:
                 self._idle.get_nowait()
-        _close(self._made)
+        _close(self._made, self._host)
         self._made.clear()
 
 
-def _close(made: Sequence[Workplace]) -> None:
-    for workplace in made:
-        workplace.close()
+def _close(made: Sequence[Workplace], host: int) -> None:
+    if os.getpid() == host:
+        for workplace in made:
+            workplace.close()

@@ -110,7 +110,7 @@ class _Desk:
         self._free: list[socket.socket] = []
 
     def seat(self, tests: tuple[str, ...]) -> tuple[Child, Child, int]:
-        """Return a child for a program, the judge for its tests, and which channel of the judge they share."""
+        """Return a child for a program, the judge for its tests, and which of its channels they share."""
         if tests == self._tests and self._free and self.judge.lasts(JUDGEMENTS):
             judge = self.judge.child(JUDGEMENTS)
         else:

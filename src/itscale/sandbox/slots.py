@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import cache, partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO, Any
 
 from itscale.errors import SandboxError
@@ -71,6 +72,7 @@ class Slot:
         self._home: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._errors: IO[bytes] | None = None
         self._child: Child | None = None
         self._calls = 0
 
@@ -131,6 +133,9 @@ class Slot:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
         if self._home is not None:
             self._home.cleanup()
             self._home = None
@@ -139,20 +144,15 @@ class Slot:
         # A zygote may have been ended from outside since the last call: one more is started, not two.
         for _ in range(2):
             control = self._control or self._start()
-            mine, its = socket.socketpair()
             try:
-                socket.send_fds(control, [READY], [its.fileno(), *besides])
-                if readable(control.fileno(), within=END_SECONDS):
-                    message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-                    if message and descriptors:
-                        return Child(descriptors[0], mine)
-            except OSError:
-                pass
-            finally:
-                its.close()
-            mine.close()
+                if child := _born(control, besides):
+                    return child
+            except BaseException:  # what it still sends would be taken for the next child's
+                self.close()
+                raise
+            fault = _last(self._errors)
             self.close()
-        raise SandboxError(f"the sandbox of {self._settings.target} does not start its calls")
+        raise SandboxError(f"the sandbox of {self._settings.target} does not start its calls: {fault}")
 
     def _status(self) -> int | None:
         assert self._control is not None
@@ -165,20 +165,23 @@ class Slot:
         return None
 
     def _start(self) -> socket.socket:
-        mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with tempfile.TemporaryFile() as errors, its:
-            try:
-                self._process = _starter().submit(self._spawn, its, errors).result()
-            except OSError as error:
-                mine.close()
-                raise SandboxError(f"the sandbox does not start: {error}") from None
-            its.close()
-            if not (readable(mine.fileno(), within=START_SECONDS) and mine.recv(len(READY)) == READY):
-                mine.close()
-                self.close()
-                raise SandboxError(f"the sandbox of {self._settings.target} does not start: {_last(errors)}")
-        self._control = mine
-        return mine
+        try:
+            self._control, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with its:
+                self._errors = os.fdopen(os.memfd_create("errors"), "w+b", buffering=0)
+                started: Future[subprocess.Popen[bytes]] = Future()
+                _starter().put((started, partial(self._spawn, its, self._errors)))
+                self._process = started.result()
+            if readable(self._control.fileno(), within=START_SECONDS) and self._control.recv(1) == READY:
+                return self._control
+            fault = _last(self._errors)
+        except (OSError, RuntimeError) as error:  # no descriptors, no memory, no thread to be had
+            fault = str(error)
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise SandboxError(f"the sandbox of {self._settings.target} does not start: {fault}")
 
     def _spawn(self, control: socket.socket, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         variables = environment(self._places)
@@ -196,15 +199,52 @@ class Slot:
         )
 
 
+Task = tuple[Future[subprocess.Popen[bytes]], Callable[[], subprocess.Popen[bytes]]]
+
+
 @cache
-def _starter() -> ThreadPoolExecutor:
-    """Return the thread that starts zygotes: the kernel ends them when the thread that started them ends."""
-    starter = ThreadPoolExecutor(1, "itscale-sandbox")
-    atexit.register(starter.shutdown, wait=False)
-    return starter
+def _starter() -> SimpleQueue[Task]:
+    """Return the queue of the thread that starts zygotes: the kernel ends them when that thread ends."""
+    tasks: SimpleQueue[Task] = SimpleQueue()
+
+    def start() -> None:
+        while True:
+            started, task = tasks.get()
+            try:
+                started.set_result(task())
+            except BaseException as fault:
+                started.set_exception(fault)
+
+    threading.Thread(target=start, name="itscale-sandbox", daemon=True).start()
+    return tasks
 
 
-def _last(errors: IO[bytes]) -> str:
+os.register_at_fork(after_in_child=_starter.cache_clear)  # a fork has none of its parent's threads
+
+
+def _born(control: socket.socket, besides: Sequence[int]) -> Child | None:
+    """Let a zygote fork a child; None if it has ended instead."""
+    mine, its = socket.socketpair()
+    try:
+        with its:
+            socket.send_fds(control, [READY], [its.fileno(), *besides])
+            if readable(control.fileno(), within=END_SECONDS):
+                message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+                if message and descriptors:
+                    return Child(descriptors[0], mine)
+    except OSError:
+        pass
+    except BaseException:
+        mine.close()
+        raise
+    mine.close()
+    return None
+
+
+def _last(errors: IO[bytes] | None) -> str:
+    """Return the last line that a zygote said."""
+    if errors is None:
+        return "no reason is known"
     errors.seek(0, os.SEEK_END)
     errors.seek(max(0, errors.tell() - LAST_OF_STDERR))
     lines = errors.read().decode(errors="replace").strip().splitlines()
