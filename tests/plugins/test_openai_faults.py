@@ -147,6 +147,20 @@ def test_what_means_something_is_not_left_out(name: str, options: dict[str, bool
     assert len(server.bodies) == 1
 
 
+def test_what_a_server_would_fill_in_is_sent_where_asked_for() -> None:
+    def sent(**told: Any) -> dict[str, Any]:
+        with serving(lambda body, number: reply(choice())) as server:
+            generate(server.url, **told)
+        return server.bodies[0]
+
+    fill_in = ("top_k", "min_p", "repetition_penalty")
+    assert not set(fill_in) & set(sent())
+    body = sent(always_send=fill_in)
+    assert [body[name] for name in fill_in] == [-1, 0, 1]
+    body = sent(always_send=fill_in, params=SamplingParams(top_k=5), extra={"repetition_penalty": 1.1})
+    assert [body[name] for name in fill_in] == [5, 0, 1.1]
+
+
 def test_further_parameters_are_sent_as_they_are() -> None:
     with serving(lambda body, number: reply(choice())) as server:
         generate(server.url, extra={"top_k": -1, "reasoning": {"effort": "low"}})
@@ -226,6 +240,7 @@ def test_what_broke_off_is_asked_for_again(sent: str) -> None:
         ({"content": "4", "reasoning_content": "hm, 5?"}, "4"),
         ({"content": [{"type": "text", "text": "4"}, {"type": "text", "text": "2"}]}, "42"),
         ({"content": [{"type": "thinking", "thinking": "5?"}, {"type": "text", "text": "4"}]}, "4"),
+        ({"content": ["4", {"type": "text", "text": "2"}]}, "42"),
         ({"content": None, "tool_calls": [{"function": {"name": "f"}}]}, ""),
         ({"content": None, "refusal": "I cannot say."}, "I cannot say."),
         ({}, ""),
@@ -244,6 +259,43 @@ def test_choices_in_whatever_order_are_all_there() -> None:
     with serving(behave) as server:
         assert [one.text for one in generate(server.url, 2)] == ["a", "b"]
         assert [one.text for one in generate(server.url, 2)] == ["c", "d"]
+
+
+@pytest.mark.parametrize(("indices", "order"), [(["1", "0"], "ba"), ([None, 0], "ab"), ([{}, "x"], "ab")])
+def test_an_index_may_be_text_or_nonsense(indices: list[Any], order: str) -> None:
+    found = [choice(text, index=index) for text, index in zip("ab", indices, strict=True)]
+    with serving(lambda body, number: reply(*found)) as server:
+        assert "".join(one.text for one in generate(server.url, 2)) == order
+
+
+HUGE = b"1" + b"0" * 400
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"choices": [null]}', "a choice is NoneType"),
+        (b'{"choices": [{"message": null}]}', "message is NoneType"),
+        (b'{"choices": {"0": {}}}', "choices are dict"),
+        (b'{"detail": "the model is asleep"}', "replied with an error: the model is asleep"),
+        (b'{"object": "error", "message": "too long", "code": 400}', "replied with an error: too long"),
+        (b'{"error": {"message": "no", "code": "%s"}}' % (b"9" * 5000), "replied with an error: no"),
+        (b'data: {"choices": []}\n\ndata: [DONE]', "a stream of events"),
+        (
+            b'{"choices": [{"message": {"content": "4"}, "logprobs": {"content": [{"logprob": -%s}]}}]}'
+            % HUGE,
+            "malformed choices",
+        ),
+        (
+            b'{"choices": [{"message": {"content": "4"}}],'
+            b' "usage": {"prompt_tokens": 7, "completion_tokens": %s}}' % HUGE,
+            "usage.completion_tokens is 1000",
+        ),
+    ],
+)
+def test_what_is_replied_instead_is_told_in_one_line(body: bytes, words: str) -> None:
+    with serving(lambda *_: (200, {}, body)) as server:
+        assert words in refused(server.url, max_retries=0)
 
 
 def test_tokens_of_choices_nobody_asked_for_are_not_those_of_others() -> None:
@@ -452,6 +504,34 @@ def test_errors_say_whether_another_request_would_fare_better(monkeypatch: pytes
         assert not lost(server.url)
     with serving(lambda *_: (200, {}, b"{")) as server:
         assert not lost(server.url)
+
+
+@pytest.mark.parametrize("status", [408, 409, 425])
+def test_what_passes_is_asked_again(status: int) -> None:
+    with serving(lambda body, number: error(status) if number == 0 else reply(choice())) as server:
+        assert len(generate(server.url)) == 1
+    with serving(lambda *_: error(status)) as server:
+        assert f"{status}, still so after 3 attempts" in refused(server.url)
+    assert len(server.bodies) == 3
+
+
+def test_a_request_that_is_too_large_is_not_repeated() -> None:
+    with serving(lambda *_: error(413)) as server:
+        assert "413, the request is too large for the server; lower n_per_request" in refused(server.url)
+    assert len(server.bodies) == 1
+
+
+def test_a_reply_cut_in_the_middle_is_asked_for_again() -> None:
+    cut = 200, {"transfer-encoding": "chunked", "connection": "close"}, b'ff\r\n{"choices": [{'
+    with serving(lambda body, number: cut if number == 0 else reply(choice())) as server:
+        assert len(generate(server.url)) == 1
+        assert len(server.bodies) == 2
+
+
+def test_what_a_reply_calls_itself_does_not_matter() -> None:
+    _, _, whole = reply(choice())
+    with serving(lambda *_: (202, {"content-type": "text/html"}, whole)) as server:
+        assert generate(server.url)[0].text == "4"
 
 
 def test_a_redirection_is_told_not_followed() -> None:

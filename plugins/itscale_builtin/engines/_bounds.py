@@ -12,6 +12,7 @@ __all__ = ["SMALLEST_BOUND", "allow", "bounded_client"]
 
 SMALLEST_BOUND = 1 << 24
 """Bytes that any reply may have."""
+TOO_EARLY = 425
 BYTES_PER_TOKEN = 1024
 """Bytes that a token takes at most in a reply: its text, escaped, and its log-probability."""
 
@@ -65,6 +66,8 @@ def bounded_client(timeout: float) -> Any:
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("", "identity"):
             raise http.RemoteProtocolError(f"the reply is compressed ({coding[:20]}), unasked")
+        if response.status_code == TOO_EARLY:  # which the package takes for final
+            response.headers["x-should-retry"] = "true"
         response.stream = Bounded(response.stream)
 
     return openai.DefaultAsyncHttpxClient(

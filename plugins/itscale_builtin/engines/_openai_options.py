@@ -13,6 +13,7 @@ from itscale_builtin.engines.address import Address
 __all__ = ["OpenAIOptions"]
 
 Omittable = Literal["n", "top_p", "temperature", "stop"]
+Sendable = Literal["top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"]
 
 
 class OpenAIOptions(Options):
@@ -29,7 +30,7 @@ class OpenAIOptions(Options):
     timeout: float = Field(default=600.0, gt=0, le=86_400)
     """Seconds to wait for one reply."""
     max_retries: int = Field(default=6, ge=0, le=1_000)
-    """How often a request is repeated after 408, 409, 429, 5xx, a lost connection or a broken reply."""
+    """How often a request is repeated after 408, 409, 425, 429, 5xx, a lost connection or a broken reply."""
     pause: float = Field(default=0.5, gt=0, le=3_600)
     """Seconds before a broken reply's first repetition; doubled for each further one."""
     n_per_request: int = Field(default=128, ge=1)
@@ -38,6 +39,11 @@ class OpenAIOptions(Options):
     """What the server calls the limit of tokens; the other name is tried where it refuses this one."""
     omit: tuple[Omittable, ...] = ()
     """Parameters that are not sent, as the server refuses them; a strategy that sets them is refused."""
+    always_send: tuple[Sendable, ...] = ()
+    """Parameters sent although they change nothing (`top_k: -1`, `min_p: 0`, penalties of 1 and 0), as some
+    servers fill in what is left out from the model's own recommendations: a vLLM server from its
+    `generation_config.json`, unless started with `--generation-config vllm`. Others refuse names that they do
+    not know, so only temperature and top_p always are sent. The strategy's values and `extra` come first."""
     extra: dict[str, JsonValue] = Field(default={})
     """Further parameters of every request, as the server knows them."""
     logprobs: bool = False

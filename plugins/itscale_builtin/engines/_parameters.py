@@ -6,13 +6,22 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["NAMES_OF_LIMIT", "Parameters", "Refused", "blamed"]
+__all__ = ["NAMES_OF_LIMIT", "WITHOUT_EFFECT", "Parameters", "Refused", "blamed"]
 
 NAMES_OF_LIMIT = ("max_tokens", "max_completion_tokens")
 """What the limit of tokens is called, by most servers and by some."""
 
 NEUTRAL: Mapping[str, Any] = {"top_p": 1.0, "temperature": 1.0}
 """Values that are the protocol's own defaults: left out, the request says the same."""
+
+WITHOUT_EFFECT: Mapping[str, float] = {
+    "top_k": -1,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+"""Values that change nothing; for all tokens, vLLM, SGLang and llama.cpp take a top_k of -1, not all of 0."""
 
 INSTEAD: Mapping[str, str] = {
     "seed": "set seed: false",

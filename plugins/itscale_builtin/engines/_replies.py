@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,7 @@ __all__ = [
     "estimates",
     "read_choices",
     "read_usage",
+    "said_of",
     "shares",
 ]
 
@@ -45,6 +47,12 @@ CUT = frozenset(
 ENDS = frozenset({"stop", "eos"})
 """Reasons that say that the model ended by itself, or at a stop string."""
 
+OTHER_BODIES = ((b"<", "a page of HTML"), (b"data:", "a stream of events"), (b"event:", "a stream of events"))
+"""What else a body may be, by its beginning."""
+WORDS_OF_ERRORS = ("message", "detail", "details", "msg", "error_msg", "errors")
+"""Where a reply without choices may say why."""
+MOST_TOKENS = 1 << 53
+"""More tokens than any request has; larger numbers may be too large for a float."""
 ROUNDING = 1e-3
 """How far above 0 a sum of log-probabilities may lie by rounding."""
 
@@ -114,20 +122,23 @@ def read_choices(body: bytes, stops: Sequence[str]) -> tuple[list[Choice], Any]:
     try:
         reply = json.loads(body)
     except (ValueError, RecursionError) as error:
-        kind = "a page of HTML" if body.lstrip()[:1] == b"<" else " ".join(str(error).split())[:100]
+        kind = next((kind for start, kind in OTHER_BODIES if body.lstrip().startswith(start)), None)
+        kind = kind or " ".join(str(error).split())[:100]
         raise MalformedReply(f"the reply is not JSON as OpenAI's ({kind})") from None
     if not isinstance(reply, dict):
         raise MalformedReply("the reply is no chat completion")
     if reply.get("error"):
         raise ServerError(*_error(reply["error"]))
     found = reply.get("choices")
+    if found is None and (words := next(filter(None, map(reply.get, WORDS_OF_ERRORS)), None)):
+        raise ServerError(*_error(words if isinstance(words, dict) else {**reply, "message": words}))
     if found is None and "choices" not in reply:
         raise MalformedReply("the reply is no chat completion (it has no choices)")
     if not found:
         raise MalformedReply("replied with no choices")
     try:
         choices = [_choice(one, stops) for one in _ordered(found)]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         said = " ".join(str(error).split())[:100]
         missing = f"no {said}" if isinstance(error, KeyError) else said
         raise MalformedReply(f"replied with malformed choices ({missing})") from None
@@ -140,20 +151,30 @@ def _error(error: Any) -> tuple[str, int | None]:
         return str(error), None
     code = error.get("code", error.get("status"))
     text = str(code)
-    return str(error.get("message") or error), int(text) if text.isdecimal() else None
+    return str(error.get("message") or error), int(text) if text.isdecimal() and len(text) <= 9 else None
 
 
 def _ordered(found: Any) -> list[Any]:
     if not isinstance(found, list):
         raise TypeError(f"choices are {type(found).__name__}")
-    indices = [one.get("index") for one in found]
-    if all(type(index) is int for index in indices) and len(set(indices)) == len(indices):
-        return [one for _, one in sorted(zip(indices, found, strict=True), key=lambda pair: pair[0])]
-    return found
+    for one in found:
+        if not isinstance(one, dict):
+            raise TypeError(f"a choice is {type(one).__name__}")
+    placed = {index: one for one in found if (index := _index(one.get("index"))) is not None}
+    return [placed[index] for index in sorted(placed)] if len(placed) == len(found) else found
+
+
+def _index(given: Any) -> int | None:
+    """Return an index, which some servers write as text, None if it is none."""
+    if isinstance(given, str) and given.isascii() and given.isdecimal():
+        return int(given[:9])
+    return given if type(given) is int else None
 
 
 def _choice(choice: Any, stops: Sequence[str]) -> Choice:
     message = choice["message"]
+    if not isinstance(message, dict):
+        raise TypeError(f"message is {type(message).__name__}")
     content = message.get("content")
     text = _text(message.get("refusal") if content is None else content)
     logprob, counted = _logprob(choice.get("logprobs"))
@@ -181,7 +202,8 @@ def _text(content: Any) -> str:
         return ""
     if isinstance(content, str):
         return content
-    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+    if isinstance(content, list) and all(isinstance(part, dict | str) for part in content):
+        content = [{"text": part} if isinstance(part, str) else part for part in content]
         texts = [part.get("text") for part in content if part.get("type", "text") in ("text", "output_text")]
         if all(isinstance(text, str) for text in texts):
             return "".join(map(str, texts))
@@ -245,8 +267,8 @@ def read_usage(usage: Any, choices: Sequence[Choice], most: int) -> Usage:
 def _whole(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"{name} is {'missing' if value is None else repr(value)[:40]}, no count")
-    if not math.isfinite(value) or value != int(value) or value < 0:
-        raise UsageError(f"{name} is {value!r}, no count")
+    if not 0 <= value <= MOST_TOKENS or value != int(value):
+        raise UsageError(f"{name} is {f'{value!r}'[:40]}, no count")
     return int(value)
 
 
@@ -271,3 +293,13 @@ def shares(choices: Sequence[Choice], total: int) -> list[int]:
     beyond = total - sum(least)
     ends = [beyond * sum(weights[: place + 1]) // sum(weights) for place in range(len(weights))]
     return [one + end - start for one, start, end in zip(least, [0, *ends], ends, strict=False)]
+
+
+def said_of(error: Any) -> str:
+    """Return what a server said of an error: its message, or the text of a page."""
+    body = error.body
+    message = body.get("message", body) if isinstance(body, dict) else (body or error.message)
+    text = str(message)
+    if text.lstrip()[:1] == "<":
+        text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]{0,1000}>", " ", text[:20_000])
+    return " ".join(text.split())

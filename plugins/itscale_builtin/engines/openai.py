@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from itscale.secrets import masked, remember
 from itscale.types import Capability, Generation, GenerationRequest, SamplingParams, Trajectory
 from itscale_builtin.engines._bounds import allow, bounded_client
 from itscale_builtin.engines._openai_options import OpenAIOptions
-from itscale_builtin.engines._parameters import Parameters, Refused, blamed
+from itscale_builtin.engines._parameters import WITHOUT_EFFECT, Parameters, Refused, blamed
 from itscale_builtin.engines._replies import (
     Choice,
     MalformedReply,
@@ -27,6 +26,7 @@ from itscale_builtin.engines._replies import (
     estimates,
     read_choices,
     read_usage,
+    said_of,
     shares,
 )
 
@@ -36,7 +36,7 @@ LONGEST_WAIT = 120.0  # seconds that a server may ask to wait (Retry-After) befo
 PROBE = 10.0  # seconds in which a server that is there says something
 MOST_ADAPTATIONS = 6
 """Parameters that a server may refuse, one after the other, before its refusal is taken as such."""
-PASSING = frozenset({408, 409, 429})
+PASSING = frozenset({408, 409, 425, 429})
 """Codes below 500 after which the same request may be answered."""
 MOST_NOTES = 20
 LONGEST_QUOTE = 200
@@ -177,7 +177,8 @@ class OpenAIEngine:
     def _arguments(self, request: GenerationRequest, count: int, seed: int | None) -> dict[str, Any]:
         params = request.params
         messages = [dict(message) for message in request.problem.messages]
-        extra: dict[str, Any] = dict(self.options.extra)
+        extra: dict[str, Any] = {name: WITHOUT_EFFECT[name] for name in self.options.always_send}
+        extra |= self.options.extra
         if request.prefix:
             text = "".join(step.text for step in request.prefix)
             messages.append({"role": "assistant", "content": text})
@@ -214,7 +215,7 @@ class OpenAIEngine:
                 try:
                     return await self._send(sent)
                 except openai.APIStatusError as error:
-                    words = _said(error)
+                    words = said_of(error)
                     name = blamed(words, error.param, sent) if error.status_code in (400, 422) else None
                     if place == MOST_ADAPTATIONS or name is None:
                         raise self._refusal(error) from None
@@ -265,7 +266,7 @@ class OpenAIEngine:
         """Return what a status other than 200 comes to."""
         status = int(error.status_code)
         kind = EngineLostError if status in (401, 404) or 300 <= status < 400 else EngineError
-        return kind(f"{self._where}: {self._advice(status, error)}: {_quoted(_said(error))}")
+        return kind(f"{self._where}: {self._advice(status, error)}: {_quoted(said_of(error))}")
 
     def _advice(self, status: int, error: Any) -> str:
         key = self.options.api_key_env
@@ -286,6 +287,10 @@ class OpenAIEngine:
             )
         if status >= 500:
             return f"{status}, the server failed {self.options.max_retries + 1} times; see its own log"
+        if status in PASSING:
+            return f"{status}, still so after {self.options.max_retries + 1} attempts; try again later"
+        if status == 413:
+            return "413, the request is too large for the server; lower n_per_request, or shorten the prompt"
         return f"{status}, the request is refused; check the options of model and strategy"
 
     def _accounted(
@@ -363,16 +368,6 @@ async def _all(asked: Sequence[Coroutine[Any, Any, list[Generation]]]) -> list[G
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [generation for task in tasks for generation in task.result()]
-
-
-def _said(error: Any) -> str:
-    """Return what a server said of an error: its message, or the text of a page."""
-    body = error.body
-    message = body.get("message", body) if isinstance(body, dict) else (body or error.message)
-    text = str(message)
-    if text.lstrip()[:1] == "<":
-        text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]{0,1000}>", " ", text[:20_000])
-    return " ".join(text.split())
 
 
 def _quoted(text: str) -> str:
