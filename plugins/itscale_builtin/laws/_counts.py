@@ -12,13 +12,14 @@ from scipy.special import gammaln
 
 from itscale.laws import FitFailure, FitWarning, LawData
 from itscale.selection import FloatArray, IntArray
+from itscale_builtin.laws._ascents import LogLikelihood
 
 __all__ = [
     "AGREEMENT",
     "Counts",
     "beta_start",
-    "climb",
     "maximise",
+    "negative_of",
     "pooled",
     "pooled_resamples",
     "warn_of_bounds",
@@ -26,8 +27,6 @@ __all__ = [
 
 AGREEMENT = 1e-6
 """Starts agree when their log-likelihoods differ by less, relative to their size."""
-SCORING_STEPS, SETTLED, LARGEST_DAMPING = 40, 1e-9, 1e6
-"""Of `climb`: at most so many steps, until log L rises by less relative to its size."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,18 @@ def beta_start(counts: Counts) -> tuple[float, float]:
     return mean * strength, (1 - mean) * strength
 
 
+def negative_of(
+    log_likelihood: LogLikelihood, times: FloatArray
+) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+    """Return -log L and its gradient as a function of one point, for counts that occur so many times."""
+
+    def negative(point: FloatArray) -> tuple[float, FloatArray]:
+        (height,), (gradient,) = log_likelihood(point[None], times[None])
+        return -float(height), -gradient
+
+    return negative
+
+
 def maximise(
     negative: Callable[[FloatArray], tuple[float, FloatArray]],
     starts: Iterable[FloatArray],
@@ -155,50 +166,6 @@ def maximise(
     else:
         warnings.warn(f"not converged: no two of {len(results)} starts agree", FitWarning, stacklevel=3)
     return np.asarray(best.x)
-
-
-def climb(
-    scores: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
-    times: FloatArray,
-    start: FloatArray,
-    bounds: Sequence[tuple[float, float]],
-) -> FloatArray | None:
-    """Return the maximum of log L that scoring reaches from a start near it, None if it does not settle.
-
-    For refits, which begin at the estimate: a few steps with the empirical information (Berndt et al. 1974)
-    where a descent that knows nothing of sums takes dozens.
-
-    Parameters
-    ----------
-    scores
-        Log-likelihood of each distinct count, shape (distinct,), and its gradient, (distinct, p).
-    times
-        How often each occurs, shape (distinct,).
-    """
-    low, high = np.transpose(bounds)
-    point = np.clip(start, low, high)
-    logs, slopes = scores(point)
-    height, damping = float(times @ logs), 1e-3
-    for _ in range(SCORING_STEPS):
-        gradient = times @ slopes
-        held = ((point <= low) & (gradient < 0)) | ((point >= high) & (gradient > 0))
-        free = ~held
-        information = (slopes[:, free] * times[:, None]).T @ slopes[:, free]
-        lifted = information + damping * np.diag(np.diag(information)) + 1e-12 * np.eye(int(free.sum()))
-        moved = point.copy()
-        moved[free] += np.linalg.solve(lifted, gradient[free])
-        moved = np.clip(moved, low, high)
-        logs, new_slopes = scores(moved)
-        rise = float(times @ logs) - height
-        if not rise >= 0:
-            damping *= 10
-            if damping > LARGEST_DAMPING:
-                return None
-            continue
-        point, slopes, height, damping = moved, new_slopes, height + rise, damping / 10
-        if rise < SETTLED * max(abs(height), 1.0):
-            return point
-    return None
 
 
 def warn_of_bounds(names: Sequence[str], values: FloatArray, low: float, high: float) -> None:

@@ -9,24 +9,23 @@ import numpy as np
 
 from itscale.laws import LawData
 from itscale.selection import FloatArray, IntArray
+from itscale_builtin.laws._ascents import LogLikelihood, climb_all
 from itscale_builtin.laws._counts import (
     Counts,
     beta_start,
-    climb,
     maximise,
+    negative_of,
     pooled,
     pooled_resamples,
     warn_of_bounds,
 )
 from itscale_builtin.laws._quadrature import (
     Family,
-    Grid,
     binomial,
     grid,
     mixture_coverage,
-    mixture_negative,
+    mixture_log_likelihood,
     mixture_posterior,
-    mixture_scores,
 )
 
 __all__ = ["Mixture", "largest_chance"]
@@ -53,38 +52,38 @@ class Mixture:
         """Return alpha, beta (and the scale); FitFailure where the counts say nothing about a spread."""
         counts = pooled(data)
         scale = largest_chance(counts) if self.scaled else 1.0
-        nodes = grid(float(counts.sampled.max()), scale)
-        kernel = binomial(nodes, counts)
-        logs = None
+        log_likelihood = self._log_likelihood(counts, scale)
+        logs = np.full(2, np.nan)
         if start is not None:
-            logs = self._again(nodes, kernel, counts.times, start)
-        if logs is None:
-            negative = partial(mixture_negative, self.family, nodes, kernel, counts.times)
-            logs = maximise(negative, self._starts(counts, start), BOUNDS)
+            (logs,) = climb_all(log_likelihood, counts.times[None], np.log(start[:2]), BOUNDS)
+        if np.isnan(logs).any():
+            logs = maximise(negative_of(log_likelihood, counts.times), self._starts(counts, start), BOUNDS)
         alpha, beta = np.exp(logs)
         warn_of_bounds(("alpha",), np.array([alpha]), SMALLEST, LARGEST_ALPHA)
         warn_of_bounds(("beta",), np.array([beta]), SMALLEST, LARGEST_BETA)
         return np.array([alpha, beta, scale] if self.scaled else [alpha, beta])
 
-    def _again(
-        self, nodes: Grid, kernel: FloatArray, times: FloatArray, start: FloatArray
-    ) -> FloatArray | None:
-        scores = partial(mixture_scores, self.family, nodes, kernel)
-        return climb(scores, times, np.log(start[:2]), BOUNDS)
-
     def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
-        """Return the parameters of each resample; the kernel of their counts is made once."""
-        found = np.full((len(resamples), len(self.parameters)), np.nan)
-        if self.scaled:  # its kernel depends on the largest rate of a resample
-            return found
+        """Return the parameters of each resample, those of one scale at once; NaN where a climb fails."""
         counts, times = pooled_resamples(resamples)
-        nodes = grid(float(counts.sampled.max()), 1.0)
-        kernel = binomial(nodes, counts)
-        for row, own in enumerate(times):
-            logs = self._again(nodes, kernel[own > 0], own[own > 0], start) if own.any() else None
-            if logs is not None:
-                found[row] = np.exp(logs)
+        found = np.full((len(resamples), len(self.parameters)), np.nan)
+        known = times.any(axis=1)
+        scales = np.ones(len(times))
+        if self.scaled:
+            scales[known] = [
+                largest_chance(Counts(counts.correct[own > 0], counts.wrong[own > 0], own[own > 0]))
+                for own in times[known]
+            ]
+        for scale in np.unique(scales[known]).tolist():
+            those = known & (scales == scale)
+            log_likelihood = self._log_likelihood(counts, scale)
+            found[those, :2] = np.exp(climb_all(log_likelihood, times[those], np.log(start[:2]), BOUNDS))
+            found[those, 2:] = scale
         return found
+
+    def _log_likelihood(self, counts: Counts, scale: float) -> LogLikelihood:
+        nodes = grid(float(counts.sampled.max()), scale)
+        return partial(mixture_log_likelihood, self.family, nodes, binomial(nodes, counts))
 
     def _scale(self, parameters: FloatArray) -> float:
         return float(parameters[2]) if self.scaled else 1.0
@@ -107,9 +106,9 @@ class Mixture:
     def log_likelihood(self, parameters: FloatArray, data: LawData) -> float:
         """Return log L of the counts, binomial constant included."""
         counts = pooled(data)
-        nodes = grid(float(counts.sampled.max()), self._scale(parameters))
-        kernel, logs = binomial(nodes, counts), np.log(parameters[:2])
-        return -mixture_negative(self.family, nodes, kernel, counts.times, logs)[0]
+        log_likelihood = self._log_likelihood(counts, self._scale(parameters))
+        heights, _ = log_likelihood(np.log(parameters[None, :2]), counts.times[None])
+        return float(heights[0])
 
     def predict_problems(
         self, parameters: FloatArray, sampled: IntArray, correct: IntArray, budgets: FloatArray

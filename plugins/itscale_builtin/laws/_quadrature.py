@@ -22,11 +22,11 @@ __all__ = [
     "Family",
     "Grid",
     "binomial",
+    "columns",
     "grid",
     "mixture_coverage",
-    "mixture_negative",
+    "mixture_log_likelihood",
     "mixture_posterior",
-    "mixture_scores",
 ]
 
 SPACING = 0.1
@@ -66,14 +66,20 @@ class Family:
     Attributes
     ----------
     log_density
-        Of a grid and parameters: the log density of z at the nodes, shape (nodes,), and its gradient,
-        shape (2, nodes). For z -> inf it falls like exp(-parameters[1] z).
+        Of a grid and parameters, shape (..., 2): the log density of z at the nodes, shape (..., nodes), and
+        its gradient, shape (2, ..., nodes). For z -> inf it falls like exp(-parameters[..., 1] z).
     log_below
-        Of log u of the first node and parameters: the log of the mass below it, and its gradient, (2,).
+        Of log u of the first node and parameters: the log of the mass below it, shape (...), and its
+        gradient, (2, ...).
     """
 
     log_density: Callable[[Grid, FloatArray], tuple[FloatArray, FloatArray]]
-    log_below: Callable[[float, FloatArray], tuple[float, FloatArray]]
+    log_below: Callable[[float, FloatArray], tuple[FloatArray, FloatArray]]
+
+
+def columns(parameters: FloatArray) -> FloatArray:
+    """Return parameters, shape (..., 2), as two arrays of shape (..., 1), to go with nodes."""
+    return np.moveaxis(parameters, -1, 0)[..., None]
 
 
 @lru_cache(maxsize=64)
@@ -112,56 +118,64 @@ def binomial(nodes: Grid, counts: Counts) -> FloatArray:
 
 
 class Density:
-    """The weights of the nodes under one density, shape (nodes,), and the gradient of their logs."""
+    """The weights of the nodes under one density, shape (..., nodes), and the gradient of their logs.
+
+    Parameters
+    ----------
+    parameters
+        Shape (..., 2).
+    """
 
     def __init__(self, family: Family, nodes: Grid, parameters: FloatArray) -> None:
         log_height, self.gradient = family.log_density(nodes, parameters)
         height = np.exp(log_height)
         self.weights = height * nodes.steps
         # beyond the last node is the rest of a geometric series: the rule is summed to infinity
-        step, decay = nodes.steps[-1], parameters[1]
+        step, decay = nodes.steps[-1], parameters[..., 1]
         rest = -np.expm1(-decay * step)
-        self.weights[-1] /= rest
-        self.gradient[1, -1] -= step * np.exp(-decay * step) / rest
+        self.weights[..., -1] /= rest
+        self.gradient[1, ..., -1] -= step * np.exp(-decay * step) / rest
         # below the first node all p are as good as 0, and their mass is known; the rule starts there with
         # half a step and the first term of Euler and Maclaurin
         step = nodes.steps[0]
-        slope = (log_height[1] - log_height[0]) / step
+        slope = (log_height[..., 1] - log_height[..., 0]) / step
         share = step / 2 + step**2 / 12 * slope
-        by_share = step / 12 * (self.gradient[:, 1] - self.gradient[:, 0])
+        by_share = step / 12 * (self.gradient[..., 1] - self.gradient[..., 0])
         log_mass, by_mass = family.log_below(float(nodes.log_u[0]), parameters)
         mass = np.exp(log_mass)
-        self.weights[0] = mass + height[0] * share
-        change = mass * by_mass + height[0] * (share * self.gradient[:, 0] + by_share)
-        self.gradient[:, 0] = change / max(self.weights[0], TINY)
+        self.weights[..., 0] = mass + height[..., 0] * share
+        change = mass * by_mass + height[..., 0] * (share * self.gradient[..., 0] + by_share)
+        self.gradient[..., 0] = change / np.maximum(self.weights[..., 0], TINY)
 
 
-def mixture_negative(
-    family: Family, nodes: Grid, kernel: FloatArray, times: FloatArray, logs: FloatArray
-) -> tuple[float, FloatArray]:
-    """Return -log L (binomial constant included) and its gradient in the logs of the parameters.
+def mixture_log_likelihood(
+    family: Family, nodes: Grid, kernel: FloatArray, logs: FloatArray, times: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return log L of each set (binomial constant included), and its gradient in the logs of the parameters.
 
     Parameters
     ----------
     kernel
         P(c | n, p) at the nodes, shape (distinct, nodes).
+    logs
+        Shape (sets, 2), or (1, 2) where all sets are at one point.
     times
-        How often each distinct count occurs, shape (distinct,).
+        How often each distinct count occurs in each set, shape (sets, distinct).
+
+    Returns
+    -------
+    tuple of FloatArray
+        Shapes (sets,) and (sets, 2).
     """
-    each, slopes = mixture_scores(family, nodes, kernel, logs)
-    return -float(times @ each), -(times @ slopes)
-
-
-def mixture_scores(
-    family: Family, nodes: Grid, kernel: FloatArray, logs: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return log P(c | n) of each distinct count, and its gradient in the logs, shape (distinct, 2)."""
     parameters = np.exp(logs)
     density = Density(family, nodes, parameters)
-    columns = np.vstack([density.weights, density.weights * density.gradient])
-    chances, *slopes = (kernel @ columns.T).T
-    chances = np.maximum(chances, TINY)
-    return np.log(chances), np.column_stack(slopes) * parameters / chances[:, None]
+    chances = np.maximum(density.weights @ kernel.T, TINY)
+    heights = (times * np.log(chances)).sum(axis=1)
+    per_node = (times / chances) @ kernel * density.weights
+    slopes = [
+        np.einsum("sn,sn->s", per_node, np.broadcast_to(each, per_node.shape)) for each in density.gradient
+    ]
+    return heights, np.column_stack(slopes) * parameters
 
 
 def mixture_coverage(

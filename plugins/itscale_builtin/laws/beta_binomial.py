@@ -97,7 +97,7 @@ def beta_coverage(alpha: float | FloatArray, beta: float | FloatArray, budgets: 
     return np.asarray(-np.expm1(np.minimum(betaln(alpha, beta + k) - betaln(alpha, beta), 0.0)))
 
 
-def log_beta_binomial(counts: Counts, alpha: float, beta: float) -> FloatArray:
+def log_beta_binomial(counts: Counts, alpha: float | FloatArray, beta: float | FloatArray) -> FloatArray:
     """Return log B(c + alpha, n - c + beta) / B(alpha, beta) of each distinct count, without C(n, c)."""
     return np.asarray(betaln(counts.correct + alpha, counts.wrong + beta) - betaln(alpha, beta))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +13,15 @@ from scipy.special import betainc, betaincc
 from itscale.laws import FitFailure, FitWarning, LawData
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray, IntArray
-from itscale_builtin.laws._counts import Counts, beta_start, maximise, pooled, warn_of_bounds
+from itscale_builtin.laws._ascents import climb_all
+from itscale_builtin.laws._counts import (
+    Counts,
+    beta_start,
+    maximise,
+    negative_of,
+    pooled,
+    warn_of_bounds,
+)
 from itscale_builtin.laws.beta_binomial import COLD_STARTS, beta_coverage
 
 __all__ = ["DiscretisedBeta", "DiscretisedBetaOptions", "bin_edges", "entry"]
@@ -21,9 +30,7 @@ SMALLEST, LARGEST = 1e-4, 1e5
 TINY = 1e-300
 HALF = 0.5
 STEP = 1e-5
-SCORING_STEPS = 60
-RISE, SMALLEST_STEP = 1e-6, 1e-4
-"""Scoring ends where log L rises by less, or steps of this share of a full one do not raise it."""
+BOUNDS = [(float(np.log(SMALLEST)), float(np.log(LARGEST)))] * 2
 
 
 class DiscretisedBetaOptions(Options):
@@ -61,15 +68,14 @@ class DiscretisedBeta:
             yield np.log(beta_start(counts))
             yield from map(np.log, COLD_STARTS)
 
-        bounds = [(np.log(SMALLEST), np.log(LARGEST))] * 2
-        logs = maximise(lambda logs: _negative(logs, edges, problems), starts(), bounds)
+        logs = maximise(negative_of(partial(_log_likelihood, edges), problems), starts(), BOUNDS)
         warn_of_bounds(self.parameters, np.exp(logs), SMALLEST, LARGEST)
         if np.sum(problems > 0) < 3:
             warnings.warn("c/n fall into 2 bins: alpha and beta are not determined", FitWarning, stacklevel=2)
         return np.asarray(np.exp(logs))
 
     def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
-        """Return alpha and beta of each resample, by scoring from the estimate."""
+        """Return alpha and beta of each resample; NaN where the climb from the estimate does not settle."""
         smallest = min(int(data.sampled.min()) for data in resamples)
         edges = bin_edges(smallest, self.options.per_decade)
         found = np.full((len(resamples), 2), np.nan)
@@ -79,7 +85,7 @@ class DiscretisedBeta:
         problems = np.array(
             [_problems(pooled(data), edges) for data, yes in zip(resamples, known, strict=True) if yes]
         )
-        found[known] = np.exp(_climb_all(np.log(start), edges, problems))
+        found[known] = np.exp(climb_all(partial(_log_likelihood, edges), problems, np.log(start), BOUNDS))
         return found
 
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
@@ -125,7 +131,7 @@ def _says_something(data: LawData, smallest: int) -> bool:
 def _log_masses(parameters: FloatArray, edges: FloatArray) -> FloatArray:
     """Return the log of the Beta's mass between edges, of whichever tail is the smaller.
 
-    Of parameters of shape (2,) or (2, sets, 1): shape (bins,) or (sets, bins).
+    Of parameters of shape (2, sets, 1): shape (sets, bins).
     """
     alpha, beta = parameters
     share = betainc(alpha, beta, edges)
@@ -137,59 +143,24 @@ def _log_masses(parameters: FloatArray, edges: FloatArray) -> FloatArray:
     return np.asarray(np.log(np.maximum(np.maximum(below, above), TINY)))
 
 
-def _climb_all(start: FloatArray, edges: FloatArray, problems: FloatArray) -> FloatArray:
-    """Return where log L of each set ends by Fisher's scoring, shape (sets, 2).
+def _log_likelihood(
+    edges: FloatArray, logs: FloatArray, problems: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return log L of each set, and its gradient, by central differences: the incomplete Beta has none.
 
-    Parameters
-    ----------
-    start
-        (log alpha, log beta), shape (2,).
-    problems
-        Problems in each bin, shape (sets, bins).
+    See `LogLikelihood`; what occurs so often in each set is a bin, shape (sets, bins).
     """
-    sets = len(problems)
-    logs, heights = np.tile(start, (sets, 1)), np.full(sets, -np.inf)
-    left, size = np.arange(sets), np.ones(sets)
-    low, high = np.log([SMALLEST, LARGEST])
     moves = STEP * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
-    tried = logs
-    slopes = np.empty((2, sets, problems.shape[1]))
-    masses = np.empty(problems.shape)
-    for _ in range(SCORING_STEPS):
-        around = np.exp(tried[None] + moves[:, None])
-        log_masses, *near = (_log_masses(at.T[:, :, None], edges) for at in around)
-        found = (problems[left] * log_masses).sum(axis=1)
-        better = found > heights[left]
-        rise = found - heights[left]
-        kept = left[better]
-        logs[kept], heights[kept] = tried[better], found[better]
-        masses[kept] = np.exp(log_masses[better])
-        slopes[0, kept] = (near[0] - near[1])[better] / (2 * STEP)
-        slopes[1, kept] = (near[2] - near[3])[better] / (2 * STEP)
-        size[left] = np.where(better, np.minimum(2 * size[left], 1.0), size[left] / 4)
-        left = left[np.where(better, rise > RISE, size[left] > SMALLEST_STEP)]
-        if len(left) == 0:
-            break
-        gradient = np.einsum("psb,sb->sp", slopes[:, left], problems[left])
-        whole = problems[left].sum(axis=1)[:, None]
-        information = np.einsum("psb,qsb,sb->spq", slopes[:, left], slopes[:, left], whole * masses[left])
-        step = np.linalg.solve(information + 1e-9 * np.eye(2), gradient[:, :, None])[:, :, 0]
-        tried = np.clip(logs[left] + size[left, None] * np.clip(step, -2, 2), low, high)
-    return logs
-
-
-def _negative(logs: FloatArray, edges: FloatArray, problems: FloatArray) -> tuple[float, FloatArray]:
-    """Return -log L and its gradient, by central differences: there is none of the incomplete Beta."""
-    around = logs + STEP * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
-    value, *near = (-float(problems @ _log_masses(np.exp(at), edges)) for at in around)
-    return value, np.array([near[0] - near[1], near[2] - near[3]]) / (2 * STEP)
+    around = np.exp(logs + moves[:, None])
+    value, *near = ((problems * _log_masses(at.T[:, :, None], edges)).sum(axis=1) for at in around)
+    return value, np.column_stack([near[0] - near[1], near[2] - near[3]]) / (2 * STEP)
 
 
 entry = LawEntry(
     name="discretised_beta",
     factory=DiscretisedBeta,
     options=DiscretisedBetaOptions,
-    revision=2,
+    revision=3,
     takes="counts",
     summary="Success probabilities Beta(alpha, beta), fitted to binned success rates.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578 (discretised maximum likelihood)",

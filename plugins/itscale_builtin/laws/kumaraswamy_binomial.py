@@ -7,7 +7,7 @@ import numpy as np
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray
 from itscale_builtin.laws._mixtures import Mixture
-from itscale_builtin.laws._quadrature import Family, Grid
+from itscale_builtin.laws._quadrature import Family, Grid, columns
 
 __all__ = ["KUMARASWAMY", "KumaraswamyBinomial", "KumaraswamyOptions", "entry"]
 
@@ -21,23 +21,23 @@ class KumaraswamyOptions(Options):
 
 def log_kumaraswamy_density(nodes: Grid, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return log of `alpha beta u^alpha (1 - u) (1 - u^alpha)^(beta - 1)`, the density of z, and gradient."""
-    alpha, beta = parameters
+    alpha, beta = columns(parameters)
     log_power = alpha * nodes.log_u
     log_rest = np.log(-np.expm1(log_power))
     heights = np.log(alpha * beta) + log_power + nodes.log_v + (beta - 1) * log_rest
     by_alpha = 1 / alpha + nodes.log_u - (beta - 1) * nodes.log_u * np.exp(log_power - log_rest)
-    return heights, np.vstack([by_alpha, 1 / beta + log_rest])
+    return heights, np.stack([by_alpha, 1 / beta + log_rest])
 
 
-def log_kumaraswamy_below(log_u: float, parameters: FloatArray) -> tuple[float, FloatArray]:
+def log_kumaraswamy_below(log_u: float, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return log of `1 - (1 - u^alpha)^beta`, the mass below u, and its gradient."""
-    alpha, beta = parameters
+    alpha, beta = np.moveaxis(parameters, -1, 0)
     log_power = alpha * log_u
     log_rest = np.log(-np.expm1(log_power))
-    mass = max(-np.expm1(beta * log_rest), 1e-300)
+    mass = np.maximum(-np.expm1(beta * log_rest), 1e-300)
     above = np.exp(beta * log_rest)
     by_alpha = beta * above * np.exp(log_power - log_rest) * log_u
-    return float(np.log(mass)), np.array([by_alpha, -above * log_rest]) / mass
+    return np.asarray(np.log(mass)), np.stack([by_alpha, -above * log_rest]) / mass
 
 
 KUMARASWAMY = Family(log_kumaraswamy_density, log_kumaraswamy_below)
@@ -58,7 +58,7 @@ entry = LawEntry(
     name="kumaraswamy_binomial",
     factory=KumaraswamyBinomial,
     options=KumaraswamyOptions,
-    revision=2,
+    revision=3,
     takes="counts",
     summary="Success probabilities Kumaraswamy(alpha, beta), maximum likelihood on counts.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578 (Kumaraswamy-binomial estimator)",

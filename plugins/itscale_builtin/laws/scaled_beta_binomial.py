@@ -8,25 +8,25 @@ from scipy.special import betaln, digamma
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray
 from itscale_builtin.laws._mixtures import Mixture
-from itscale_builtin.laws._quadrature import Family, Grid
+from itscale_builtin.laws._quadrature import Family, Grid, columns
 
 __all__ = ["BETA", "ScaledBetaBinomial", "entry"]
 
 
 def log_beta_density(nodes: Grid, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return log of `u^alpha (1 - u)^beta / B(alpha, beta)`, the Beta density of z, and its gradient."""
-    alpha, beta = parameters
+    alpha, beta = columns(parameters)
     both = digamma(alpha + beta)
-    gradient = np.vstack([nodes.log_u + (both - digamma(alpha)), nodes.log_v + (both - digamma(beta))])
+    gradient = np.stack([nodes.log_u + (both - digamma(alpha)), nodes.log_v + (both - digamma(beta))])
     return alpha * nodes.log_u + beta * nodes.log_v - betaln(alpha, beta), gradient
 
 
-def log_beta_below(log_u: float, parameters: FloatArray) -> tuple[float, FloatArray]:
+def log_beta_below(log_u: float, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return log of `u^alpha / (alpha B(alpha, beta))`, the Beta's mass below a small u, and its gradient."""
-    alpha, beta = parameters
+    alpha, beta = np.moveaxis(parameters, -1, 0)
     both = digamma(alpha + beta)
-    gradient = np.array([log_u - 1 / alpha + both - digamma(alpha), both - digamma(beta)])
-    return float(alpha * log_u - np.log(alpha) - betaln(alpha, beta)), gradient
+    gradient = np.stack([log_u - 1 / alpha + both - digamma(alpha), both - digamma(beta)])
+    return np.asarray(alpha * log_u - np.log(alpha) - betaln(alpha, beta)), gradient
 
 
 BETA = Family(log_beta_density, log_beta_below)
@@ -47,7 +47,7 @@ class ScaledBetaBinomial(Mixture):
 entry = LawEntry(
     name="scaled_beta_binomial",
     factory=ScaledBetaBinomial,
-    revision=2,
+    revision=3,
     takes="counts",
     summary="Success probabilities Beta(alpha, beta) on (0, scale), maximum likelihood on counts.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578, section 5 (three-parameter beta-binomial)",

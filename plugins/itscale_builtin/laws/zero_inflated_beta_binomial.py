@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -13,7 +13,16 @@ from scipy.special import chdtri, digamma
 from itscale.laws import FitFailure, FitWarning, LawData
 from itscale.plugins import LawEntry, Options
 from itscale.selection import FloatArray, IntArray
-from itscale_builtin.laws._counts import Counts, beta_start, climb, maximise, pooled, warn_of_bounds
+from itscale_builtin.laws._ascents import climb_all
+from itscale_builtin.laws._counts import (
+    Counts,
+    beta_start,
+    maximise,
+    negative_of,
+    pooled,
+    pooled_resamples,
+    warn_of_bounds,
+)
 from itscale_builtin.laws.beta_binomial import COLD_STARTS, beta_coverage, log_beta_binomial
 
 __all__ = ["ZeroInflatedBetaBinomial", "ZeroInflatedOptions", "entry"]
@@ -58,16 +67,26 @@ class ZeroInflatedBetaBinomial:
             expected = f"expected at least {self.options.least_completions} of a problem"
             raise FitFailure(f"at most {most} completions, {expected} to tell hard from unsolvable")
         likelihood = _Likelihood(counts, self.options.certain)
-        inner = None
+        inner = np.full(len(self.parameters), np.nan)
         if start is not None:
-            inner = climb(likelihood.scores, counts.times, next(self._starts(counts, start)), self._bounds())
-        if inner is None:
+            (inner,) = climb_all(likelihood.sums, counts.times[None], _inner(start), self._bounds())
+        if np.isnan(inner).any():
             inner = maximise(likelihood.negative, self._starts(counts, start), self._bounds())
-        parameters = _natural(inner)
+        parameters = _natural(inner[None])[0]
         warn_of_bounds(("alpha", "beta"), parameters[1:3], SMALLEST, LARGEST)
         if start is None:  # an estimate; of refits nobody reads the band
             self._warn_of_band(likelihood, inner)
-        return parameters
+        return np.asarray(parameters)
+
+    def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
+        """Return the parameters of each resample; NaN where `fit` would refuse, or a climb fails."""
+        counts, times = pooled_resamples(resamples)
+        found = np.full((len(resamples), len(self.parameters)), np.nan)
+        least = self.options.least_completions
+        known = times.any(axis=1) & np.array([data.sampled.max() >= least for data in resamples])
+        likelihood = _Likelihood(counts, self.options.certain)
+        found[known] = _natural(climb_all(likelihood.sums, times[known], _inner(start), self._bounds()))
+        return found
 
     def profile(self, data: LawData, shares: FloatArray) -> FloatArray:
         """Return log L at each share of unsolvable problems, all else refitted, shape (shares,)."""
@@ -111,8 +130,7 @@ class ZeroInflatedBetaBinomial:
     def _starts(self, counts: Counts, start: FloatArray | None) -> Iterator[FloatArray]:
         more = [0.01] * self.options.certain
         if start is not None:
-            among_rest = [share / max(1 - start[0], 1 - MOST) for share in start[3:]]
-            yield np.array([start[0], *np.log(start[1:3]), *among_rest])
+            yield _inner(start)
         never = float(counts.times @ (counts.correct == 0) / counts.times.sum())
         yield np.array([never / 2, *np.log(beta_start(counts)), *more])
         for beta in COLD_STARTS:
@@ -147,8 +165,15 @@ class ZeroInflatedBetaBinomial:
 
 
 def _natural(inner: FloatArray) -> FloatArray:
-    """Return parameters from (unsolvable, log alpha, log beta(, certain among the rest))."""
-    return np.array([inner[0], *np.exp(inner[1:3]), *((1 - inner[0]) * inner[3:])])
+    """Return parameters from (unsolvable, log alpha, log beta(, certain among the rest)), shape (sets, p)."""
+    certain = (1 - inner[:, :1]) * inner[:, 3:]
+    return np.hstack([inner[:, :1], np.exp(inner[:, 1:3]), certain])
+
+
+def _inner(parameters: FloatArray) -> FloatArray:
+    """Return the point of which `_natural` makes these parameters, shape (p,)."""
+    among_rest = parameters[3:] / max(1 - parameters[0], 1 - MOST)
+    return np.concatenate([parameters[:1], np.log(parameters[1:3]), among_rest])
 
 
 def _shares(parameters: FloatArray) -> tuple[float, float]:
@@ -162,24 +187,19 @@ def _inflated(mixed: FloatArray, counts: Counts, unsolvable: float, certain: flo
 
 
 class _Likelihood:
-    """-log L and its gradient, binomial constant included: without it, chances underflow at n of 1,000."""
+    """log L and its gradient, binomial constant included: without it, chances underflow at n of 1,000."""
 
     def __init__(self, counts: Counts, certain: bool) -> None:
         self.counts = counts
         self.certain = certain
         self.log_choose = counts.log_choose()
-        self.never = float(counts.times @ (counts.correct == 0) / counts.times.sum())
+        self.negative = negative_of(self.sums, counts.times)
 
-    def negative(self, inner: FloatArray) -> tuple[float, FloatArray]:
-        """Return -log L and its gradient at the point of `_natural`."""
-        each, slopes = self.scores(inner)
-        return -float(self.counts.times @ each), -(self.counts.times @ slopes)
-
-    def scores(self, inner: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the log-likelihood of each distinct count and its gradient, shape (distinct, p)."""
-        counts, unsolvable = self.counts, inner[0]
-        certain = inner[3] if self.certain else 0.0
-        alpha, beta = np.exp(inner[1:3])
+    def sums(self, inner: FloatArray, times: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return log L of each set at the points of `_natural`, and its gradient; see `LogLikelihood`."""
+        counts, unsolvable = self.counts, inner[:, :1]
+        certain = inner[:, 3:] if self.certain else 0.0
+        alpha, beta = np.exp(inner[:, 1:2]), np.exp(inner[:, 2:3])
         mixed = np.exp(log_beta_binomial(counts, alpha, beta) + self.log_choose)
         none, every = counts.correct == 0, counts.wrong == 0
         rest = certain * every + (1 - certain) * mixed
@@ -191,14 +211,16 @@ class _Likelihood:
         slopes = [none - rest, spread * by_alpha, spread * by_beta]
         if self.certain:
             slopes.append((1 - unsolvable) * (every - mixed))
-        return np.log(chances), np.column_stack(slopes) / chances[:, None]
+        heights = (times * np.log(chances)).sum(axis=1)
+        per_chance = times / chances
+        return heights, np.column_stack([(per_chance * each).sum(axis=1) for each in slopes])
 
 
 entry = LawEntry(
     name="zero_inflated_beta_binomial",
     factory=ZeroInflatedBetaBinomial,
     options=ZeroInflatedOptions,
-    revision=3,
+    revision=4,
     takes="counts",
     summary="Some problems unsolvable, the others' success probabilities Beta; maximum likelihood on counts.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578 (the plateau that an atom at 0 makes)",
