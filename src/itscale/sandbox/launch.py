@@ -14,7 +14,6 @@ __all__ = ["ENVIRONMENT", "bwrap", "child_uid", "command", "environment"]
 
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
-    "HOME": "/tmp",
     "LANG": "C.UTF-8",
     "TZ": "UTC",
     "PYTHONHASHSEED": "0",
@@ -24,8 +23,8 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-"""All that a confined process finds in its environment. The hash seed is fixed: sets of symbols are walked in
-one order, and verdicts can be repeated."""
+"""What a confined process finds in its environment, beside its folder for temporary files. The hash seed is
+fixed: sets of symbols are walked in one order, and verdicts can be repeated."""
 
 START = (
     "import sys; settings = sys.argv.pop(); "
@@ -75,7 +74,8 @@ def environment(places: Places) -> dict[str, str]:
         if entry and any(place == Path(entry) or place in Path(entry).parents for place in places.shown)
     ]
     libraries += sorted({str(place.parent) for place in places.shown if ".so" in place.name})
-    return ENVIRONMENT | ({"LD_LIBRARY_PATH": ":".join(dict.fromkeys(libraries))} if libraries else {})
+    own = ENVIRONMENT | {"HOME": places.scratch, "TMPDIR": places.scratch}
+    return own | ({"LD_LIBRARY_PATH": ":".join(dict.fromkeys(libraries))} if libraries else {})
 
 
 def command(settings: Settings, places: Places) -> list[str]:
@@ -119,5 +119,5 @@ def _files(places: Places) -> list[str]:
         options += ["--ro-bind", str(place), str(place)]
     for device in DEVICES:
         options += ["--dev-bind", device, device]
-    # Libraries want a place for their caches when they are imported; each child hides it under its own /tmp.
-    return [*options, "--size", str(CACHES), "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/"]
+    # Libraries want a place for their caches when they are imported; each child hides it under its own.
+    return [*options, "--size", str(CACHES), "--tmpfs", places.scratch, "--remount-ro", "/", "--chdir", "/"]

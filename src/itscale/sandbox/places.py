@@ -24,6 +24,8 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 LOADER = ("/etc/ld.so.cache", "/etc/alternatives")
 # One by one: bubblewrap's own /dev is writable, and costs an ordinary user a second user namespace.
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+SCRATCH = ("/tmp", "/var/tmp", "/run")
+"""Where temporary files may go: what is shown there would be hidden behind them."""
 STORES = ("/nix/store", "/gnu/store")
 """Where some systems keep all libraries, readable to everybody."""
 
@@ -41,6 +43,13 @@ class Places:
         return all(
             _others_may_read(place) for place in (*self.shown, *map(Path, self.path)) if place.exists()
         )
+
+    @property
+    def scratch(self) -> str:
+        """The folder for temporary files: `/tmp` unless the environment lies there."""
+        shown = [*self.shown, *map(Path, self.path)]
+        free = (place for place in SCRATCH if not any(_within(other, Path(place)) for other in shown))
+        return next(free, SCRATCH[-1])
 
 
 def places(modules: Iterable[str]) -> Places:

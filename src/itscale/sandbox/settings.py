@@ -38,6 +38,8 @@ class Settings:
         `sys.path`.
     readable
         Files and folders that children may read where Landlock contains them.
+    scratch
+        Folder for temporary files, where children have one.
     uid
         User that children become; None if they stay who they are.
     memory
@@ -54,6 +56,7 @@ class Settings:
     rung: Rung
     path: tuple[str, ...]
     readable: tuple[str, ...]
+    scratch: str
     uid: int | None
     memory: int
     processor: int

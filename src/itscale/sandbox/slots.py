@@ -64,6 +64,7 @@ class Slot:
             rung=rung,
             path=self._places.path,
             readable=self._readable() if rung == "landlock" else (),
+            scratch=self._places.scratch,
             uid=child_uid(self._places, number) if rung == "bubblewrap" else None,
             memory=memory,
             processor=processor,
