@@ -21,7 +21,7 @@ INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 IN_JSON = re.compile(
     r"""[{,]\s{0,40}"(?:final[_ ])?answer"\s{0,4}:\s{0,4}"""
-    r"""(?:"([^"\\\n]{1,200})"|(-?\d[\d.,/]{0,60}))\s{0,40}[,}]""",
+    r"""(?:"([^"\\\n]{1,200})"|(-?\d[\d.,/]{0,60}?))(?=\s{0,40}[,}])""",
     re.IGNORECASE,
 )
 ANSWER_TAG = re.compile(r"<(/?)(?:final[_-]?answer|ans)>", re.IGNORECASE)
@@ -86,6 +86,7 @@ def _after_thoughts(text: str) -> str:
 def _tidied(text: str) -> str:
     if "~~" in text or "<" in text:
         text = ANSWER_TAG.sub(r"<\1answer>", CHAT_MARK.sub("", STRUCK.sub(" ", text)))
+        text = text if "<answer>" in text else text.replace("</answer>", "")
     if '"' in text:
         text = IN_JSON.sub(lambda found: f"\nAnswer: {found[1] or found[2]}\n", text)
     return text if text.isascii() else in_plain_digits(INVISIBLE.sub("", text))

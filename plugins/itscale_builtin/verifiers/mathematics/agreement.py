@@ -18,6 +18,8 @@ from itscale_builtin.verifiers.mathematics.values import Reading, in_proportion
 
 __all__ = ["Conventions", "agree", "classes_of"]
 
+TEMPERATURES = [{"degree", "degree Celsius"}, {"degree", "degree Fahrenheit"}]
+"""A bare degree, and a scale that it leaves out."""
 ROUNDING = 1e-12
 """Relative difference that comes of rounding: an angle in degrees and the same in radians."""
 MOST_PERMUTED = 6
@@ -61,6 +63,8 @@ def agree(reference: Reading, answer: Reading, conventions: Conventions = Conven
         return False
     if (turned := _turned(reference, answer)) is not None:
         return turned
+    if {_base(reference), _base(answer)} in TEMPERATURES:
+        return _same(reference.core, answer.core, conventions.tolerance)
     if reference.unit and answer.unit:
         return _same(reference.unit, answer.unit, conventions.tolerance)
     if _counted(reference) is not None and _counted(reference) == _counted(answer):

@@ -251,6 +251,8 @@ class _TailReader:
         return True
 
     def _other(self, token: str, word: str) -> bool:
+        if word == "times" and token is self.tokens[-1]:
+            return False
         if word in CHANGING:
             raise UnreadableError(f"{word!r} after a number")
         if word in ENDING:

@@ -364,11 +364,11 @@ def _equation(sides: Sequence[str], depth: int) -> Reading:
 def _inequality(text: str) -> Reading:
     sides = [side.strip() for side in RELATION.split(text)]
     signs = [{"\\le": "<=", "\\ge": ">="}.get(sign, sign) for sign in RELATION.findall(text)]
+    if all(sign[0] == ">" for sign in signs):
+        sides, signs = sides[::-1], [sign.replace(">", "<") for sign in signs[::-1]]
     absolute = ABSOLUTE.fullmatch(sides[0]) if len(sides) == 2 and signs[0][0] == "<" else None
     if absolute:
         sides, signs = [f"-({sides[1]})", absolute[1], sides[1]], signs * 2
-    if all(sign[0] == ">" for sign in signs):
-        sides, signs = sides[::-1], [sign.replace(">", "<") for sign in signs[::-1]]
     if not all(sign[0] == "<" for sign in signs) or len(sides) > 3:
         raise UnreadableError("inequalities in both directions")
     open_ends = [sign == "<" for sign in signs]

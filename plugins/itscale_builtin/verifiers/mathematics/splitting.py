@@ -8,7 +8,7 @@ from collections.abc import Iterator
 __all__ = ["closes_at", "parts_of"]
 
 TOKEN = re.compile(r"\\[{}]|\\[A-Za-z]+|.", re.DOTALL)
-GROUPED = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?![\d])")
+GROUPED = re.compile(r"(?<!\d)(?<!\d,)\d{1,3}(?:,\d{3})+(?![\d])")
 
 
 def _levels(text: str, start: int = 0) -> Iterator[tuple[int, str, int]]:
