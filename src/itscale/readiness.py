@@ -19,7 +19,7 @@ from itscale.checks.comparing import check_common_problems
 from itscale.checks.extents import beyond_every_pool, beyond_some_pool
 from itscale.checks.selection import biased_by
 from itscale.errors import UserError, describe_os_error
-from itscale.evaluation import require_sandbox, require_sandbox_of_outcomes
+from itscale.evaluation import note_on_sandbox, require_sandbox, require_sandbox_of_outcomes
 from itscale.importing.resolve import Combination
 from itscale.importing.source import Source
 from itscale.ingredients import Ingredient
@@ -96,7 +96,10 @@ def look_around(study: Study, *, elsewhere: bool = False) -> Readiness:
         found.mistakes += [Mistake(place, message) for message in said]
         if not said:
             usable.add(place)
-    found.mistakes += _uncontained(study)
+    uncontained = list(_uncontained(study))
+    found.mistakes += uncontained
+    if not uncontained and (note := note_on_sandbox(study)):
+        found.notes.append(note)
     _count(study, usable, found)
     _import(study, found)
     found.mistakes += [*_too_many_jobs(study, found.problems), *_unwritable(study.name)]

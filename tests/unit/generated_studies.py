@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +13,7 @@ from itscale.manifest import write_manifest
 from itscale.plan import Plan
 from itscale.stages.curves import estimate_curves
 from itscale.stages.differences import compare_curves
+from itscale.stages.failures import gather_failures
 from itscale.stages.figures import draw_figure
 from itscale.stages.fits import fit_law
 from itscale.stages.imports import write_outcomes
@@ -20,6 +21,7 @@ from itscale.stages.leaderboard import rank_laws, write_leaderboard
 from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block
 from itscale.stages.summary import write_summary
+from itscale.stages.table_fits import fit_table
 from itscale.stages.verification import verify_block
 
 SPOILT: tuple[Any, ...] = (
@@ -42,6 +44,14 @@ def write_files(folder: Path) -> None:
     stopped = [f"p{n},{1 + 2 * n if n < 5 else 12},{int(n < 5)}" for n in range(6)]
     (folder / "stopped.csv").write_text("\n".join(["problem,n,correct", *stopped]) + "\n")
     (folder / "wrong.csv").write_text("problem,n,correct\np1,3,5\n")
+    judged = [f"p{n},{a},{(n + a) % 4},{n % 4},{a % 2},{a / 8}" for n in range(6) for a in range(4)]
+    heading = "idx,attempt,answer,reference,half,score.logprob"
+    (folder / "judged.csv").write_text("\n".join([heading, *judged]) + "\n")
+    sizes = [(1e7 * 2**n, 1e8 * 3**d) for n in range(5) for d in range(5)]
+    losses = [f"{n},{d},{6 * n * d},{1.8 + 478 * n**-0.35 + 2143 * d**-0.37}" for n, d in sizes]
+    (folder / "runs.csv").write_text("\n".join(["n,d,flops,loss", *losses]) + "\n")
+    choices = [{"prompt": f"{n}? (A) 1 (B) 2", "reference": "AB"[n % 2]} for n in range(4)]
+    (folder / "choices.jsonl").write_text("".join(json.dumps(row) + "\n" for row in choices))
 
 
 def some(rng: Random, options: Mapping[str, Any], most: int = 2) -> dict[str, Any]:
@@ -56,7 +66,12 @@ def maybe(rng: Random, key: str, values: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def make_study(rng: Random) -> dict[str, Any]:
-    """Return a small study whose every value is right by itself; parts of it need not fit together."""
+    """Return a small study whose every value is right by itself; in some, parts do not fit together."""
+    study = _parts(rng)
+    return agree(study) if rng.random() < 0.75 else study
+
+
+def _parts(rng: Random) -> dict[str, Any]:
     study: dict[str, Any] = {"study": "generated", "seed": rng.choice((0, 7, 2**63 - 1))}
     if rng.random() < 0.85:
         study |= _sampled(rng)
@@ -66,9 +81,11 @@ def make_study(rng: Random) -> dict[str, Any]:
     study |= maybe(rng, "laws", (some(rng, LAWS),))
     study |= maybe(rng, "figures", (some(rng, FIGURES),))
     study |= maybe(rng, "differences", (some(rng, DIFFERENCES),))
+    study |= maybe(rng, "max_failures", (0, 3, 0.0, 0.5, 1.0))
+    study |= maybe(rng, "sandbox", ("landlock", "process"))
     study["curves"] = {
         "resamples": 100,
-        **maybe(rng, "budgets", ([1], [1, 2, 4], [8, 1], [3, 5], [100])),
+        **maybe(rng, "budgets", ([1], [1, 2], [1, 2, 4], [8, 1], [3, 5], [100])),
         **maybe(rng, "confidence", (0.5, 0.999999, 1e-9)),
         **maybe(rng, "interval", ("percentile", "bca")),
         **(maybe(rng, "resample", ("two_level",)) or maybe(rng, "clusters", (r"\d", "p(.)", "zzz", "()"))),
@@ -102,6 +119,9 @@ TASKS = {
         "oracle": "exact_match",
         "id": "prompt",
     },
+    "letters": {"plugin": "reasoning_gym", "dataset": "letter_counting", "size": 3, "seed": 5},
+    "sums_as_mathematics": {"plugin": "jsonl", "file": "problems.jsonl", "problems": 3, "oracle": "math"},
+    "choices": {"plugin": "jsonl", "file": "choices.jsonl", "oracle": "multiple_choice"},
 }
 MODELS = {
     "toy": {
@@ -138,6 +158,15 @@ LAWS: dict[str, Any] = {
     "saturating_exponential": {},
     "zero_inflated_beta_binomial": {"least_completions": 2},
     "discretised_beta": {"per_decade": 2},
+    "kumaraswamy_binomial": {},
+    "logistic": {},
+    "m4": {},
+    "losses": {
+        "plugin": "chinchilla",
+        "file": "runs.csv",
+        "columns": {"n": "n", "d": "d", "response": "loss"},
+        "where": {"n": [1e7, 2e7, 4e7, 8e7, 1.6e8]},
+    },
 }
 FIGURES: dict[str, Any] = {
     "coverage_curves": {"venue": "tmlr2023", "share_y": False},
@@ -151,13 +180,87 @@ DIFFERENCES = {
     "selectors": {"of": {"selector": "majority_vote"}, "minus": {"selector": "first"}},
     "strategies": {"of": {"strategy": "repeated_sampling"}, "minus": {"strategy": "greedy"}},
     "search": {"of": {"strategy": "beam_search"}, "minus": {"strategy": "particle_filter"}},
+    "theirs": {"of": {"model": "attempts"}, "minus": {"model": "counts"}},
 }
 OUTCOMES = {
     "attempts": {"path": "attempts.csv", "task": "theirs"},
     "counts": {"path": "counts.csv", "task": "theirs"},
     "stopped": {"path": "stopped.csv", "task": "theirs", "design": "until_success"},
     "wrong": {"path": "wrong.csv", "task": "theirs"},
+    "judged": {
+        "path": ["judged.csv"],
+        "task": "theirs",
+        "model": "somebody",
+        "columns": {
+            "problem": "idx",
+            "answer": "answer",
+            "reference": "reference",
+            "score.logprob": "score.logprob",
+        },
+        "where": {"half": [0, 1]},
+        "oracle": "exact_match",
+    },
 }
+
+
+ANSWERED = {"attempts", "judged"}
+"""Outcomes that have answers."""
+
+
+def agree(study: dict[str, Any]) -> dict[str, Any]:
+    """Return a study with the scorers that its parts ask for, without the parts that lack something else."""
+    study = copy.deepcopy(study)
+    outcomes = {label: of for label, of in study.pop("outcomes", {}).items() if label != "wrong"}
+    if "stopped" in outcomes and ("tasks" in study or len(outcomes) > 1):
+        del outcomes["stopped"]  # of a design that few selectors are fit for
+    if outcomes or "tasks" not in study:
+        study["outcomes"] = outcomes or {"counts": OUTCOMES["counts"]}
+    _agree_on_selectors(study)
+    asking = [*study["strategies"].values(), *study["selectors"].values()] if "tasks" in study else []
+    if scorers := {part["scorer"]: {} for part in asking if "scorer" in part}:
+        study["verifiers"] = study.get("verifiers", {}) | scorers
+    if max(study["curves"].get("budgets", [1])) > 2:
+        del study["curves"]["budgets"]
+    _agree_on_differences(study)
+    _keep(study, "figures", lambda label, _: label != "difference_curves" or "differences" in study)
+    _keep(study, "figures", lambda label, _: label != "law_fits" or study.get("laws", {}).keys() - {"losses"})
+    return study
+
+
+def _agree_on_selectors(study: dict[str, Any]) -> None:
+    outcomes = study.get("outcomes", {}).keys()
+    study["selectors"] = study.get("selectors", {"oracle": {}, "first": {}})
+    if "stopped" in outcomes:
+        _keep(study, "selectors", lambda label, _: label == "oracle")
+    if outcomes - ANSWERED:
+        _keep(study, "selectors", lambda label, _: label not in ("majority_vote", "weighted_vote"))
+    if outcomes - {"judged"}:
+        _keep(study, "selectors", lambda _, selector: "scorer" not in selector)
+    elif outcomes:
+        _keep(study, "selectors", lambda _, selector: selector.get("scorer") != "process_reward")
+    study.setdefault("selectors", {"oracle": {}})
+
+
+def _agree_on_differences(study: dict[str, Any]) -> None:
+    known = {
+        "model": {*study.get("models", {}), *study.get("outcomes", {})},
+        "strategy": {*study.get("strategies", {})},
+        "selector": {*study["selectors"]},
+    }
+    alone = "one" in study.get("tasks", {})  # a task of one problem
+    _keep(
+        study,
+        "differences",
+        lambda _, sides: (
+            not alone and all(label in known[name] for side in sides.values() for name, label in side.items())
+        ),
+    )
+
+
+def _keep(study: dict[str, Any], key: str, wanted: Callable[[str, dict[str, Any]], Any]) -> None:
+    """Leave out of a section what is not wanted; all of it, if nothing is."""
+    kept = {label: part for label, part in study.pop(key, {}).items() if wanted(label, part)}
+    study |= {key: kept} if kept else {}
 
 
 def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -281,6 +384,9 @@ class _Stages:
     def show(self) -> None:
         study, short = self.study, self.folder / "reports"
         text = {"csv": short / "a.csv", "tex": short / "a.tex"}
+        for law in study.table_laws:
+            files = {name: self.path(f"table_{name}", law) for name in ("fits", "forecasts")}
+            fit_table(study, law, **files)
         if study.curve_laws:
             write_leaderboard(study, boards=self.all("leaderboard"), **text)
         if study.config.differences:
@@ -298,7 +404,14 @@ class _Stages:
                 **files,
                 **text,
             )
-        write_summary(study, curves=self.all("curves"), fits=self.all("fits"), **text)
+        missing = [self.path("missing", "all")] if study.tasks else []
+        for path in missing:
+            failures = {"failures": self.path("failed", "all"), "csv": short / "failures.csv"}
+            tables = {name: self.all(name) for name in ("completions", "verdicts")}
+            sampled = [self.path("outcomes", *place) for place in self.plan.cut if self.plan.cut[place]]
+            gather_failures(study, **tables, outcomes=sampled, missing=path, **failures)
+        tables = {"curves": self.all("curves"), "fits": self.all("fits", "table_fits"), "missing": missing}
+        write_summary(study, **tables, **text)
         write_manifest(study, artifacts=self.all("problems", "curves"), output=short / "manifest.json")
 
 

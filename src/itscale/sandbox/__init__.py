@@ -8,7 +8,7 @@ contained, and how a plugin uses it.
 from itscale.errors import SandboxError
 from itscale.sandbox.calls import Sandbox
 from itscale.sandbox.containment import Containment, containment
-from itscale.sandbox.ladder import best_rung
+from itscale.sandbox.ladder import best_rung, lacking_strongest
 from itscale.sandbox.programs import Judgement, Programs, Run
 from itscale.sandbox.replies import Reply
 from itscale.sandbox.settings import RUNGS, Rung
@@ -25,4 +25,5 @@ __all__ = [
     "SandboxError",
     "best_rung",
     "containment",
+    "lacking_strongest",
 ]

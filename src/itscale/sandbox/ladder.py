@@ -21,7 +21,7 @@ from itscale.sandbox.launch import bwrap
 from itscale.sandbox.settings import RUNGS, Rung
 from itscale.sandbox.slots import Slot
 
-__all__ = ["best_rung", "fault_of"]
+__all__ = ["best_rung", "fault_of", "lacking_strongest"]
 
 ATTEMPTS = "itscale.sandbox.attempts:escapes"
 SECONDS = 20.0
@@ -49,6 +49,19 @@ def best_rung(weakest: Rung) -> Rung:
         f"what a model wrote is evaluated only in a sandbox, and there is none here ({'; '.join(faults)}): "
         f"{HOW_TO_GET}" + _what_is_left(weakest)
     )
+
+
+def lacking_strongest(evaluates: bool) -> str:
+    """Return that the strongest rung is not here and how to get it, nothing if it is.
+
+    Parameters
+    ----------
+    evaluates
+        Whether anything is to be evaluated: only then is it tried, else it is enough to be installed.
+    """
+    strongest = RUNGS[0]
+    fault = fault_of(strongest) if evaluates or bwrap() is None else ""
+    return f"{strongest}: {fault} ({HOW_TO_GET})" if fault else ""
 
 
 def _what_is_left(weakest: Rung) -> str:
