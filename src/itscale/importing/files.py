@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from itscale.errors import DataError, nearest
+from itscale.errors import DataError, describe_os_error, nearest
 
 __all__ = ["ENDINGS", "ROW", "UNREADABLE", "check_file", "kind_of", "lines_of", "reason"]
 
@@ -79,6 +79,25 @@ def check_file(path: Path) -> str:
     DataError
         With what was found and what to do.
     """
+    try:
+        kind = _kind_of_file(path)
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:  # a name that is too long, a folder that nobody may look into
+        raise DataError(describe_os_error(error)) from None
+    if not start:
+        raise DataError(f"{path}: found an empty file, expected rows of results")
+    if kind != ".parquet":
+        for magic, what in MAGIC.items():
+            if start.startswith(magic):
+                raise DataError(f"{path}: found {what}")
+        if b"\0" in start and not start.startswith(COMPRESSIONS):
+            raise DataError(f"{path}: found binary data, expected text in UTF-8")
+    return kind
+
+
+def _kind_of_file(path: Path) -> str:
+    """Return the kind of a file that is there."""
     if path.is_dir():
         raise DataError(f"{path}: found a folder, expected a file of results")
     kind = kind_of(path)
@@ -89,19 +108,6 @@ def check_file(path: Path) -> str:
         raise DataError(
             f"{path}: no such file; {nearest(str(path), siblings) if siblings else 'none is near'}"
         )
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-    if not start:
-        raise DataError(f"{path}: found an empty file, expected rows of results")
-    if kind != ".parquet":
-        for magic, what in MAGIC.items():
-            if start.startswith(magic):
-                raise DataError(f"{path}: found {what}")
-        if b"\0" in start and not start.startswith(COMPRESSIONS):
-            raise DataError(f"{path}: found binary data, expected text in UTF-8")
     return kind
 
 
