@@ -29,7 +29,7 @@ STAGE_REVISIONS: Mapping[str, int] = {
     "outcomes": 4,
     "failures": 1,
     "curves": 5,
-    "fits": 5,
+    "fits": 6,
     "leaderboard": 5,
     "leaderboard_table": 4,
     "table_fits": 3,

@@ -17,6 +17,7 @@ from itscale.laws import FitFailure, FitWarning, TableData, TableLaw
 from itscale.plugins import Options
 from itscale.selection import FloatArray, IntArray
 from itscale.store import literal
+from itscale.wording import counted
 
 __all__ = [
     "RESPONSE",
@@ -204,9 +205,9 @@ class _Reader:
         missing, highest = int(np.isnan(response).sum()), self.options.drop_highest
         said = []
         if missing:
-            said.append(f"{missing} rows without a response left out")
+            said.append(f"{counted(missing, 'row')} without a response left out")
         if highest:
-            said.append(f"{highest} rows of the highest response left out")
+            said.append(f"{counted(highest, 'row')} of the highest response left out")
         return _Dropped(range(min(missing + highest, len(response))), tuple(said))
 
     def _column(self, name: str) -> str:
@@ -295,11 +296,13 @@ def usable_rows(
         whole &= np.isfinite(values) | (name in missing)
         below = int(np.sum(values <= 0)) if name in positive else 0
         if below:
-            raise FitFailure(f"{name}: {below} rows are not above 0, expected numbers with a logarithm")
+            raise FitFailure(
+                f"{name}: {counted(below, 'row')} not above 0, expected numbers with a logarithm"
+            )
     if whole.sum() < least:
-        raise FitFailure(f"found {int(whole.sum())} complete rows, expected at least {least}")
+        raise FitFailure(f"found {counted(int(whole.sum()), 'complete row')}, expected at least {least}")
     if not whole.all():
-        left_out = f"{int(np.sum(~whole))} rows with missing cells left out"
+        left_out = f"{counted(int(np.sum(~whole)), 'row')} with missing cells left out"
         warnings.warn(left_out, FitWarning, stacklevel=2)
     inputs = {name: values[whole] for name, values in data.inputs.items()}
     return TableData(inputs=inputs, response=data.response[whole])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import isclose
 
-__all__ = ["AGREED", "AT_BOUND", "MARKS", "interval_text", "parameters_text"]
+__all__ = ["AGREED", "AT_BOUND", "MARKS", "counted", "interval_text", "parameters_text"]
 
 MOST_PARAMETERS = 9
 """More are weights of a free form and say nothing one by one."""
@@ -18,7 +18,7 @@ MARKS = (
 """What stands behind a number that its interval does not qualify."""
 
 
-def interval_text(estimate: float, low: float | None, high: float | None, digits: str = ".3g") -> str:
+def interval_text(estimate: float, low: float | None, high: float | None, digits: str = "z.3g") -> str:
     """Return `estimate [low, high]`, with a mark where the interval has no end of its own.
 
     Parameters
@@ -37,6 +37,11 @@ def interval_text(estimate: float, low: float | None, high: float | None, digits
         return f"{shown} {AGREED}"
     mark = f" {AT_BOUND}" if isclose(estimate, low) or isclose(estimate, high) else ""
     return f"{shown} [{low:{digits}}, {high:{digits}}]{mark}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return `1 point`, or `2 points`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def parameters_text(parameters: Iterable[tuple[str, float, float | None, float | None]]) -> str:

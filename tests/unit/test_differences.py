@@ -200,6 +200,13 @@ def test_every_selector_is_compared_at_equal_k_and_at_equal_tokens(tmp_path, pat
     assert "Monte Carlo error" in files["tex"].read_text()
 
 
+def test_no_difference_is_printed_as_a_negative_zero(tmp_path, paths):
+    table, _ = compare(tmp_path, a_study(LARGER), paths)
+    last = table.filter(pl.col("p_holm").is_not_null()).head(1)
+    nothing = last.with_columns(pl.lit(-3e-5).alias(name) for name in ("estimate", "low", "high"))
+    assert difference_rows(nothing)[0]["points"] == "+0.0 [+0.0, +0.0]"
+
+
 def test_equal_inputs_give_equal_payloads_whatever_their_order(tmp_path, paths):
     _, first = compare(tmp_path, a_study(LARGER), paths, "first")
     _, again = compare(tmp_path, a_study(LARGER), paths[::-1], "again")
@@ -228,7 +235,7 @@ def test_only_problems_of_both_count(tmp_path, paths):
     table, _ = compare(tmp_path, a_study(LARGER), [paths[0], fewer])
     assert set(table["problems"]) == {30}
     none = write_arm(tmp_path, "small", arm(2), some[:1])
-    with pytest.raises(DataError, match=r"differences.larger: t: found 1 problems that large"):
+    with pytest.raises(DataError, match=r"differences.larger: t: found 1 problem that large"):
         compare(tmp_path, a_study(LARGER), [paths[0], none])
 
 

@@ -127,6 +127,7 @@ def test_the_condition_is_that_of_the_analytic_jacobian():
         ({"budgets": np.array([1, 50]), "parameters": 3}, "k spans 1.7 decades, fewer than 2"),
         ({"observations": 3}, "3 points for 2 parameters"),
         ({"condition": 2e8}, "condition of J'J is 2.0e+08"),
+        ({"condition": np.inf}, "a parameter has no effect on the fitted curve"),
         ({"correlation": 0.985}, "rank correlation 0.985"),
     ],
 )

@@ -11,6 +11,7 @@ import polars as pl
 
 from itscale.figures import COVERAGE_MARK, DASHES, Drawing, FigureData, FigureOptions, Mark, assign_marks
 from itscale.selection import FloatArray
+from itscale.wording import counted
 from itscale_builtin.figures import _panels as panels
 
 if TYPE_CHECKING:
@@ -101,12 +102,12 @@ def draw_curves(curves: pl.DataFrame, plan: Plan, empty: str) -> Drawing:
 def _notes(curves: pl.DataFrame, table: pl.DataFrame, x: str) -> list[str]:
     """Say over how many problems the intervals are, and what could not be drawn."""
     problems = sorted(set(table["problems"]))
-    counted = f"{problems[0]} problem{'s' * (problems[0] != 1)}"
-    notes = [counted] if len(problems) == 1 else [f"{problems[0]} to {problems[-1]} problems"]
+    few, most = problems[0], problems[-1]
+    notes = [counted(most, "problem") if few == most else f"{few} to {most} problems"]
     if not (table["low"].is_finite() & table["high"].is_finite()).any():
         notes.append("no intervals")
     if curves.height > table.height:
-        notes.append(f"{curves.height - table.height} points without {x} left out")
+        notes.append(f"{counted(curves.height - table.height, 'point')} without {x} left out")
     return notes
 
 
@@ -183,7 +184,7 @@ def selector_lines(data: FigureData) -> list[Line]:
     ]
 
 
-def interval(estimate: float | None, low: float | None, high: float | None, *, digits: str = ".3g") -> str:
+def interval(estimate: float | None, low: float | None, high: float | None, *, digits: str = "z.3g") -> str:
     """Return `estimate [low, high]`; an end that is not a number is a dash."""
     shown = ["–" if x is None or not np.isfinite(x) else format(x, digits) for x in (estimate, low, high)]
     return f"{shown[0]} [{shown[1]}, {shown[2]}]"

@@ -140,7 +140,7 @@ def _summary(table: pl.DataFrame) -> pl.DataFrame:
             "curves": _line(pl.DataFrame([row])),
             "against": row["against"],
             "budget": f"{row['budget']:.0f}",
-            "points": interval(*(100 * row[name] for name in ("estimate", "low", "high")), digits="+.1f"),
+            "points": interval(*(100 * row[name] for name in ("estimate", "low", "high")), digits="+z.1f"),
             "p": f"{row['p_value']:.2g}",
             "p (Holm)": "–" if row["p_holm"] is None else f"{row['p_holm']:.2g}",
         }

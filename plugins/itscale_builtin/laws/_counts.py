@@ -12,6 +12,7 @@ from scipy.special import gammaln
 
 from itscale.laws import FitFailure, FitWarning, LawData
 from itscale.selection import FloatArray, IntArray
+from itscale.wording import counted
 from itscale_builtin.laws._ascents import LogLikelihood
 
 __all__ = [
@@ -97,7 +98,7 @@ def _counts(sampled: IntArray, correct: IntArray, times: IntArray | FloatArray) 
 def _refusal(data: LawData) -> str | None:
     """Return why counts say nothing about a spread of success probabilities, if they do not."""
     if len(data.sampled) < 2:
-        return f"counts of {len(data.sampled)} problems, expected at least 2"
+        return f"counts of {counted(len(data.sampled), 'problem')}, expected at least 2"
     if data.sampled.max() < 2:
         return (
             "one completion of each problem: only the mean success probability is identified (of a Beta "

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from itscale.laws import FitFailure, FitWarning, LawData
 from itscale.selection import FloatArray
+from itscale.wording import counted
 
 __all__ = [
     "LEAST_POINTS",
@@ -95,10 +96,10 @@ def _usable(
 ) -> tuple[FloatArray, FloatArray]:
     dropped = int(np.sum(~usable))
     if np.sum(usable) < LEAST_POINTS:
-        found = f"{int(np.sum(usable))} usable points of {len(usable)} on the curve"
+        found = f"{counted(int(np.sum(usable)), 'usable point')} of {len(usable)} on the curve"
         raise FitFailure(f"{found}, expected at least {LEAST_POINTS}")
     if np.ptp(values[usable]) == 0:
         raise FitFailure(f"{what} is the same at every k: it does not scale")
     if dropped:
-        warnings.warn(f"{dropped} points with {unusable} left out", FitWarning, stacklevel=3)
+        warnings.warn(f"{counted(dropped, 'point')} with {unusable} left out", FitWarning, stacklevel=3)
     return budgets[usable].astype(np.float64), values[usable]

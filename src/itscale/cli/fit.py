@@ -315,7 +315,7 @@ def _bounded(row: Mapping[str, Any], name: str) -> str:
         if name
         else (row[end] for end in ("estimate", "low", "high"))
     )
-    return interval_text(estimate, low, high, ".4g")
+    return interval_text(estimate, low, high, "z.4g")
 
 
 def _write(table: pl.DataFrame, path: Path) -> None:

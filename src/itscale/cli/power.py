@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itscale.errors import DataError, StudyError
+from itscale.wording import counted
 
 if TYPE_CHECKING:
     from itscale.power import Cell, Plan, Rates
@@ -112,7 +113,7 @@ def _advise_on_difference(
     rng = np.random.default_rng(seed)
     cells = detection_power(rates, difference, correlation, budgets, grid, depths, rng, level=level)
     title = (
-        f"power at level {level:.3g} for {100 * difference:+g} points, correlation {correlation:.2f} "
+        f"power at level {level:.3g} for {100 * difference:+zg} points, correlation {correlation:.2f} "
         "(Monte Carlo error)"
     )
     _show(cells, title, 1, cheapest(cells, least=wanted), f"power {wanted:g}")
@@ -176,7 +177,8 @@ def _correlation(stated: float | None, counts: list[Counts]) -> float:
     places = [{problem: at for at, problem in enumerate(arm.problems)} for arm in counts]
     shared = [problem for problem in counts[0].problems if problem in places[1]]
     if len(shared) < 3:
-        raise DataError(f"--pilot: found {len(shared)} problems in both files, expected at least 3")
+        found = counted(len(shared), "problem")
+        raise DataError(f"--pilot: found {found} in both files, expected at least 3")
     rows = [[place[problem] for problem in shared] for place in places]
     first, second = ((arm.sampled[at], arm.correct[at]) for arm, at in zip(counts, rows, strict=True))
     return rate_correlation(first, second)

@@ -149,7 +149,11 @@ def gates(
     if observations < POINTS_PER_PARAMETER * parameters:
         reasons.append(f"{observations} {what} for {parameters:.3g} parameters, fewer than 2 each")
     if condition >= WORST_CONDITION:
-        reasons.append(f"the condition of J'J is {condition:.1e}, at least 1e8")
+        reasons.append(
+            f"parameters are hardly determined: the condition of J'J is {condition:.1e}, at least 1e8"
+            if np.isfinite(condition)
+            else "a parameter has no effect on the fitted curve"
+        )
     if correlation >= WORST_CORRELATION:
         reasons.append(f"two parameters go together in refits (rank correlation {correlation:.3f})")
     return reasons

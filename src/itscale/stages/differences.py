@@ -24,6 +24,7 @@ from itscale.selection import FloatArray, IntArray
 from itscale.stages.uncertainty import clusters_of
 from itscale.store import read_metadata, read_table, without_noise, write_csv, write_table, write_text
 from itscale.study import Study
+from itscale.wording import counted
 
 __all__ = ["compare_curves", "difference_note", "difference_rows"]
 
@@ -109,7 +110,7 @@ def difference_rows(table: pl.DataFrame) -> list[dict[str, str]]:
             "of": _name(row, ""),
             "minus": _name(row, "minus_"),
             "at equal": f"{row['against']}: {row['budget']:,.0f}",
-            "points": f"{100 * row['estimate']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]",
+            "points": f"{100 * row['estimate']:+z.1f} [{100 * row['low']:+z.1f}, {100 * row['high']:+z.1f}]",
             "p": f"{row['p_value']:.2g}" + (f" ± {row['p_error']:.1g}" if row["p_error"] > 0 else ""),
             "Holm": f"{row['p_holm']:.2g}",
             "problems": str(row["problems"]),
@@ -165,8 +166,8 @@ def _difference(
     )
     if len(pair.problems) < 2:
         raise DataError(
-            f"differences.{label}: {task}: found {len(pair.problems)} problems that {' · '.join(first)} and "
-            f"{' · '.join(second)} have in common, expected at least 2"
+            f"differences.{label}: {task}: found {counted(len(pair.problems), 'problem')} that "
+            f"{' · '.join(first)} and {' · '.join(second)} have in common, expected at least 2"
         )
     identity = {
         "difference": label,

@@ -228,10 +228,10 @@ def board_text(board: pl.DataFrame) -> pl.DataFrame:
                 "law": row["law"] if row["status"] == "ok" else f"{row['law']}: {row['message']}",
                 "expected error (points)": _points(row["expected_error"]),
                 "hold-out error (points)": _cell(row["holdout_error"], ".2f", 100),
-                "log error": _cell(row["holdout_log_error"], "+.3f"),
+                "log error": _cell(row["holdout_log_error"], "+z.3f"),
                 "in band": _cell(row["holdout_inside"], ".0%"),
                 "in 80 % band": _cell(row["holdout_inside_80"], ".0%"),
-                "AICc": _cell(row["aicc"], ".1f") + (f" ({row['scale']})" if row["scale"] else ""),
+                "AICc": _cell(row["aicc"], "z.1f") + (f" ({row['scale']})" if row["scale"] else ""),
                 "weight": _cell(row["weight"], ".2f"),
                 "forecast (%)": _forecast(row),
             }
