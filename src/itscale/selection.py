@@ -92,7 +92,8 @@ class Accuracy:
     mean
         Expectation over size-k subsets of the n completions (and ties), shape (len(budgets),), in [0, 1].
     monte_carlo_error
-        Standard error of `mean` where it was simulated, 0 where it is exact; same shape.
+        Standard error of `mean` where it was simulated, 0 where it is exact; same shape. At most 0.05: draw a
+        hundred times or more.
     """
 
     mean: FloatArray

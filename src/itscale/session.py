@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from itscale.boundary.given import own_problem
 from itscale.boundary.place import Place, Shown
 from itscale.errors import BudgetExhausted, ContractError
 from itscale.ledger import Ledger
@@ -105,6 +106,7 @@ class Session:
         place: Place | None = None,
     ) -> None:
         self.problem = problem
+        self._kept = own_problem(problem)
         self.unit = unit
         self.budget = unit.completions
         self.ledger = Ledger()
@@ -232,13 +234,16 @@ class Session:
         if weights is not None and len(weights) != len(trajectories):
             expected = f"one for each of {len(trajectories)} trajectories"
             raise self._broken("complete(): weights", Shown(f"{len(weights)}"), expected)
+        about, given = self.problem.problem_id, None
+        if weights is not None:
+            given = self._place.numbers("session.complete(): weights", weights, about)
         unfinished: FinishReason = "budget" if self._tokens_left < len(trajectories) else "steps"
         return [
             self._completion(
                 self.unit.start + place,
                 trajectory,
                 trajectory.finish_reason or unfinished,
-                None if weights is None else float(weights[place]),
+                None if given is None else float(given[place]),
             )
             for place, trajectory in enumerate(trajectories)
         ]
@@ -257,6 +262,8 @@ class Session:
 
     def _require_own(self, what: str, trajectories: Sequence[Trajectory]) -> None:
         """Refuse trajectories that this session did not make: nobody generated their text, or paid for it."""
+        if self.problem != self._kept:
+            raise self._place.changed(f"session.{what}", self._kept.problem_id)
         for one in trajectories:
             if not isinstance(one, Trajectory):
                 raise self._broken(what, one, "trajectories")

@@ -143,7 +143,7 @@ VERIFIERS = {"logprob": {}, "process_reward": {}, "exact_match": {"ignore_case":
 SELECTORS: dict[str, Any] = {
     "oracle": {},
     "first": {},
-    "majority_vote": {"draws": 50},
+    "majority_vote": {"draws": 100},
     "all_correct": {},
     "best_of_n": {"scorer": "logprob"},
     "weighted_vote": {"scorer": "process_reward"},

@@ -1,10 +1,12 @@
 """What plugins return is believed by nobody: a broken word is one line that names who gave it."""
 
 import asyncio
+import contextlib
 import math
 import re
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +14,21 @@ import polars as pl
 import pytest
 
 from itscale.blocks import Block
-from itscale.boundary import CheckedEngine, Place, make_prices
+from itscale.boundary import CheckedEngine, CheckedOracle, CheckedSelector, Place, make_prices
 from itscale.columns import FITS, OUTCOMES
 from itscale.errors import UserError
+from itscale.estimators.vote import standard_error
 from itscale.figures import Drawing
 from itscale.plugins import PriceEntry
-from itscale.selection import Accuracy
+from itscale.selection import Accuracy, ProblemOutcomes
 from itscale.stages.curves import estimate_curves
 from itscale.stages.figures import draw_figure
 from itscale.stages.fits import fit_law
 from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.problems import load_problems, write_problems
 from itscale.stages.sampling import sample_block
-from itscale.stages.verification import verify_block
-from itscale.store import write_table
+from itscale.stages.verification import judge, verify_block
+from itscale.store import read_metadata, write_table
 from itscale.study import Ingredient, resolve
 from itscale.types import Problem, Step, Trajectory, Verdict
 from itscale_builtin.engines.simulated import SimulatedEngine
@@ -147,7 +150,40 @@ def test_tasks(study, problems, said):
     assert said in refusal(lambda: load_problems(task, None), "tasks/jsonl (label 'sums'): ")
 
 
+def test_a_task_that_fills_one_dict_again_and_again(study):
+    def problems(options):
+        metadata = {"numbers": [0]}
+        for number in range(3):
+            metadata["numbers"][0] = number
+            yield replace(GOOD, problem_id=str(number), metadata=metadata)
+
+    loaded = load_problems(hostile(study, "tasks", "sums", problems).tasks["sums"], None)
+    assert [problem.metadata for problem in loaded] == [{"numbers": [number]} for number in range(3)]
+
+
+def test_a_plugin_cannot_change_the_options_that_its_fingerprint_is_made_of(study):
+    task = study.tasks["sums"]
+
+    def renames(options):
+        object.__setattr__(options, "file", Path("elsewhere.jsonl"))
+        vars(options)["file"] = Path("elsewhere.jsonl")
+        return [GOOD]
+
+    before = task.fingerprint()
+    load_problems(hostile(study, "tasks", "sums", renames).tasks["sums"], None)
+    assert task.fingerprint() == before
+
+
 # --- engines ----------------------------------------------------------------------------------------------
+
+
+class Obliging(float):
+    """A number that says yes to any comparison."""
+
+    def __le__(self, other):
+        return True
+
+    __ge__ = __lt__ = __gt__ = __le__
 
 
 def engine(change=lambda made: made, **attributes):
@@ -199,6 +235,10 @@ def each(**changes):
         (each(logprob=NAN), "generate(): logprob: found nan, expected a finite number, at most 0, or None"),
         (each(logprob=-math.inf), "generate(): logprob: found -inf"),
         (each(logprob=0.5), "generate(): logprob: found 0.5"),
+        (each(logprob=10**400), "expected a finite number, at most 0, or None"),
+        (each(logprob=Obliging(1)), "generate(): logprob: found 1, expected a finite number"),
+        (each(seconds=Obliging(-1)), "generate(): seconds: found -1"),
+        (each(tokens=np.float64(3)), "generate(): tokens: found 3"),
         (each(logprob="-1"), "generate(): logprob: found '-1'"),
         (
             each(finish_reason="tool_calls"),
@@ -270,6 +310,11 @@ async def continues_a_fake(problem, session, options):
     await session.extend([made_up(session)], options.completion())
 
 
+async def asks_with_a_hint(problem, session, options):
+    problem.messages[0]["content"] += " It is 1."
+    await session.extend([session.start()], options.completion())
+
+
 async def asks_another_question(problem, session, options):
     other = replace(problem, messages=({"role": "user", "content": "Criticise!"},))
     await session.extend([Trajectory(other)], options.completion())
@@ -309,6 +354,15 @@ async def asks_another_question(problem, session, options):
         ),
         (handed(finish_reason="done"), "finish_reason: found 'done', expected eos or stop"),
         (handed(weight="heavy"), "weight: found 'heavy', expected a finite number or None"),
+        (
+            strategy(lambda session, drawn: session.complete(drawn, ["1"] * 4)),
+            "complete(): weights: found ['1'",
+        ),
+        (
+            strategy(lambda session, drawn: session.complete(drawn, [1j] * 4)),
+            "complete(): weights: found [1j",
+        ),
+        (asks_with_a_hint, "session.extend(): found a change of the problem itself, expected the problem as"),
         (continues_a_fake, "session.extend(): found a trajectory with the text '42' at node 1"),
         (asks_another_question, "session.extend(): found a trajectory with the text '' at node 0"),
     ],
@@ -338,6 +392,11 @@ SCORES = [
     (lambda given: [3.0] * len(given), "score(): found 3, expected a number in [0, 1]"),
     (lambda given: [-1] * len(given), "score(): found -1, expected a number in [0, 1]"),
     (lambda given: ["0.5"] * len(given), "score(): found '0.5', expected a number in [0, 1]"),
+    (lambda given: [10**400] * len(given), "expected a number in [0, 1]"),
+    (lambda given: [Fraction(10**400, 3)] * len(given), "expected a number in [0, 1]"),
+    (lambda given: [Obliging(7)] * len(given), "score(): found 7, expected a number in [0, 1]"),
+    (lambda given: {n / 10 for n in range(len(given))}, "expected a list of scores"),
+    (lambda given: dict.fromkeys(range(len(given)), 0.5), "expected a list of scores"),
     (lambda given: [True] * len(given), "score(): found True, expected a number in [0, 1]"),
     (lambda given: np.full((len(given), 1), 0.5), "score(): found array([0.5]), expected a number in [0, 1]"),
 ]
@@ -420,7 +479,96 @@ def test_classes_of_oracles(study, classes, said):
     assert said in line
 
 
+SPELLINGS = ["10", "5", "5.0"]
+
+
+@pytest.mark.parametrize("spoil", [list.clear, list.reverse, lambda given: given.sort(key=len, reverse=True)])
+def test_an_oracle_gets_lists_of_its_own(spoil):
+    def classes(answers):
+        kept: dict[float, str] = {}
+        named = [kept.setdefault(float(answer), answer) for answer in answers]
+        spoil(answers)
+        return named
+
+    def verdicts(problem, answers):
+        made = [Verdict(correct=float(answer) == 5) for answer in answers]
+        spoil(answers)
+        return made
+
+    checked = CheckedOracle(oracle(classes=classes, judge=verdicts)(None), Place("verifiers", "x"))
+    given = SPELLINGS.copy()
+    assert checked.classes(given) == ["10", "5", "5"]
+    assert [verdict.correct for verdict in checked.judge(GOOD, given)] == [False, True, True]
+    assert given == SPELLINGS
+
+
+def test_an_oracle_that_sorts_before_it_names_is_measured_by_what_it_was_given():
+    def classes(answers):
+        answers.sort(key=len, reverse=True)  # 5.0, 10, 5: each name is at another's place
+        kept: dict[float, str] = {}
+        return [kept.setdefault(float(answer), answer) for answer in answers]
+
+    checked = CheckedOracle(oracle(classes=classes)(None), Place("verifiers", "x"))
+    refusal(lambda: checked.classes(SPELLINGS), "verifiers/x: classes()", "as its own representative")
+
+
+def nested(problem):
+    problem.metadata["numbers"].append(4)
+
+
+@pytest.mark.parametrize("spoil", [nested, lambda problem: problem.messages[0].update(content="!")])
+@pytest.mark.parametrize("where", ["answer", "judge"])
+def test_an_oracle_that_changes_its_problem_is_named_and_nobody_else_sees_it(spoil, where):
+    def answer(problem, text):
+        if where == "answer":
+            spoil(problem)
+        return text
+
+    def verdicts(problem, answers):
+        if where == "judge":
+            spoil(problem)
+        return [Verdict(correct=True) for _ in answers]
+
+    problem = replace(GOOD, messages=({"role": "user", "content": "1?"},), metadata={"numbers": [1, 2, 3]})
+    checked = CheckedOracle(oracle(answer=answer, judge=verdicts)(None), Place("verifiers", "x"))
+    refusal(lambda: judge(checked, problem, ["a", "b"]), "verifiers/x: problem '1': judge()", "as it was")
+    assert problem == replace(GOOD, metadata={"numbers": [1, 2, 3]})
+
+
+def test_a_set_has_no_order_and_gives_no_answer_its_own():
+    checked = CheckedOracle(oracle(classes=set)(None), Place("verifiers", "x"))
+    refusal(
+        lambda: checked.classes(SPELLINGS), "verifiers/x: classes()", "expected a list of representatives"
+    )
+
+
+def test_a_scorer_that_changes_its_problem_is_named(study):
+    sample(study)
+
+    def spoil(given):
+        given[0].problem.metadata["seen"] = True
+        return [0.5] * len(given)
+
+    changed = hostile(study, "scorers", "reward", scorer(spoil))
+    refusal(lambda: verify(changed, "reward"), "score(): found a change of the problem itself")
+
+
 # --- selectors --------------------------------------------------------------------------------------------
+
+
+NO_NUMBER = (
+    10**400,
+    1j,
+    np.complex128(0.5),
+    True,
+    np.True_,
+    "0",
+    b"0",
+    None,
+    Fraction(1, 2),
+    np.datetime64(0, "s"),
+)
+NO_NUMBERS = "expected an array of numbers"
 
 
 def selector(mean, error=0.0):
@@ -442,8 +590,14 @@ def constant(value):
         (lambda options: object(), "factory: found <object"),
         (selector(constant(-3.0)), "accuracy(): found -3 at k = 1, expected a share, in [0, 1]"),
         (selector(constant(-3.0), 2.0), "accuracy(): found -3 at k = 1, expected a share, in [0, 1]"),
-        (selector(constant(2.0), 0.4), "accuracy(): found 2 at k = 1, expected a share, in [0, 1]"),
+        (selector(constant(2.0), 0.04), "accuracy(): found 2 at k = 1, expected a share, in [0, 1]"),
         (selector(constant(0.0), 0.7), "accuracy(): found 0.7 at k = 1, expected a standard error"),
+        (selector(constant(1.0), 0.5), "accuracy(): found 0.5 at k = 1, expected a standard error"),
+        (
+            selector(constant(1.0), 0.05),
+            "found 1 at k = 1, expected at most the coverage 0: what is selected",
+        ),
+        (selector(constant(0.3), 0.05), "problem 'p0': accuracy(): found 0.3 at k = 1, expected at most"),
         (selector(constant(0.0), NAN), "accuracy(): found nan at k = 1, expected a standard error"),
         (
             selector(constant(0.9)),
@@ -454,12 +608,94 @@ def constant(value):
         (selector(lambda size: np.zeros(size + 1)), "accuracy(): mean: found shape ("),
         (selector(lambda size: 0.0), "accuracy(): mean: found shape (), expected one for each k, of shape ("),
         (selector(lambda size: ["?"] * size), "expected an array of numbers"),
-        (selector(lambda size: None), "accuracy(): mean: found shape ()"),
+        (selector(lambda size: None), "accuracy(): mean: found None, expected an array of numbers"),
+        *((selector(lambda size, value=value: [value] * size), NO_NUMBERS) for value in NO_NUMBER),
+        (
+            selector(lambda size: np.ma.masked_all(size)),
+            "accuracy(): mean: found masked_array(",
+        ),
+        (selector(constant(0.0), 1j), "accuracy(): monte_carlo_error: found array("),
     ],
 )
 def test_selectors(study, factory, said):
     changed = hostile(study, "selectors", "vote", factory)
     assert said in refusal(lambda: curves(changed), "selectors/majority_vote (label 'vote'): ")
+
+
+def writes(name):
+    """Write into what a selector is given, as a careless one may; the built-in one follows."""
+
+    class Careless:
+        def accuracy(self, outcomes, budgets, rng):
+            array = budgets if name == "budgets" else getattr(outcomes, name)
+            for how in (lambda: array.setflags(write=True), lambda: array.fill(1)):
+                with contextlib.suppress(ValueError):
+                    how()
+            object.__setattr__(outcomes, "correct", np.ones(outcomes.n, dtype=bool))
+            return Accuracy(mean=np.zeros(len(budgets)), monte_carlo_error=np.zeros(len(budgets)))
+
+    return lambda options: Careless()
+
+
+@pytest.mark.parametrize("name", ["answers", "correct", "budgets"])
+def test_a_selector_cannot_change_what_others_are_given(study, name):
+    curves(study)
+    right = pl.read_parquet("curves.parquet").filter(selector="oracle")
+    changed = hostile(study, "selectors", "vote", writes(name))
+    changed = replace(changed, selectors=dict(sorted(changed.selectors.items(), reverse=True)))
+    curves(changed)
+    assert pl.read_parquet("curves.parquet").filter(selector="oracle").equals(right)
+
+
+def test_a_selector_that_makes_everything_right_is_refused_by_what_was_drawn(study):
+    class Evil:
+        def accuracy(self, outcomes, budgets, rng):
+            object.__setattr__(outcomes, "correct", np.ones(outcomes.n, dtype=bool))
+            return Accuracy(mean=np.ones(len(budgets)), monte_carlo_error=np.zeros(len(budgets)))
+
+    changed = hostile(study, "selectors", "vote", lambda options: Evil())
+    line = refusal(lambda: curves(changed), "selectors/majority_vote (label 'vote'): problem 'p0': ")
+    assert "found 1 at k = 1, expected at most the coverage 0" in line
+
+
+def test_what_was_simulated_may_stray_by_chance_but_not_on_average():
+    def checked():
+        class Lifted:
+            def accuracy(self, outcomes, budgets, rng):
+                mean = min(1, outcomes.correct.mean() + 0.1)
+                return Accuracy(mean=np.array([mean]), monte_carlo_error=np.array([0.05]))
+
+        return CheckedSelector(Lifted(), Place("selectors", "lifted"), "selected")
+
+    drawn = ProblemOutcomes(
+        problem_id="p", answers=np.zeros(8, dtype=int), correct=np.arange(8) < 4, scores={}
+    )
+    assert checked().accuracy(drawn, np.array([1]), np.random.default_rng(0)).mean == pytest.approx(0.6)
+    lifted = checked()
+    line = refusal(
+        lambda: [lifted.accuracy(drawn, np.array([1]), np.random.default_rng(0)) for _ in range(20)],
+        "selectors/lifted: accuracy()",
+    )
+    assert "found 0.1 above coverage at k = 1, over 10 problems, expected at most coverage" in line
+
+
+def test_honest_simulations_are_left_alone():
+    """Selectors that are as good as coverage, simulated: of 20 times 200 problems, none is refused."""
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        draws = int(rng.integers(100, 1000))
+
+        class Simulated:
+            def accuracy(self, outcomes, budgets, rng, draws=draws):
+                mean = rng.binomial(draws, outcomes.correct.mean(), len(budgets)) / draws
+                return Accuracy(mean=mean, monte_carlo_error=[standard_error(mean[0], draws)])
+
+        judge = CheckedSelector(Simulated(), Place("selectors", "simulated"), "coverage")
+        for right in rng.binomial(1000, rng.beta(0.3, 2, 200)):
+            outcomes = ProblemOutcomes(
+                problem_id="p", answers=np.zeros(1000, dtype=int), correct=np.arange(1000) < right, scores={}
+            )
+            judge.accuracy(outcomes, np.array([1]), rng)
 
 
 def test_a_selector_that_is_not_the_coverage_its_entry_says_is_refused(study):
@@ -505,7 +741,16 @@ def message_of(study):
             "fit(): found array([1., 2.]), of shape (2,)",
         ),
         (law(fit=lambda data, start=None: 0.5), "fit(): found 0.5, of shape (), expected 1 parameters: rate"),
-        (law(fit=lambda data, start=None: None), "fit(): found None, of shape ()"),
+        (law(fit=lambda data, start=None: None), "fit(): found None, expected an array of numbers"),
+        (law(fit=lambda data, start=None: [0.5 + 0j]), "fit(): found [(0.5+0j)], expected an array of"),
+        (law(fit=lambda data, start=None: ["0.5"]), "fit(): found ['0.5'], expected an array of numbers"),
+        (law(fit=lambda data, start=None: [True]), "fit(): found [True], expected an array of numbers"),
+        (law(fit=lambda data, start=None: np.ma.masked_all(1)), "fit(): found masked_array("),
+        (law(predict=lambda parameters, k: k + 0j), "predict(): found array("),
+        (
+            law(effective_parameters=lambda parameters, data: 2.0),
+            "effective_parameters(): found 2, expected a number above 0, at most its 1 parameters",
+        ),
         (law(fit=lambda data, start=None: ["a"]), "fit(): found ['a'], expected an array of numbers"),
         (law(fit=lambda data, start=None: [NAN]), "fit(): found [nan], expected finite parameters"),
         (law(fit=lambda data, start=None: [math.inf]), "fit(): found [inf], expected finite parameters"),
@@ -529,6 +774,29 @@ def test_a_law_that_breaks_its_word_is_a_fit_that_failed(study, factory, said):
     assert message.startswith("laws/power_law (label 'line'): ")
     assert said in message
     assert re.fullmatch("[^\n]*found .*, expected [^\n]*", message)
+
+
+def test_a_law_that_fills_one_array_with_every_fit_has_not_changed_the_earlier_ones(study):
+    class Reusing(Law):
+        kept = np.zeros(1)
+
+        def fit(self, data, start=None):
+            self.kept[:] = super().fit(data)
+            return self.kept
+
+    sound = message_of(hostile(study, "laws", "line", law()))
+    tables = [pl.read_parquet(f"{name}.parquet") for name in ("fits", "forecasts", "refits")]
+    assert message_of(hostile(study, "laws", "line", lambda options: Reusing())) == sound
+    for name, table in zip(("fits", "forecasts", "refits"), tables, strict=True):
+        assert pl.read_parquet(f"{name}.parquet").equals(table)
+
+
+def test_a_law_cannot_change_the_data_of_others(study):
+    def spoil(data, start=None):
+        data.coverage[:] = 0
+
+    with pytest.raises(ValueError, match="read-only"):
+        message_of(hostile(study, "laws", "line", law(fit=spoil)))
 
 
 def test_a_law_as_it_should_be_is_left_alone(study):
@@ -572,6 +840,18 @@ def figure(**changes):
         (figure(table=None), "draw(): table: found None, expected a polars DataFrame"),
         (figure(summary={}), "draw(): summary: found {}, expected a polars DataFrame"),
         (
+            figure(table=pl.DataFrame({"simulated": [None]}, schema={"simulated": pl.Boolean})),
+            "draw(): table: found the columns simulated, expected a Boolean column",
+        ),
+        (
+            figure(table=pl.DataFrame({"simulated": [True], "k": [[1, 2]]})),
+            "draw(): table: found the column 'k' of List(Int64), expected columns of numbers, text or",
+        ),
+        (
+            figure(summary=pl.DataFrame({"k": [object()]})),
+            "draw(): summary: found the column 'k' of Object, expected columns of numbers, text or",
+        ),
+        (
             figure(table=pl.DataFrame({"k": [1]})),
             "draw(): table: found the columns k, expected a Boolean column",
         ),
@@ -587,6 +867,20 @@ def test_figures(study, factory, said):
     assert said in line
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_figure_cannot_say_that_what_is_made_up_is_not(study, simulated):
+    curves(study)
+    said = pl.lit(simulated).alias("simulated")
+    metadata = read_metadata(Path("curves.parquet"))
+    write_table(pl.read_parquet("curves.parquet").with_columns(said), Path("curves.parquet"), metadata)
+    files = {kind: Path(f"plot.{kind}") for kind in ("pdf", "svg", "png", "csv", "tex")}
+    changed = hostile(study, "figures", "plot", figure(table=pl.DataFrame({"simulated": [not simulated]})))
+    line = refusal(
+        lambda: draw_figure(changed, "plot", curves=[Path("curves.parquet")], fits=[], forecasts=[], **files)
+    )
+    assert f"draw(): table: found {not simulated} in a row of column `simulated`" in line
+
+
 @pytest.mark.parametrize(
     ("prices", "said"),
     [
@@ -594,6 +888,8 @@ def test_figures(study, factory, said):
         ({"generate": -1.0}, "price of generate: found -1, expected USD per token, at least 0"),
         ({"generate": NAN}, "price of generate: found nan"),
         ({"generate": "0.1"}, "price of generate: found '0.1'"),
+        ({"generate": 1 + 0j}, "price of generate: found (1+0j)"),
+        ({"generate": np.True_}, "price of generate: found"),
         ({"generates": 0.1}, "call class: found 'generates', expected did you mean 'generate'?"),
     ],
 )

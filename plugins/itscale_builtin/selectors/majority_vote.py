@@ -13,7 +13,7 @@ __all__ = ["MajorityVote", "MajorityVoteOptions", "entry"]
 class MajorityVoteOptions(Options):
     """Options of the majority vote."""
 
-    draws: int = Field(default=500, ge=2, le=1_000_000)
+    draws: int = Field(default=500, ge=100, le=1_000_000)
     """Draws per problem and k, should the exact vote take too long: rarely below a million completions."""
 
 

@@ -20,7 +20,7 @@ class WeightedVoteOptions(Options):
     weights: Literal["scores", "min_max"] = "scores"
     """How a score becomes a weight: as it is, or stretched over [0, 1] within the problem's completions
     (all 1 where the scores are equal)."""
-    draws: int = Field(default=500, ge=2, le=1_000_000)
+    draws: int = Field(default=500, ge=100, le=1_000_000)
     """Random orders of each problem's completions; their prefixes serve every k."""
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
-from itscale.boundary.place import Place, Shown, is_count, is_number, shown
+from itscale.boundary.given import own_problem
+from itscale.boundary.place import Place, Shown, is_count, is_number, real, shown
 from itscale.types import Capability, Engine, Generation, GenerationRequest, Trajectory
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class CheckedEngine:
         """Return one generation per seed, each checked."""
         problem = request.problem.problem_id
         with self._place.kept_alive("generate()", problem):
-            given = await self._engine.generate(request)
+            given = await self._engine.generate(replace(request, problem=own_problem(request.problem)))
         seeds = (len(request.seeds), "seeds")
         made = self._place.as_many("generate()", "generations", given, seeds, problem)
         for one in made:
@@ -70,7 +71,7 @@ class CheckedEngine:
         if computed and sum(one.prompt_tokens for one in made) == 0:
             expected = "the prompt charged once, to the first generation of a request"
             raise self._place.broken("generate(): prompt_tokens", 0, expected, problem)
-        return [replace(one, logprob=_at_most_0(one.logprob)) for one in made]
+        return [_plain(one) for one in made]
 
     def _check(self, one: Any, problem: str, *, begun: bool) -> None:
         """Refuse a generation that cannot be; what was not counted may be 0, and is stored as unknown."""
@@ -86,7 +87,7 @@ class CheckedEngine:
         told.append(("context_tokens", context, right, f"a whole number, at least {least}"))
         told.append(("token_ids", one.token_ids, _are_ids(one.token_ids), "a tuple of whole numbers"))
         told.append(("finish_reason", one.finish_reason, one.finish_reason in REASONS, " or ".join(REASONS)))
-        lapse = is_number(one.seconds) and one.seconds >= 0
+        lapse = (real(one.seconds) or 0.0) >= 0 and is_number(one.seconds)
         told.append(("seconds", one.seconds, lapse, "a number, at least 0"))
         for name, found, right, expected in told:
             if not right:
@@ -97,22 +98,23 @@ class CheckedEngine:
         if one.cached_prompt_tokens > one.prompt_tokens:
             cached, expected = one.cached_prompt_tokens, f"at most the {one.prompt_tokens} of the prompt"
             raise self._place.broken("generate(): cached_prompt_tokens", cached, expected, problem)
-        if one.logprob is not None and not (
-            is_number(one.logprob) and one.logprob <= ROUNDING * max(one.tokens, 1)
-        ):
+        logprob = real(one.logprob)
+        if one.logprob is not None and (logprob is None or logprob > ROUNDING * max(one.tokens, 1)):
             expected = "a finite number, at most 0, or None"
             raise self._place.broken("generate(): logprob", one.logprob, expected, problem)
 
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """Return a reward for each trajectory, in [0, 1]."""
+        trajectories = tuple(trajectories)
         with self._place.kept_alive("score()"):
-            given = await self._engine.score(trajectories)
+            given = await self._engine.score(list(trajectories))
         rewards = self._place.as_many("score()", "rewards", given, (len(trajectories), "trajectories"))
-        for trajectory, reward in zip(trajectories, rewards, strict=True):
-            if not is_number(reward) or not 0 <= reward <= 1:
+        numbers = [real(reward) for reward in rewards]
+        for trajectory, reward, number in zip(trajectories, rewards, numbers, strict=True):
+            if number is None or not 0 <= number <= 1:
                 problem = trajectory.problem.problem_id
                 raise self._place.broken("score()", reward, "a reward in (0, 1)", problem)
-        return [float(reward) for reward in rewards]
+        return [number for number in numbers if number is not None]
 
     async def close(self) -> None:
         """Close the wrapped engine."""
@@ -123,5 +125,15 @@ def _are_ids(found: Any) -> bool:
     return isinstance(found, Sequence) and not isinstance(found, str) and all(map(is_count, found))
 
 
-def _at_most_0(logprob: float | None) -> float | None:
-    return None if logprob is None else min(0.0, float(logprob))
+def _plain(one: Generation) -> Generation:
+    """Return a generation that was checked, of plain numbers, which nobody holds but us."""
+    return replace(
+        one,
+        token_ids=tuple(map(int, one.token_ids)),
+        tokens=int(one.tokens),
+        prompt_tokens=int(one.prompt_tokens),
+        cached_prompt_tokens=int(one.cached_prompt_tokens),
+        context_tokens=int(one.context_tokens),
+        logprob=None if one.logprob is None else min(0.0, float(one.logprob)),
+        seconds=float(one.seconds),
+    )

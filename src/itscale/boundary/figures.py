@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from itscale.boundary.place import Place, Shown
+from itscale.boundary.place import Place, Shown, shown
 from itscale.figures import Drawing, FigureData, FigureMaker
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class _CheckedFigure:
         """
         from matplotlib.figure import Figure
 
-        drawn: Any = self._maker.draw(data)
+        own = {table.name: getattr(data, table.name).clone() for table in fields(data)}
+        drawn: Any = self._maker.draw(FigureData(**own))
         if not isinstance(drawn, Drawing):
             raise self._place.broken("draw()", drawn, "a Drawing")
         if not isinstance(drawn.figure, Figure):
@@ -48,8 +50,22 @@ class _CheckedFigure:
             table = getattr(drawn, name)
             if not isinstance(table, pl.DataFrame):
                 raise self._place.broken(f"draw(): {name}", table, "a polars DataFrame")
-        if drawn.table.height and drawn.table.schema.get("simulated") != pl.Boolean:
-            found = Shown(f"the columns {', '.join(drawn.table.columns)}")
+            for column, dtype in table.schema.items():
+                if dtype.is_nested() or dtype == pl.Object:
+                    found = Shown(f"the column {shown(column)} of {dtype}")
+                    raise self._place.broken(f"draw(): {name}", found, "columns of numbers, text or Booleans")
+        self._check_simulated(drawn.table, data)
+        return drawn
+
+    def _check_simulated(self, table: pl.DataFrame, data: FigureData) -> None:
+        """Refuse a table that does not say what is made up: figures are labelled by what it says."""
+        if not table.height:
+            return
+        if table.schema.get("simulated") != pl.Boolean or table["simulated"].has_nulls():
+            found = Shown(f"the columns {', '.join(table.columns)}")
             expected = "a Boolean column `simulated`: what is made up is labelled so in every figure"
             raise self._place.broken("draw(): table", found, expected)
-        return drawn
+        said = {bool(value) for frame in (data.curves, data.fits) for value in frame["simulated"].unique()}
+        if len(said) == 1 and not said.issuperset(table["simulated"].unique()):
+            found = Shown(f"{not said.pop()} in a row of column `simulated`")
+            raise self._place.broken("draw(): table", found, "what every table that it was given says there")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from itscale.boundary.place import Place, Shown, is_number, shown
+from itscale.boundary.given import own_curve, own_table, read_only
+from itscale.boundary.place import Place, Shown, is_number, real, shown
 from itscale.errors import ContractError
 from itscale.laws import FitFailure, Law, LawData, TableData, TableLaw
 from itscale.selection import FloatArray, IntArray
@@ -22,6 +22,14 @@ __all__ = ["make_law", "make_table_law"]
 
 ROUNDING = 1e-9
 MOST = float(np.finfo(np.float64).max)
+OPTIONAL = (
+    "asymptotic_exponent",
+    "effective_parameters",
+    "fit_resamples",
+    "log_likelihood",
+    "predict_problems",
+)
+"""What else a law of a curve or of counts may be able to do."""
 
 
 class BrokenFitError(ContractError, FitFailure):
@@ -76,14 +84,14 @@ class _Checked:
 
     def fit(self, data: Any, start: FloatArray | None = None) -> FloatArray:
         """Return the parameters, as many as the law names, all finite."""
-        given = self._law.fit(data) if start is None else self._law.fit(data, start)
+        given = self._law.fit(data) if start is None else self._law.fit(data, read_only(start))
         try:
             return self._parameters(given)
         except ContractError as error:
             raise BrokenFitError(str(error)) from None
 
     def _parameters(self, given: Any) -> FloatArray:
-        fitted = self._numbers("fit()", given)
+        fitted = self._place.numbers("fit()", given)
         size = len(self._names)
         if fitted.shape != (size,):
             expected = f"{size} parameters: {', '.join(self._names)}"
@@ -92,14 +100,8 @@ class _Checked:
             raise self._place.broken("fit()", fitted.tolist(), "finite parameters, or FitFailure")
         return fitted
 
-    def _numbers(self, what: str, given: Any) -> FloatArray:
-        try:
-            return np.asarray(given, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise self._place.broken(what, given, "an array of numbers") from None
-
     def _predicted(self, given: Any, shape: tuple[int, ...]) -> FloatArray:
-        predicted = self._numbers("predict()", given)
+        predicted = self._place.numbers("predict()", given)
         if predicted.shape != shape:
             expected = f"a number for each of its inputs, of shape {shape}"
             raise self._place.broken("predict()", Shown(f"shape {predicted.shape}"), expected)
@@ -114,20 +116,21 @@ class _CheckedLaw(_Checked):
         self._fitted: set[bytes] = set()
         shares = not getattr(law, "unbounded", False)
         self._least, self._most = (-ROUNDING, 1 + ROUNDING) if shares else (-MOST, MOST)
-        for name in ("fit_resamples", "asymptotic_exponent", "log_likelihood", "predict_problems"):
+        for name in OPTIONAL:
             if hasattr(law, name):
                 vars(self)[name] = getattr(self, f"_{name}")
 
     def fit(self, data: LawData, start: FloatArray | None = None) -> FloatArray:
         """Return the parameters."""
-        fitted = super().fit(data, start)
+        fitted = super().fit(own_curve(data), start)
         if np.any((data.coverage < 0) | (data.coverage > 1)):  # a series, of whatever size
             self._least, self._most = -MOST, MOST
         self._fitted.add(fitted.tobytes())
         return fitted
 
     def _fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
-        fitted = self._numbers("fit_resamples()", self._law.fit_resamples(resamples, start))
+        own = [own_curve(data) for data in resamples]
+        fitted = self._place.numbers("fit_resamples()", self._law.fit_resamples(own, read_only(start)))
         shape = (len(resamples), len(self._names))
         if fitted.shape != shape:
             expected = f"the parameters of each resample, of shape {shape}"
@@ -138,24 +141,32 @@ class _CheckedLaw(_Checked):
         return fitted
 
     def _asymptotic_exponent(self, parameters: FloatArray) -> float:
-        given = self._law.asymptotic_exponent(parameters)
-        exponent = float(given) if isinstance(given, Real) else -math.inf
-        if not (math.isnan(exponent) or 0 < exponent < math.inf):
+        given = self._law.asymptotic_exponent(read_only(parameters))
+        levels = isinstance(given, float) and math.isnan(given)
+        exponent = math.nan if levels else real(given)
+        if exponent is None or exponent <= 0:
             expected = "a number above 0, or NaN where failure does not fall as a power"
             raise self._place.broken("asymptotic_exponent()", given, expected)
         return exponent
 
     def _log_likelihood(self, parameters: FloatArray, data: LawData) -> float:
-        given = self._law.log_likelihood(parameters, data)
+        given = self._law.log_likelihood(read_only(parameters), own_curve(data))
         if not is_number(given):
             raise self._place.broken("log_likelihood()", given, "a finite number")
+        return float(given)
+
+    def _effective_parameters(self, parameters: FloatArray, data: LawData) -> float:
+        given = self._law.effective_parameters(read_only(parameters), own_curve(data))
+        if not is_number(given) or not 0 < given <= len(self._names):
+            expected = f"a number above 0, at most its {len(self._names)} parameters"
+            raise self._place.broken("effective_parameters()", given, expected)
         return float(given)
 
     def _predict_problems(
         self, parameters: FloatArray, sampled: IntArray, correct: IntArray, budgets: FloatArray
     ) -> FloatArray:
-        given = self._law.predict_problems(parameters, sampled, correct, budgets)
-        each = self._numbers("predict_problems()", given)
+        given = self._law.predict_problems(*map(read_only, (parameters, sampled, correct, budgets)))
+        each = self._place.numbers("predict_problems()", given)
         shape = (len(sampled), len(budgets))
         if each.shape != shape:
             expected = f"coverage of each problem at each k, of shape {shape}"
@@ -171,7 +182,7 @@ class _CheckedLaw(_Checked):
 
         At parameters that no fit returned, as diagnostics ask for, a law may say what it likes.
         """
-        given = self._law.predict(parameters, budgets)
+        given = self._law.predict(read_only(parameters), read_only(budgets))
         predicted = self._predicted(given, np.shape(budgets))
         if np.asarray(parameters, dtype=np.float64).tobytes() not in self._fitted:
             return predicted
@@ -193,14 +204,25 @@ class _CheckedTableLaw(_Checked):
         super().__init__(law, place)
         self._named("inputs")
 
+    def scale(self, inputs: Mapping[str, FloatArray]) -> FloatArray:
+        """Return what a hold-out calls large at each row; NaN where an input is missing."""
+        own = {name: read_only(values) for name, values in inputs.items()}
+        scales = self._place.numbers("scale()", self._law.scale(own))
+        rows = np.shape(next(iter(inputs.values()))) if inputs else ()
+        if scales.shape != rows:
+            expected = f"a number for each of its inputs, of shape {rows}"
+            raise self._place.broken("scale()", Shown(f"shape {scales.shape}"), expected)
+        return scales
+
     def fit(self, data: TableData, start: FloatArray | None = None) -> FloatArray:
         """Return the parameters."""
-        return super().fit(data, start)
+        return super().fit(own_table(data), start)
 
     def predict(self, parameters: FloatArray, inputs: Mapping[str, FloatArray]) -> FloatArray:
         """Return the response at each row; NaN where an input or a parameter is missing, never infinite."""
         rows = np.shape(next(iter(inputs.values()))) if inputs else ()
-        predicted = self._predicted(self._law.predict(parameters, inputs), rows)
+        own = {name: read_only(values) for name, values in inputs.items()}
+        predicted = self._predicted(self._law.predict(read_only(parameters), own), rows)
         if np.any(np.isinf(predicted)):
             raise self._place.broken("predict()", Shown("an infinite response"), "finite ones")
         return predicted

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Set, Sized
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from itscale.errors import ContractError
+from itscale.selection import FloatArray
 
 if TYPE_CHECKING:
     from itscale.study import Ingredient
 
-__all__ = ["LARGEST", "Place", "is_count", "is_number", "shown", "textual"]
+__all__ = ["LARGEST", "Place", "is_count", "is_number", "real", "shown", "textual"]
 
 LARGEST = 2**31 - 1
 """Largest number of tokens that tables hold."""
+
+NUMBERS = "an array of numbers"
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,15 @@ class Place:
         about = "" if problem is None else f"problem {shown(problem)}: "
         return ContractError(f"{self}: {about}{what}: found {shown(found)}, expected {expected}")
 
+    def changed(self, what: str, problem: str) -> ContractError:
+        """Return the error that says that a plugin changed the problem that it was given."""
+        return self.broken(
+            what, Shown("a change of the problem itself"), "the problem as it was given", problem
+        )
+
     def make(self, ingredient: Ingredient[Any], methods: Iterable[str], **arguments: Any) -> Any:
         """Return what a factory makes of its options; refuse what lacks a method of its kind."""
-        made = ingredient.entry.factory(ingredient.options, **arguments)
+        made = ingredient.entry.factory(ingredient.options.model_copy(deep=True), **arguments)
         lacking = [name for name in methods if not callable(getattr(made, name, None))]
         if lacking:
             names = ", ".join(f"{name}()" for name in lacking)
@@ -99,15 +110,28 @@ class Place:
             Id of the problem it was about.
         """
         number, each = of
-        if isinstance(found, str | bytes | dict) or not (
-            isinstance(found, Iterable) and isinstance(found, Sized)
-        ):
+        unordered = isinstance(found, str | bytes | Mapping | Set)
+        if unordered or not (isinstance(found, Iterable) and isinstance(found, Sized)):
             raise self.broken(what, found, f"a list of {things}, one for each of {number} {each}", problem)
         values = list(found)
         if len(values) != number:
             counted = Shown(f"{len(values)} {things} for {number} {each} ({shown(values)})")
             raise self.broken(what, counted, "one for each", problem)
         return values
+
+    def numbers(self, what: str, given: Any, problem: str | None = None) -> FloatArray:
+        """Return the numbers that were given, in an array that is nobody else's.
+
+        Refused is what NumPy would make numbers of: text, truth values, objects, complex numbers (whose
+        imaginary part it drops), masked values (whose number is the one under the mask).
+        """
+        try:
+            values = np.asarray(given)
+        except (TypeError, ValueError):
+            raise self.broken(what, given, NUMBERS, problem) from None
+        if values.dtype.kind not in "iuf" or np.ma.is_masked(given):
+            raise self.broken(what, given, NUMBERS, problem)
+        return np.array(values, dtype=np.float64)
 
 
 class Shown(str):
@@ -133,16 +157,32 @@ def shown(value: Any) -> str:
     if isinstance(value, Shown):
         return str(value)
     if isinstance(value, Real) and not isinstance(value, bool):  # of numpy's, without their type
-        return repr(int(value)) if isinstance(value, Integral) else f"{float(value) + 0.0:.6g}"
+        with suppress(Exception):  # more digits than Python writes, or than a float has
+            return _SHORT.repr(int(value)) if isinstance(value, Integral) else f"{float(value) + 0.0:.6g}"
+        return f"a number of {type(value).__name__}"
     try:
         return " ".join(_SHORT.repr(value).split())
     except Exception:  # a plugin's own class may not even be able to show itself
         return f"an object of {type(value).__name__}"
 
 
+def real(value: Any) -> float | None:
+    """Return a finite number as a plain float, whose comparisons nobody overrides; None of anything else.
+
+    True and False are no numbers, and neither is what no float can hold: 10**400.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except Exception:  # of a plugin's own class, or too large
+        return None
+    return number if math.isfinite(number) else None
+
+
 def is_number(value: Any) -> bool:
-    """Return whether a value is a finite number; True and False are none."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    """Return whether a value is a finite number; see `real`."""
+    return real(value) is not None
 
 
 def is_count(value: Any, least: int = 0) -> bool:

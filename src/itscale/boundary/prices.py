@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
-from itscale.boundary.place import Place, is_number
+from itscale.boundary.place import Place, real
 from itscale.errors import nearest
 from itscale.ledger import Call
 
@@ -18,16 +18,21 @@ __all__ = ["check_prices", "make_prices"]
 
 def make_prices(ingredient: Ingredient[PriceEntry]) -> Mapping[Call, float]:
     """Return a price table's USD per token by call class, checked."""
-    return check_prices(Place.of(ingredient), ingredient.entry.factory(ingredient.options))
+    return check_prices(
+        Place.of(ingredient), ingredient.entry.factory(ingredient.options.model_copy(deep=True))
+    )
 
 
 def check_prices(place: Place, given: Any) -> Mapping[Call, float]:
     """Return prices; ContractError if they are no numbers from 0 by call class."""
     if not isinstance(given, Mapping) or not given:
         raise place.broken("factory", given, "a price per token by call class")
+    prices: dict[Call, float] = {}
     for call, price in given.items():
         if call not in get_args(Call):
             raise place.broken("call class", call, nearest(str(call), get_args(Call)))
-        if not is_number(price) or price < 0:
+        number = real(price)
+        if number is None or number < 0:
             raise place.broken(f"price of {call}", price, "USD per token, at least 0")
-    return {call: float(price) for call, price in given.items()}
+        prices[call] = number
+    return prices

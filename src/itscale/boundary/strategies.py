@@ -33,7 +33,8 @@ async def run_strategy(
         On anything that is not made of this session's own trajectories.
     """
     place = Place.of(ingredient)
-    running = ingredient.entry.factory(problem, session, ingredient.options)
+    options = ingredient.options.model_copy(deep=True)
+    running = ingredient.entry.factory(problem, session, options)
     if not inspect.isawaitable(running):
         raise place.broken("factory", running, "something to await: `async def`", problem.problem_id)
     return check_completions(place, session, await running)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from itscale.boundary.given import own_problem
 from itscale.boundary.place import Place, Shown, shown, textual
 from itscale.types import Problem
 
@@ -28,7 +29,7 @@ def make_problems(task: Ingredient[TaskEntry], wanted: int | None) -> list[Probl
         On what is no problem, a problem id that is there twice, or a field that is not what it must be.
     """
     place = Place.of(task)
-    made = task.entry.factory(task.options)
+    made = task.entry.factory(task.options.model_copy(deep=True))
     if isinstance(made, str | Mapping) or not isinstance(made, Iterable):
         raise place.broken("factory", made, "an iterable of problems")
     return list(checked_problems(place, islice(made, wanted)))
@@ -43,7 +44,7 @@ def checked_problems(place: Place, problems: Iterable[Any]) -> Iterator[Problem]
             first = f"problems {seen[problem.problem_id]} and {number} both have the id"
             raise place.broken(first, problem.problem_id, "every problem id once")
         seen[problem.problem_id] = number
-        yield problem
+        yield own_problem(problem)  # a task may fill one dict again and again
 
 
 def check_problem(place: Place, problem: Any, number: int) -> None:

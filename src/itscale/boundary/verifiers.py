@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from itscale.boundary.place import Place, is_number, textual
+from itscale.boundary.given import own_problem
+from itscale.boundary.place import Place, real, textual
 from itscale.types import Engine, Oracle, Problem, Scorer, Trajectory, Verdict
 
 if TYPE_CHECKING:
@@ -42,20 +44,23 @@ class CheckedOracle:
     def __init__(self, oracle: Oracle, place: Place) -> None:
         self._oracle = oracle
         self._place = place
+        self._kept: tuple[Problem, Problem] | None = None  # the last problem, and the oracle's copy of it
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._oracle, name)
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return the answer in a text, None if there is none."""
-        found = self._oracle.answer(problem, text)
+        with self._dropped_on_error():
+            found = self._oracle.answer(self._own(problem), text)
         if found is not None and not textual(found):
             raise self._place.broken("answer()", found, "a text or None", problem.problem_id)
         return found
 
     def classes(self, answers: Sequence[str], problem: str | None = None) -> list[str]:
         """Return the representative of each answer's class; `problem` is named if it is none."""
-        given = self._oracle.classes(answers)
+        answers = tuple(answers)
+        given = self._oracle.classes(list(answers))
         named = self._place.as_many("classes()", "representatives", given, (len(answers), "answers"), problem)
         by_answer = dict(zip(answers, named, strict=True))
         for name in named:
@@ -66,10 +71,34 @@ class CheckedOracle:
                 raise self._place.broken("classes()", by_answer[name], expected, problem)
         return named
 
+    def _own(self, problem: Problem) -> Problem:
+        """Return the oracle's copy of a problem."""
+        if self._kept is None or self._kept[0] is not problem:
+            self._kept = problem, own_problem(problem)
+        return self._kept[1]
+
+    @contextmanager
+    def _dropped_on_error(self) -> Iterator[None]:
+        """Let nobody judge what an error may have left half changed."""
+        try:
+            yield
+        except BaseException:
+            self._kept = None
+            raise
+
+    def _require_unchanged(self) -> None:
+        """Refuse verdicts on a problem that the oracle itself changed, here or as it looked for answers."""
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] != kept[1]:
+            raise self._place.changed("judge()", kept[0].problem_id)
+
     def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
         """Return a verdict on each answer."""
         about = problem.problem_id
-        given = self._oracle.judge(problem, answers)
+        answers = tuple(answers)
+        with self._dropped_on_error():
+            given = self._oracle.judge(self._own(problem), list(answers))
+        self._require_unchanged()
         verdicts = self._place.as_many("judge()", "verdicts", given, (len(answers), "answers"), about)
         for verdict in verdicts:
             if not isinstance(verdict, Verdict):
@@ -105,12 +134,18 @@ class CheckedScorer:
 
     async def score(self, trajectories: Sequence[Trajectory], engine: Engine | None) -> list[float]:
         """Return a score of each trajectory, in [0, 1]."""
-        given = await self._scorer.score(trajectories, engine)
+        trajectories = tuple(trajectories)
+        before = {id(one.problem): (one.problem, own_problem(one.problem)) for one in trajectories}
+        given = await self._scorer.score(list(trajectories), engine)
+        for problem, kept in before.values():
+            if problem != kept:
+                raise self._place.changed("score()", kept.problem_id)
         first = trajectories[0].problem.problem_id if trajectories else None
         wanted = (len(trajectories), "trajectories")
         scores = self._place.as_many("score()", "scores", given, wanted, first)
-        for trajectory, score in zip(trajectories, scores, strict=True):
-            if not is_number(score) or not 0 <= score <= 1:
-                problem = trajectory.problem.problem_id
-                raise self._place.broken("score()", score, "a number in [0, 1]", problem)
-        return [float(score) for score in scores]
+        numbers = [real(score) for score in scores]
+        for trajectory, score, number in zip(trajectories, scores, numbers, strict=True):
+            if number is None or not 0 <= number <= 1:
+                about = trajectory.problem.problem_id
+                raise self._place.broken("score()", score, "a number in [0, 1]", about)
+        return [number for number in numbers if number is not None]

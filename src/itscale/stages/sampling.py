@@ -15,6 +15,7 @@ import polars as pl
 
 from itscale.blocks import Block
 from itscale.boundary import Place, make_engine, make_scorer, run_strategy
+from itscale.boundary.given import own_problem
 from itscale.columns import COMPLETIONS, LEDGER
 from itscale.errors import DataError, EngineError
 from itscale.evaluation import require_sandbox
@@ -168,6 +169,7 @@ class _Run:
         strategy = self.study.strategies[self.strategy]
         scorer = self.study.scorer_of(self.strategy)
         tally = self.tally.unit(unit.completions)
+        problem = own_problem(problem)  # others of the block have it, too
         session = Session(
             problem,
             unit,

@@ -21,6 +21,7 @@ from itscale.boundary import (
     make_oracle,
     make_scorer,
 )
+from itscale.boundary.given import own_problem
 from itscale.columns import COMPLETIONS, VERDICTS
 from itscale.errors import DataError, EngineError
 from itscale.failures import Failure, ProblemFailures, ends_the_job, reason_of
@@ -308,7 +309,8 @@ class _Scoring:
     async def _asked(
         self, ask: Ask, problem: Problem, pool: Mapping[Name, Completion]
     ) -> dict[Name, Verdict]:
-        scores = await ask([candidate.trajectory(problem) for candidate in pool.values()])
+        own = own_problem(problem)
+        scores = await ask([candidate.trajectory(own) for candidate in pool.values()])
         scored = dict(zip(pool, scores, strict=True))
         self.journal.add(scored)
         return {name: Verdict(score=score) for name, score in scored.items()}
