@@ -18,6 +18,7 @@ from itscale.types import Problem, Step, Trajectory
 from itscale_builtin.tasks import gsm8k
 from itscale_builtin.tasks import reasoning_gym as gym_task
 from itscale_builtin.verifiers import answers, exact_match, logprob, math, process_reward, reasoning_gym
+from itscale_builtin.verifiers.puzzles import CHECKS
 from itscale_builtin.verifiers.said import said
 from itscale_builtin.verifiers.wrappers import tidy
 
@@ -367,7 +368,7 @@ def test_an_answer_is_never_run_as_a_program(
     ):
         (verdict,) = gym.judge(asked, [program])
         assert not verdict.correct
-        assert verdict.status == "error"
+        assert verdict.status == ("error" if dataset in CHECKS else "judged")
     assert not target.exists()
 
 
@@ -384,16 +385,16 @@ def test_what_could_be_a_program_is_one(text: str) -> None:
 
 
 def test_a_scorer_that_fails_or_hangs_is_a_verdict(gym: reasoning_gym.ReasoningGym) -> None:
-    (failed,) = gym.judge(next(gym_problems("game_of_life")), ["{}"])
+    (failed,) = gym.judge(next(gym_problems("countdown")), ["f(x)"])
     assert (failed.correct, failed.status) == (False, "error")
-    (hung,) = gym.judge(next(gym_problems("countdown")), ["9**9**9**9"])
+    (hung,) = gym.judge(next(gym_problems("simple_integration")), ["9**9**9**9"])
     assert (hung.correct, hung.status) == (False, "timeout")
 
 
 def test_a_problem_that_is_not_its_own_is_refused(gym: reasoning_gym.ReasoningGym) -> None:
     with pytest.raises(DataError, match="metadata lacks dataset"):
         gym.judge(problem(), ["1"])
-    asked = next(gym_problems("gcd"))
+    asked = next(gym_problems("word_ladder"))
     changed = Problem(
         problem_id="p",
         messages=asked.messages,
@@ -401,7 +402,7 @@ def test_a_problem_that_is_not_its_own_is_refused(gym: reasoning_gym.ReasoningGy
         metadata={**asked.metadata, "question": "another"},
     )
     with pytest.raises(DataError, match="no longer makes the problem"):
-        gym.judge(changed, ["12345"])
+        gym.judge(changed, ["CAT,COT"])
 
 
 # Scorers -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
 from itscale.errors import DataError, nearest
 from itscale.plugins import Options, TaskEntry
@@ -31,6 +31,8 @@ NO_REFERENCE = "its problems come without a reference answer"
 DEFECTIVE: Mapping[str, str] = {
     "acre": "its problems change with the size of the data set, so a larger study is not an extension",
     "boxnet": NO_REFERENCE,
+    "codeio": "any input that gives the output is right, and its scorer knows one; "
+    "with config: {input_prediction_probability: 1} it asks for outputs only",
     "coin_flip": "its scorer gives full marks to the first digits of the right number, such as 0",
     "composite": "it is made of other data sets; name one of them",
     "game_of_life_halting": "its scorer accepts any text",
@@ -41,6 +43,8 @@ DEFECTIVE: Mapping[str, str] = {
     "rush_hour": NO_REFERENCE,
 }
 """Data sets that cannot be verified or made again, and why (measured with reasoning-gym 0.1.25)."""
+MENDED: Mapping[str, Mapping[str, JsonValue]] = {"codeio": {"input_prediction_probability": 1}}
+"""What makes a data set verifiable after all. (The library asks for outputs with this probability.)"""
 
 
 class ReasoningGymOptions(Options):
@@ -52,7 +56,7 @@ class ReasoningGymOptions(Options):
     """Seed of the data set: another seed, other problems."""
     size: int = Field(default=500, ge=1, le=10_000_000)
     """How many problems there are; a study takes the first `problems` of them."""
-    config: dict[str, JsonValue] = Field(default={})
+    config: dict[str, JsonValue] = Field(default={}, validate_default=True)
     """Further parameters of the data set (its difficulty), as reasoning-gym names them."""
     prompt: str = PROMPT
     """What is put to the model; `{question}` stands for the question."""
@@ -61,9 +65,18 @@ class ReasoningGymOptions(Options):
     @classmethod
     def _verifies(cls, dataset: str) -> str:
         """Refuse a data set whose answers cannot be verified."""
-        if dataset in DEFECTIVE:
+        if dataset in DEFECTIVE and dataset not in MENDED:
             raise ValueError(f"found {dataset!r}, which is refused: {DEFECTIVE[dataset]}")
         return dataset
+
+    @field_validator("config")
+    @classmethod
+    def _mends(cls, config: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
+        """Refuse a data set whose answers can be verified in another configuration only."""
+        dataset = info.data.get("dataset", "")
+        if dataset in MENDED and not MENDED[dataset].items() <= config.items():
+            raise ValueError(f"found {dataset!r} so configured, which is refused: {DEFECTIVE[dataset]}")
+        return config
 
     @field_validator("config")
     @classmethod

@@ -1,12 +1,15 @@
-"""Correct is what reasoning-gym's own scorer of the problem's data set gives full marks.
+"""Correct is what says the same as the reference, or what the data set's own scorer rightly gives full marks.
 
-The default scorer gives part of the marks to any text that contains the reference, so nothing below 1
-counts. Models rarely put the answer alone on a page: it is found first, then scored.
+Where one answer is right, the scorer is only asked whether case and spaces matter: some give full marks to
+NaN, to numbers that are near, or to the reference with something after it. Where several are right, it is
+believed of answers that pass a check of ours (`puzzles`). Nothing below full marks counts. Models rarely put
+the answer alone on a page: it is found first, then judged.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -19,6 +22,8 @@ from itscale.sandbox import Reply, Sandbox
 from itscale.types import Problem, Verdict
 from itscale_builtin.tasks.reasoning_gym import opened_item
 from itscale_builtin.verifiers.answers import Locator, is_number, last_number, locate
+from itscale_builtin.verifiers.puzzles import CHECKS, FUNCTIONS
+from itscale_builtin.verifiers.readings import alike, plain, read, same
 from itscale_builtin.verifiers.wrappers import tidy
 
 TOGETHER = 100
@@ -41,10 +46,15 @@ EVALUATING = frozenset(
 )
 """Data sets whose scorer evaluates the answer as Python (`eval`, or sympy's `parse_expr`, which calls it)."""
 
-FUNCTIONS = frozenset(
-    {"Abs", "acos", "asin", "atan", "cos", "cosh", "exp", "ln", "log", "sin", "sinh", "sqrt", "tan"}
-)
-"""Functions an answer may call: those that antiderivatives are made of."""
+VERBATIM = frozenset({"base_conversion", "bf"})
+"""Data sets whose answers are texts even where they look like numbers: `1e2` to the base 16 is not 100."""
+FIGURES = re.compile(r"[\deE\s.,:;+\-*/^()\[\]]+")
+"""Numbers and signs only; several numbers are then a list or a calculation, of which none is the answer."""
+GROUP = re.compile(r"\d(?:[\d.,]|[eE][-+]?\d)*")
+WORD = re.compile(r"\w*\d\w*")
+BEFORE = re.compile(r"(?:[+*/^]\s*|-\s*[-(]\s*|\d\.)$")
+AFTER = re.compile(r"\s*(?:[+*/^]|hundred\b|thousand\b|million\b|billion\b)|\.\d|[eE]\d|[ijx]\w*\d|[ijk]\b")
+"""What makes a number a part of another one, or of a calculation."""
 HARMLESS = (
     ast.Expression,
     ast.Constant,
@@ -87,9 +97,16 @@ class ReasoningGym:
         """Return the answer without emphasis or quotes, None if there is none."""
         found = locate(text, self.options.find)
         if is_number(problem.reference):
-            found = last_number(found or "") or last_number(text)
-            found = found and found.replace(",", "")
+            verbatim = problem.metadata.get("dataset") in VERBATIM
+            if found is None or not _more_than_a_number(tidy(found), verbatim):
+                found = last_number(found or "") or (None if self._marked(text) else last_number(text))
+                found = found and found.replace(",", "")
         return None if found is None else tidy(found, problem.reference) or None
+
+    def _marked(self, text: str) -> bool:
+        """Say whether the answer has a place of its own: then no number elsewhere is it."""
+        marks = [place for place in self.options.find if place in {"tags", "boxed"}]
+        return bool(marks) and locate(text, marks) is not None
 
     def classes(self, answers: Sequence[str]) -> list[str]:
         """Return the answers themselves: no data set says which texts mean the same."""
@@ -110,13 +127,19 @@ class ReasoningGym:
                 "reasoning_gym oracle judges problems of the reasoning_gym task only"
             )
         source = {key: problem.metadata[key] for key in NEEDED}
-        sandbox = self._evaluating if source["dataset"] in EVALUATING else self._comparing
-        others = [answer for answer in answers if answer != problem.reference]
-        replies = sandbox.map([(source, problem.reference, answer) for answer in others])
+        dataset = source["dataset"]
+        right = {answer for answer in answers if _says_the_same(dataset, answer, problem.reference)}
+        asked = [
+            answer
+            for answer in answers
+            if answer not in right and (dataset in CHECKS or alike(answer, problem.reference))
+        ]
+        sandbox = self._evaluating if dataset in EVALUATING else self._comparing
+        replies = sandbox.map([(source, problem.reference, answer) for answer in asked])
         if any(reply == Reply("done", None) for reply in replies):
             self._require_unchanged(problem, source)
-        verdicts = dict(zip(others, map(_verdict, replies), strict=True))
-        return [verdicts.get(answer, Verdict(correct=True)) for answer in answers]
+        verdicts = dict(zip(asked, map(_verdict, replies), strict=True))
+        return [verdicts.get(answer, Verdict(correct=answer in right)) for answer in answers]
 
     def _require_unchanged(self, problem: Problem, source: dict[str, Any]) -> None:
         """See that the problem can be made again as it was; asked with the reference: no model wrote it."""
@@ -125,6 +148,28 @@ class ReasoningGym:
                 f"problem {problem.problem_id}: reasoning-gym no longer makes the problem that was put "
                 "to the model; install the version that made it, or delete the study's problems and run again"
             )
+
+
+def _more_than_a_number(found: str, verbatim: bool) -> bool:
+    """Say whether what stands at a place is something else than one number with words about it."""
+    if verbatim and WORD.findall(found) != [last_number(found)]:
+        return True
+    if is_number(found):
+        return False
+    if FIGURES.fullmatch(plain(found)) and len(GROUP.findall(found)) > 1:
+        return True
+    if read(found)[0] in {"number", "fraction"}:
+        return True
+    stated = last_number(found)
+    if stated is None:
+        return False
+    before, _, after = plain(found).rpartition(plain(stated))
+    return BEFORE.search(before[-9:]) is not None or AFTER.match(after) is not None
+
+
+def _says_the_same(dataset: str, answer: str, reference: str) -> bool:
+    """Say whether an answer says what the reference does, whatever a scorer thinks of it."""
+    return answer.split() == reference.split() if dataset in VERBATIM else same(answer, reference)
 
 
 def _verdict(reply: Reply) -> Verdict:
@@ -148,7 +193,10 @@ def score(source: dict[str, Any], reference: str, answer: str) -> float | None:
         return None
     if source["dataset"] in EVALUATING and not harmless(answer):
         raise ValueError("the answer is a program, not an expression")
-    return float(data.score_answer(answer, entry))
+    checked = CHECKS[source["dataset"]](answer, entry) if source["dataset"] in CHECKS else None
+    if checked is None and not alike(answer, reference):
+        return 0.0
+    return float(data.score_answer(answer if checked is None else checked, entry))
 
 
 def harmless(answer: str) -> bool:
@@ -178,10 +226,10 @@ entry = VerifierEntry(
     factory=ReasoningGym,
     options=ReasoningGymOptions,
     role="oracle",
-    revision=3,
+    revision=4,
     evaluates=lambda options, task: getattr(task, "dataset", None) in EVALUATING,
     requires=("reasoning_gym",),
     extra="reasoning-gym",
-    summary="Correct is what the scorer of the problem's data set gives full marks.",
+    summary="Correct is what says the same as the reference, or what the data set's scorer rightly accepts.",
     reference="Stojanovski et al. 2025, Reasoning Gym, arXiv:2505.24760",
 )
