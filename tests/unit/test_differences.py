@@ -1,6 +1,6 @@
 """Paired differences: at equal k, at equal cost, tested, and put side by side for a study."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import polars as pl
@@ -91,6 +91,10 @@ def test_signs_of_few_problems_are_gone_through():
     found = sign_flip(gains, 100, rng())
     assert found.p_value == pytest.approx(expected)
     assert np.all(found.error == 0)
+    # of the curve: the largest of both statistics, each in units of its own length
+    largest = np.abs(flipped / np.sqrt((gains**2).sum(axis=0))).max(axis=1)
+    observed = np.abs(gains.sum(axis=0)) / np.sqrt((gains**2).sum(axis=0))
+    assert found.p_curve == pytest.approx((largest[:, None] >= observed - 1e-9).mean(axis=0))
     assert np.all(found.p_curve >= found.p_value)
 
 
@@ -115,6 +119,36 @@ def test_holm_steps_down():
     """Holm 1979: sorted p-values times 4, 3, 2, 1, never falling, at most 1."""
     assert holm([0.01, 0.04, 0.03, 0.5]).tolist() == pytest.approx([0.04, 0.09, 0.09, 0.5])
     assert holm([0.9, 0.8]).tolist() == pytest.approx([1.0, 1.0])
+
+
+def test_holm_is_the_closed_test_of_bonferroni():
+    """A hypothesis is rejected where every set of hypotheses that holds it is (Marcus et al. 1976)."""
+    for p in rng().choice([0.001, 0.01, 0.02, 0.03, 0.2, 0.7], size=(20, 5)):
+        sets = [list(those) for size in range(1, 6) for those in combinations(range(5), size)]
+        closed = [
+            max(min(1.0, len(those) * p[those].min()) for those in sets if at in those) for at in range(5)
+        ]
+        assert holm(p) == pytest.approx(closed)
+
+
+def test_what_a_problem_adds_at_equal_cost_is_how_the_difference_moves_with_its_weight():
+    """The derivative of the interpolated difference in the weight of each problem, by small changes of it."""
+    first, second = arm(1, problems=12), arm(2, shift=0.5, price=30.0, problems=12)
+    costs, values = at_equal_cost(first, second, points=6)
+
+    def difference(weights):
+        curves = [
+            np.interp(np.log(costs), np.log(weights @ each.cost), weights @ each.accuracy)
+            for each in (first, second)
+        ]
+        return curves[0] - curves[1]
+
+    even, small = np.full(12, 1 / 12), 1e-6
+    inner = slice(1, -1)  # at the ends of the range a change of price leaves it
+    for at in range(12):
+        moved = [even + sign * small * (np.eye(12)[at] - even) for sign in (1, -1)]
+        slope = (difference(moved[0]) - difference(moved[1])) / (2 * small)
+        assert (values[at] - values.mean(axis=0))[inner] == pytest.approx(slope[inner], abs=1e-6)
 
 
 # --- the stage --------------------------------------------------------------------------------------------

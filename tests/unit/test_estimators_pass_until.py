@@ -1,5 +1,7 @@
 """Sampling until r completions are correct: rates, intervals and coverage, by the exact law (core.md 6)."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.special import comb
@@ -131,6 +133,21 @@ def test_coverage_is_unbiased_under_the_negative_binomial_law(wanted, rate):
     budgets = np.arange(1, cap + 1)
     found = until_success_coverage(sampled, correct, wanted, budgets, cap)
     assert chance @ found == pytest.approx(1 - (1 - rate) ** budgets, abs=1e-10)
+
+
+@pytest.mark.parametrize(("wanted", "cap"), [(1, 7), (2, 9), (3, 9)])
+def test_coverage_is_the_share_of_all_orders_that_end_alike(wanted, cap):
+    """Every sequence is stopped by the rule itself; of those that end alike, how many begin so?"""
+    ended = {}
+    for sequence in product([0, 1], repeat=cap):
+        places = np.flatnonzero(sequence)
+        last = int(places[wanted - 1]) + 1 if len(places) >= wanted else cap
+        ended.setdefault((last, sum(sequence[:last])), set()).add(sequence[:last])
+    budgets = np.arange(1, cap + 1)
+    for (sampled, correct), sequences in ended.items():
+        begun = [[any(sequence[:k]) for k in budgets] for sequence in sequences]
+        found = until_success_coverage([sampled], [correct], wanted, budgets, cap)[0]
+        assert found == pytest.approx(np.mean(begun, axis=0), abs=1e-12)
 
 
 def test_the_usual_estimate_is_biased_where_this_is_not():
