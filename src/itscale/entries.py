@@ -61,11 +61,11 @@ class Entry:
     revision
         Raised by the author whenever the same options give other outputs: what used it reruns.
     aliases
-        Other names it answers to.
+        Other names it answers to: those that the field knows it by. `pass@k` is found as `pass_at_k`.
     requires
         Modules that must be importable when it runs.
     extra
-        What to install when they are not, as pip understands it.
+        What to install when they are not, as pip understands it; of several, one.
     reference
         The paper (section, equation) the method comes from.
     check
@@ -86,7 +86,7 @@ class Entry:
     revision: int = 1
     aliases: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
-    extra: str = ""
+    extra: str | tuple[str, ...] = ""
     reference: str = ""
     check: Callable[[Any], Iterable[str]] = field(default=lambda options: ())
 
@@ -109,6 +109,12 @@ class Entry:
             With kind, name and field, what was found and what was expected.
         """
         check_declaration(self)
+
+    @property
+    def installed_by(self) -> str:
+        """What installs the required modules, as a command; empty if nothing is known to."""
+        extras = (self.extra,) if isinstance(self.extra, str) else self.extra
+        return f"pip install {' or '.join(map(repr, extras))}" if any(extras) else ""
 
     def missing_modules(self) -> list[str]:
         """Name the required modules that are not installed."""

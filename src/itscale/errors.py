@@ -1,12 +1,14 @@
 """Errors a user can mend: each is shown as one line, never as a traceback."""
 
 import errno
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = [
     "BudgetExhausted",
+    "ColumnsError",
     "ContractError",
     "DamagedError",
     "DataError",
@@ -18,14 +20,24 @@ __all__ = [
     "StudyError",
     "TooManyFailuresError",
     "UserError",
+    "are_opposite",
     "describe_os_error",
     "nearest",
     "nearest_file",
+    "nearest_name",
 ]
 
 
 MOST_NAMED = 10
 """Files that a message lists."""
+
+OPPOSITES = (
+    *(("at", "hat"), ("pass", "fail"), ("correct", "incorrect"), ("any", "all"), ("first", "last")),
+    *(("best", "worst"), ("max", "min"), ("most", "least"), ("majority", "minority")),
+    *(("weighted", "unweighted"), ("with", "without"), ("low", "high"), ("left", "right")),
+)
+"""Words that turn a name into its opposite: one is never meant by the other. `pass@k` asks for one correct
+completion of k, `pass^k` (hat) for all of them."""
 
 
 class UserError(Exception):
@@ -46,6 +58,19 @@ class PluginError(UserError):
 
 class DataError(UserError):
     """A data file (problems, completions, verdicts ...) is missing, damaged or not what it should be."""
+
+
+class ColumnsError(DataError):
+    """Several columns are missing: each has a line of its own, and its own nearest name."""
+
+    def __init__(self, where: str, absent: Iterable[str], known: Iterable[str]) -> None:
+        there = list(known)
+        self.said = [f"{where}: no column {column!r}; {nearest(column, there)}" for column in absent]
+        super().__init__("\n".join(self.said))
+
+    def lines(self) -> list[str]:
+        """Return a line for every column."""
+        return [" ".join(line.split()) for line in self.said]
 
 
 class ContractError(PluginError, DataError):
@@ -83,10 +108,28 @@ class BudgetExhausted(Exception):  # noqa: N818 - not a failure: a strategy that
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name is nearest to a misspelt one, or which names there are."""
     known = sorted(set(known))
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    if close := nearest_name(name, known):
+        return f"did you mean {close!r}?"
     return f"known: {', '.join(known)}" if known else "there is none"
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is nearest to a misspelt one, None if none is near.
+
+    A name that differs from it by a word of the opposite meaning is not near, however few its letters.
+    """
+    fit = [one for one in known if not are_opposite(name, one)]
+    return next(iter(get_close_matches(name, fit, n=1, cutoff=0.6)), None)
+
+
+def are_opposite(name: str, other: str) -> bool:
+    """Return whether two names differ by a word of the opposite meaning (`OPPOSITES`)."""
+    words, others = (set(re.split(r"[^a-z0-9]+", one.lower())) for one in (name, other))
+    return any(
+        (one in words - others and its_opposite in others - words)
+        or (its_opposite in words - others and one in others - words)
+        for one, its_opposite in OPPOSITES
+    )
 
 
 def nearest_file(path: Path, *endings: str) -> str:

@@ -69,7 +69,7 @@ class Ingredient(Generic[E]):
         """Raise PluginError, saying what to install, if a module it needs is missing."""
         missing = self.entry.missing_modules()
         if missing:
-            hint = f": pip install {self.entry.extra!r}" if self.entry.extra else ""
+            hint = f": {self.entry.installed_by}" if self.entry.installed_by else ""
             raise PluginError(
                 f"{self.entry.kind}/{self.entry.name} needs {', '.join(missing)}, not installed here{hint}"
             )

@@ -209,7 +209,16 @@ def find_mismatches(manifest: Manifest, path: Path) -> list[str]:
             given for given, hash_ in artifact.inputs.items() if given not in REWRITTEN and hash_ not in there
         ]
         if missing and not problems[name]:
-            lines.append(f"{name}: made from another {missing[0]} than the one there")
+            lost = [
+                made
+                for made, one in manifest.artifacts.items()
+                if one.hash == artifact.inputs[missing[0]] and not (root / made).exists()
+            ]
+            lines.append(
+                f"{name}: made from {lost[0]}, which is missing"
+                if lost
+                else f"{name}: made from another {missing[0]} than the one there"
+            )
     return lines
 
 

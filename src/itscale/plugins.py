@@ -36,6 +36,7 @@ from itscale.entries import (
 )
 from itscale.errors import PluginError, UserError, nearest
 from itscale.messages import one_line
+from itscale.names import meant
 
 __all__ = [
     "KINDS",
@@ -172,22 +173,43 @@ class Registry:
         found = self._of_kind(kind).get(short, [])
         if distribution:
             found = [plugin for plugin in found if plugin.distribution == distribution]
+        own = [plugin for plugin in found if plugin.entry.name == short]
+        found = own or found  # a name goes before what another plugin answers to beside its own
         if not found:
-            raise PluginError(self.missing(f"no plugin {name!r} among the {kind}", name, self._of_kind(kind)))
+            raise PluginError(self.missing(f"no plugin {name!r} among the {kind}", name, (kind,)))
         if len(found) > 1:
             owners = sorted(f"{plugin.distribution}/{short}" for plugin in found)
             raise PluginError(f"{kind}: {name!r} is brought by several distributions: name one of {owners}")
         return found[0]
 
-    def missing(self, what: str, name: str, known: Iterable[str]) -> str:
+    def missing(self, what: str, name: str, kinds: Iterable[Kind]) -> str:
         """Say that there is no plugin of a name: what may be meant, and what was set aside that may have it.
 
         Of `distribution/name` the distribution was meant: only what is wrong with it is said, if anything is.
+
+        Parameters
+        ----------
+        kinds
+            Those among which it was looked for.
         """
         distribution, _, short = name.rpartition("/")
+        kinds = tuple(kinds)
+        elsewhere = [kind for kind in KINDS if kind not in kinds and short in self._of_kind(kind)]
         aside = [str(one) for one in self.set_aside if distribution in ("", one.distribution)]
-        hints = [nearest(short, known)] if not (distribution and aside) else []
+        hints = [self.nearest(short, kinds)] if not (distribution and aside) else []
+        hints += [f"{short!r} is one of the {kind}" for kind in elsewhere]
         return "; ".join([what, *hints, *(f"set aside: {one}" for one in aside)])
+
+    def entries(self, kinds: Iterable[Kind]) -> dict[str, Entry]:
+        """Return entries of some kinds by every name they answer to."""
+        return {known: plugins[0].entry for kind in kinds for known, plugins in self._of_kind(kind).items()}
+
+    def nearest(self, name: str, kinds: Iterable[Kind]) -> str:
+        """Say which plugin of some kinds is meant by a name as people write it, or which there are."""
+        entries = self.entries(kinds)
+        if found := meant(name, entries):
+            return f"did you mean {found!r}?"
+        return nearest(name, {entry.name for entry in entries.values()})
 
     def plugins(self, kind: Kind) -> Iterator[Plugin]:
         """Yield the plugins of a kind, by name."""

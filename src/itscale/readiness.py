@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from math import ceil
@@ -77,10 +77,19 @@ def ready(examined: Examined, *, elsewhere: bool = False) -> Readiness:
         With all that is wrong with the study and around it.
     """
     found = Readiness() if examined.study is None else look_around(examined.study, elsewhere=elsewhere)
-    mistakes = [*examined.mistakes, *independent(examined.mistakes, found.mistakes)]
+    mistakes = [*examined.mistakes, *_own(examined.mistakes, found.mistakes)]
     if mistakes or examined.study is None:
         raise MistakesError(examined.where, mistakes, examined.lines)
     return found
+
+
+def _own(earlier: Sequence[Mistake], later: Sequence[Mistake]) -> Iterator[Mistake]:
+    """Yield the later mistakes that cannot follow from earlier ones.
+
+    In place of a wrong option stands its default: what is then wrong with the ingredient may follow.
+    """
+    within = {one.place[:length] for one in earlier for length in range(2, len(one.place))}
+    yield from (one for one in independent(earlier, later) if one.place not in within)
 
 
 def look_around(study: Study, *, elsewhere: bool = False) -> Readiness:
@@ -166,29 +175,33 @@ def _count(study: Study, usable: set[Place], found: Readiness) -> None:
             try:
                 found.problems[label] = count_problems(task, wanted)
             except Exception as error:  # whatever a plugin raises
-                found.mistakes.append(_mistake(place, error, task))
+                found.mistakes += _mistakes(place, error, task)
     for label in study.table_laws:
         place = ("laws", label)
         if place in usable:
             try:
                 check_table(study.laws[label])
             except Exception as error:
-                found.mistakes.append(_mistake(place, error, study.laws[label]))
+                found.mistakes += _mistakes(place, error, study.laws[label])
 
 
-def _mistake(place: Place, error: Exception, ingredient: Ingredient[Any]) -> Mistake:
-    """Return an error as a mistake, at the key that its message begins with."""
+def _mistakes(place: Place, error: Exception, ingredient: Ingredient[Any]) -> list[Mistake]:
+    """Return what an error says as mistakes, each at the key that its line begins with."""
     if isinstance(error, OSError):
-        return Mistake(place, describe_os_error(error))
+        return [Mistake(place, describe_os_error(error))]
     if not isinstance(error, UserError):
         plugin = f"{ingredient.distribution}/{ingredient.entry.name}"
-        return Mistake(place, f"plugin {plugin} failed: {type(error).__name__}: {error}")
-    head, colon, rest = str(error).partition(": ")
+        return [Mistake(place, f"plugin {plugin} failed: {type(error).__name__}: {error}")]
+    return [_mistake(place, line) for line in error.lines()]
+
+
+def _mistake(place: Place, said: str) -> Mistake:
+    head, colon, rest = said.partition(": ")
     if colon and head == dotted(place):
         return Mistake(place, rest)
     if colon and head.startswith(f"{dotted(place)}."):
         return Mistake((*place, *head.removeprefix(f"{dotted(place)}.").split(".")), rest)
-    return Mistake(place, str(error))
+    return Mistake(place, said)
 
 
 def _import(study: Study, found: Readiness) -> None:

@@ -13,9 +13,11 @@ from itscale.errors import StudyError, nearest_file
 from itscale.importing.resolve import Combination, find_sources, fit_selectors
 from itscale.importing.source import Source
 from itscale.ingredients import Ingredient, Resolver
+from itscale.labels import with_names
 from itscale.mistakes import Lines, Mistake, MistakesError, independent
 from itscale.plugins import (
     EngineEntry,
+    Entry,
     FigureEntry,
     Kind,
     LawEntry,
@@ -50,8 +52,9 @@ class Study:
     """A study whose every name is resolved and every option validated.
 
     `oracles` maps each task's label to the verifier that judges it; `scorers` are the verifiers that give
-    scores, `named_oracles` the others that stand among the study's verifiers; `outcomes` are those from
-    elsewhere, by the task, model and strategy they are shown as.
+    scores, `named_oracles` the others that stand among the study's verifiers, `installed_scorers` all that
+    could, by the names they answer to; `outcomes` are those from elsewhere, by the task, model and strategy
+    they are shown as.
     """
 
     config: StudyConfig
@@ -65,6 +68,7 @@ class Study:
     figures: Mapping[str, Ingredient[FigureEntry]]
     outcomes: Mapping[Combination, Source] = field(default_factory=dict)
     named_oracles: Mapping[str, Ingredient[VerifierEntry]] = field(default_factory=dict)
+    installed_scorers: Mapping[str, Entry] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -255,10 +259,11 @@ def examine(
     sections, unnamed = as_sections(data)
     config, wrong = validate(StudyConfig, sections, instead={"study": UNNAMED})
     mistakes = [*earlier, *_secrets(data)]
-    mistakes += independent(mistakes, [*unnamed, *wrong])
+    registry = registry or installed_plugins()
+    mistakes += independent(mistakes, [*unnamed, *with_names(wrong, sections, registry)])
     if config is None:
         return Examined(None, tuple(mistakes), where, lines or {})
-    study, wrong = _resolve(config, Resolver(registry or installed_plugins(), without))
+    study, wrong = _resolve(config, Resolver(registry, without), _outcomes(sections))
     mistakes += independent(mistakes, wrong)
     if not without:
         mistakes += independent(mistakes, check_study(study))
@@ -272,8 +277,21 @@ def _secrets(data: Mapping[str, Any]) -> Iterator[Mistake]:
         yield Mistake(tuple(place.replace("[", ".").replace("]", "").split(".")), message)
 
 
-def _resolve(config: StudyConfig, resolver: Resolver) -> tuple[Study, list[Mistake]]:
-    sources, mistakes = find_sources(config)
+def _outcomes(sections: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the outcomes as they are written, whatever they lack."""
+    found = sections.get("outcomes")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _scorers(registry: Registry) -> dict[str, Entry]:
+    found = registry.entries(("verifiers",)).items()
+    return {name: one for name, one in found if isinstance(one, VerifierEntry) and one.role == "scorer"}
+
+
+def _resolve(
+    config: StudyConfig, resolver: Resolver, outcomes: Mapping[str, Any]
+) -> tuple[Study, list[Mistake]]:
+    sources, mistakes = find_sources(config, outcomes)
     strategies = resolver.section("strategies", config.strategies)
     selectors = resolver.section("selectors", config.selectors)
     if "selectors" not in config.model_fields_set:
@@ -293,6 +311,7 @@ def _resolve(config: StudyConfig, resolver: Resolver) -> tuple[Study, list[Mista
         figures=resolver.section("figures", config.figures),
         outcomes=sources,
         named_oracles={label: one for label, one in verifiers.items() if one.entry.role == "oracle"},
+        installed_scorers={} if resolver.without else _scorers(resolver.registry),
     )
     for ingredient in study.ingredients():
         remember_environment(ingredient.options.model_dump(mode="json"))

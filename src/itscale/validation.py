@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from itscale.errors import nearest
+from itscale.errors import nearest, nearest_name
 from itscale.mistakes import Mistake, Place, independent
 
 __all__ = ["mistakes_of", "validate"]
@@ -54,6 +54,8 @@ _EXPECTED: Mapping[str, str] = {
 """By pydantic's type of error, what was expected instead."""
 
 _DID_YOU_MEAN = re.compile(r"unknown key; did you mean '(.*)'\?")
+
+_EXPONENT = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 _PATTERNS: Mapping[str, str] = {
     r"^[a-z][a-z0-9_]*$": "a name of lower-case letters, digits and '_', with a letter first",
@@ -167,7 +169,9 @@ def _message(detail: Any, model: type[BaseModel], place: Place, beside: Sequence
         return f"{found}, expected {_PATTERNS.get(pattern, f'a text that matches {pattern}')}"
     if kind == "literal_error" and isinstance(detail["input"], str):
         known = [name.strip("'") for name in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        return f"{found}, expected {detail['ctx']['expected']}; {nearest(detail['input'], known)}"
+        near = nearest_name(detail["input"], known)
+        hint = f"; did you mean {near!r}?" if near else ""
+        return f"{found}, expected {detail['ctx']['expected']}{hint}"
     if kind in _EXPECTED:
         return f"{found}, expected {_EXPECTED[kind].format_map(_Numbers(detail.get('ctx', {})))}"
     return f"{found}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
@@ -200,7 +204,10 @@ def _shown(value: Any) -> str:
 
 
 def _improper(raw: Any, value: Any, place: Place) -> Iterator[Mistake]:
-    """Yield values that pydantic takes and no study means: truth for a number, what is not finite, 10^400."""
+    """Yield values that pydantic takes and no study means.
+
+    A text or truth for a number, a text or a number for truth, what is not finite, 10^400.
+    """
     if isinstance(raw, Mapping):
         for key, part in raw.items():
             inner = value.get(key) if isinstance(value, Mapping) else getattr(value, str(key), part)
@@ -212,8 +219,21 @@ def _improper(raw: Any, value: Any, place: Place) -> Iterator[Mistake]:
     elif isinstance(raw, bool):
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield Mistake(place, f"found {_shown(raw)}, expected a number")
+    elif isinstance(raw, str | int | float) and isinstance(value, bool):
+        yield Mistake(place, f"found {_shown(raw)}, expected true or false")
+    elif isinstance(raw, str) and isinstance(value, int | float) and _says_a_number(raw):
+        yield Mistake(place, f"found the text {_shown(raw)}, expected a number, without quotes")
     else:
         yield from (Mistake(place, f"found {_shown(raw)}, expected {it}") for it in _bounds((raw, value)))
+
+
+def _says_a_number(text: str) -> bool:
+    """Return whether a text is a number in quotes; `1e-3`, a text to YAML 1.1, is meant as one."""
+    try:
+        float(text)
+    except ValueError:
+        return False  # an option may turn it into a number by itself
+    return _EXPONENT.fullmatch(text) is None
 
 
 def _bounds(values: Iterable[Any]) -> list[str]:

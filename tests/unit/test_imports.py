@@ -334,3 +334,11 @@ def test_batches_change_neither_outcomes_nor_curves(tmp_path, monkeypatch, rows)
     bring(path, output=tmp_path / "parts.parquet")
     assert payload_hash(tmp_path / "parts.parquet") == payload_hash(tmp_path / "whole.parquet")
     assert curves_of(tmp_path, "parts").equals(whole)
+
+
+def test_a_score_is_called_as_it_is_mapped(tmp_path):
+    path = tmp_path / "s.jsonl"
+    path.write_text('{"p": 1, "c": [0, 1], "s": [0.5]}\n')
+    columns = parse_columns("problem=p,correct=c[],score.rm=s[]")
+    with pytest.raises(DataError, match=r"found 2 of correct, 1 of score\.rm"):
+        import_outcomes(Source.find([path], columns), tmp_path / "out.parquet")

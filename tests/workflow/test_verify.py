@@ -68,3 +68,12 @@ def test_a_damaged_or_missing_manifest_is_one_line(copy):
         assert found.returncode == 1
         assert len(found.stderr.splitlines()) == 1
         assert "manifest" in found.stderr
+
+
+def test_what_was_made_from_a_file_that_is_gone_is_said_to_be(copy):
+    (copy.folder / BLOCK).unlink()
+    done = copy.itscale("verify", "study.yaml")
+    assert (
+        f"itscale: results/tiny/outcomes/{PLACE}.parquet: made from {BLOCK}, which is missing" in done.stderr
+    )
+    assert "than the one there" not in done.stderr

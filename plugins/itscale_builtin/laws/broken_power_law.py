@@ -254,6 +254,7 @@ def _inner_names(n: int) -> list[str]:
 
 entry = LawEntry(
     name="broken_power_law",
+    aliases=("bnsl", "broken_neural_scaling_law", "smoothly_broken_power_law"),
     factory=BrokenPowerLaw,
     options=BrokenPowerLawOptions,
     revision=2,

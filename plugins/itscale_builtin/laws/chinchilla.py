@@ -208,6 +208,7 @@ def _outer(theta: FloatArray, centre: FloatArray) -> FloatArray:
 
 entry = LawEntry(
     name="chinchilla",
+    aliases=("hoffmann",),
     factory=Chinchilla,
     options=ChinchillaOptions,
     takes="table",

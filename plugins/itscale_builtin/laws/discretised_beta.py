@@ -158,6 +158,7 @@ def _log_likelihood(
 
 entry = LawEntry(
     name="discretised_beta",
+    aliases=("discretized_beta",),
     factory=DiscretisedBeta,
     options=DiscretisedBetaOptions,
     revision=3,

@@ -56,6 +56,7 @@ class KumaraswamyBinomial(Mixture):
 
 entry = LawEntry(
     name="kumaraswamy_binomial",
+    aliases=("kumaraswamy",),
     factory=KumaraswamyBinomial,
     options=KumaraswamyOptions,
     revision=3,

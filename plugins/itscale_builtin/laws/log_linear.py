@@ -67,6 +67,7 @@ class LogLinear:
 
 entry = LawEntry(
     name="log_linear",
+    aliases=("loglinear", "logarithmic"),
     factory=LogLinear,
     options=LogLinearOptions,
     takes="curve",

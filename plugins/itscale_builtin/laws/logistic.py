@@ -144,6 +144,7 @@ def _rise(log_x: FloatArray, inner: FloatArray) -> FloatArray:
 
 entry = LawEntry(
     name="logistic",
+    aliases=("sigmoid",),
     factory=Logistic,
     options=LogisticOptions,
     revision=2,

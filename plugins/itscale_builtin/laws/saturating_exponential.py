@@ -126,6 +126,7 @@ def _warn(x: FloatArray, floor: float, t: float, at: int) -> None:
 
 entry = LawEntry(
     name="saturating_exponential",
+    aliases=("exponential", "saturated_exponential"),
     factory=SaturatingExponential,
     options=SaturatingExponentialOptions,
     revision=2,

@@ -46,6 +46,7 @@ class ScaledBetaBinomial(Mixture):
 
 entry = LawEntry(
     name="scaled_beta_binomial",
+    aliases=("scaled_beta", "three_parameter_beta_binomial"),
     factory=ScaledBetaBinomial,
     revision=3,
     takes="counts",

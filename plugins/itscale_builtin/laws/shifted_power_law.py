@@ -166,6 +166,7 @@ def _warn(x: FloatArray, optimum: Optimum, without_floor: float) -> None:
 
 entry = LawEntry(
     name="shifted_power_law",
+    aliases=("offset_power_law", "power_law_with_offset"),
     factory=ShiftedPowerLaw,
     options=ShiftedPowerLawOptions,
     revision=2,

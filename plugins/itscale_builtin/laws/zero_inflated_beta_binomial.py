@@ -218,6 +218,7 @@ class _Likelihood:
 
 entry = LawEntry(
     name="zero_inflated_beta_binomial",
+    aliases=("zero_inflated", "zibb"),
     factory=ZeroInflatedBetaBinomial,
     options=ZeroInflatedOptions,
     revision=4,

@@ -24,10 +24,10 @@ class AllCorrect:
 
 entry = SelectorEntry(
     name="all_correct",
+    aliases=("pass_hat_k", "reliability"),
     factory=AllCorrect,
     estimand="reliability",
     designs=("fixed",),
     summary="Reliability (pass^k): right if all of k completions are.",
-    aliases=("pass_hat_k",),
     reference="Yao et al. 2024, arXiv:2406.12045, section 3",
 )

@@ -32,6 +32,7 @@ class BestOfN:
 
 entry = SelectorEntry(
     name="best_of_n",
+    aliases=("bon", "best_of_k", "rm_at_k", "rerank", "reranking"),
     factory=BestOfN,
     options=BestOfNOptions,
     designs=("fixed",),

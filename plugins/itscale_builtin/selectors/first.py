@@ -28,6 +28,7 @@ class First:
 
 entry = SelectorEntry(
     name="first",
+    aliases=("pass_at_1", "avg_at_k", "mean_at_k", "single_sample"),
     factory=First,
     estimand="single",
     designs=("fixed",),

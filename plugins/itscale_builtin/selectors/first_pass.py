@@ -41,11 +41,11 @@ class FirstPass:
 
 entry = SelectorEntry(
     name="first_pass",
+    aliases=("resample_until_pass", "resampling"),
     factory=FirstPass,
     options=FirstPassOptions,
     designs=("fixed",),
     summary="Resampling: the first completion that a verifier passes.",
     takes_scores=True,
-    aliases=("resample_until_pass",),
     reference="Stroebl et al. 2024, arXiv:2411.17501, section 2; exact over orders",
 )

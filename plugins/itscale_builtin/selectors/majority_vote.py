@@ -32,12 +32,22 @@ class MajorityVote:
 
 entry = SelectorEntry(
     name="majority_vote",
+    aliases=(
+        "self_consistency",
+        "maj_at_k",
+        "majority",
+        "majority_voting",
+        "cons_at_k",
+        "consensus",
+        "plurality",
+        "plurality_vote",
+        "unweighted_vote",
+    ),
     factory=MajorityVote,
     options=MajorityVoteOptions,
     designs=("fixed",),
     summary="Self-consistency: the most frequent answer, ties at random.",
     revision=2,
-    aliases=("self_consistency",),
     takes_answers=True,
     reference="Wang et al. 2022, arXiv:2203.11171, section 2",
 )

@@ -23,10 +23,10 @@ class Oracle:
 
 entry = SelectorEntry(
     name="oracle",
+    aliases=("coverage", "pass_at_k", "pass_at_n", "any_correct"),
     factory=Oracle,
     estimand="coverage",
     designs=("fixed", "until_success"),
     summary="Coverage (pass@k): right if any of k completions is.",
-    aliases=("coverage",),
     reference="Chen et al. 2021, arXiv:2107.03374, section 2.1, equation 1",
 )

@@ -51,6 +51,13 @@ class WeightedVote:
 
 entry = SelectorEntry(
     name="weighted_vote",
+    aliases=(
+        "weighted_majority",
+        "weighted_majority_vote",
+        "weighted_self_consistency",
+        "weighted_best_of_n",
+        "best_of_n_weighted",
+    ),
     factory=WeightedVote,
     options=WeightedVoteOptions,
     designs=("fixed",),

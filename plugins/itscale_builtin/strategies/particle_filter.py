@@ -75,6 +75,7 @@ RESAMPLING = {"multinomial": multinomial, "systematic": systematic}
 
 entry = StrategyEntry(
     name="particle_filter",
+    aliases=("particle_filtering", "smc", "sequential_monte_carlo"),
     factory=particle_filter,
     options=ParticleFilterOptions,
     draws="runs",

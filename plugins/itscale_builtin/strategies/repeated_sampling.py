@@ -14,6 +14,7 @@ async def repeated_sampling(problem: Problem, session: Session, options: Samplin
 
 entry = StrategyEntry(
     name="repeated_sampling",
+    aliases=("independent_sampling", "parallel_sampling", "iid"),
     factory=repeated_sampling,
     options=SamplingOptions,
     draws="exchangeable",

@@ -56,6 +56,7 @@ def _problem(row: Row, options: JsonlOptions) -> Problem:
 
 entry = TaskEntry(
     name="jsonl",
+    aliases=("json_lines",),
     factory=make,
     options=JsonlOptions,
     oracle="exact_match",

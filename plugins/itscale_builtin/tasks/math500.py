@@ -42,6 +42,7 @@ def make(options: Math500Options) -> Iterator[Problem]:
 
 entry = TaskEntry(
     name="math500",
+    aliases=("math_500",),
     factory=make,
     options=Math500Options,
     oracle="math",

@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from itscale.errors import DataError, PluginError, nearest, nearest_file
+from itscale.errors import ColumnsError, DataError, PluginError, nearest, nearest_file
 from itscale.types import Message, Problem
 
 __all__ = ["Row", "chat", "hub_rows", "jsonl_rows", "local_file", "problem", "rows_of"]
@@ -32,11 +32,9 @@ class Row:
         return self.values[column]
 
     def require(self, columns: Iterable[str]) -> None:
-        """Refuse a row without some columns; DataError names all of them."""
+        """Refuse a row without some columns; ColumnsError names all of them."""
         if absent := [column for column in dict.fromkeys(columns) if column not in self.values]:
-            told = ", ".join(f"no column {column!r}" for column in absent)
-            hints = dict.fromkeys(nearest(column, self.values) for column in absent)
-            raise DataError(f"{self.where}: {told}; {' '.join(hints)}")
+            raise ColumnsError(self.where, absent, self.values)
 
     def text(self, column: str) -> str:
         """Return a column's text or number as text; DataError if it is empty or anything else."""

@@ -113,6 +113,7 @@ def last_found(pattern: str, text: str) -> str | None:
 
 entry = VerifierEntry(
     name="exact_match",
+    aliases=("em", "exact", "string_match"),
     factory=ExactMatch,
     options=ExactMatchOptions,
     role="oracle",

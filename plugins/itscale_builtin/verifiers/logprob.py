@@ -55,6 +55,7 @@ def mean_probability(trajectory: Trajectory) -> float:
 
 entry = VerifierEntry(
     name="logprob",
+    aliases=("log_prob", "logprobs", "mean_logprob", "log_probability"),
     factory=Logprob,
     role="scorer",
     recorded=frozenset({"logprobs"}),

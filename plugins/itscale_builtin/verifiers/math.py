@@ -247,6 +247,7 @@ def _number_in_prose(answer: str) -> str | None:
 
 entry = VerifierEntry(
     name="math",
+    aliases=("math_verify", "math_equivalence", "symbolic"),
     factory=Math,
     options=MathOptions,
     role="oracle",

@@ -263,6 +263,7 @@ def _plain(text: str) -> str:
 
 entry = VerifierEntry(
     name="multiple_choice",
+    aliases=("mcq", "mcqa", "multichoice"),
     factory=MultipleChoice,
     options=MultipleChoiceOptions,
     role="oracle",

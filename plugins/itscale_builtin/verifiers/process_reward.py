@@ -36,6 +36,7 @@ class ProcessReward:
 
 entry = VerifierEntry(
     name="process_reward",
+    aliases=("prm", "process_reward_model"),
     factory=ProcessReward,
     role="scorer",
     needs=frozenset({"score"}),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from itscale.errors import nearest
+from itscale.config import INGREDIENTS
+from itscale.errors import nearest, nearest_name
 from itscale.mistakes import Mistake
+from itscale.names import meant
 from itscale.sampling import SamplingOptions, StepwiseOptions
 
 if TYPE_CHECKING:
@@ -49,9 +51,19 @@ def _is_wrong_itself(study: Study, label: str) -> bool:
 def _unknown_scorer(study: Study, scorer: str) -> str:
     if scorer in study.named_oracles:
         return f"{scorer!r} knows what is correct, expected a verifier that gives scores"
-    if study.scorers:
+    for key in INGREDIENTS:
+        if key != "verifiers" and scorer in getattr(study.config, key):
+            return f"{scorer!r} is one of the {key}, expected a verifier that gives scores"
+    near = nearest_name(scorer, study.scorers)
+    if study.scorers and (near or scorer not in study.installed_scorers):
         return f"no scorer {scorer!r} among the verifiers; {nearest(scorer, study.scorers)}"
-    return f"no scorer {scorer!r}; add it to the study's verifiers: `verifiers: [{scorer}]`"
+    if (plugin := meant(scorer, study.installed_scorers)) is None:
+        known = ", ".join(sorted({entry.name for entry in study.installed_scorers.values()}))
+        return f"no scorer {scorer!r}; expected a verifier that gives scores, as {known or 'none installed'}"
+    add = f"add it to the study's verifiers: `verifiers: [{plugin}]`"
+    if scorer in study.installed_scorers:
+        return f"no scorer {scorer!r}; {add}"
+    return f"no scorer {scorer!r}; did you mean {plugin!r}? If so, {add}"
 
 
 def check_capabilities(study: Study) -> Iterator[Mistake]:

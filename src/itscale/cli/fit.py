@@ -112,9 +112,8 @@ def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> di
     known = [plugin for plugin in registry().plugins("laws") if isinstance(plugin.entry, LawEntry)]
     of_curves = [plugin for plugin in known if plugin.entry.takes != "table"]  # type: ignore[attr-defined]
     if name != "all":
-        names = [*(plugin.entry.name for plugin in known), "all"]
-        if name.rpartition("/")[2] not in names:
-            raise StudyError(registry().missing(f"no law {name!r}", name, names))
+        if name.rpartition("/")[2] not in registry().entries(("laws",)):
+            raise StudyError(registry().missing(f"no law {name!r}", name, ("laws",)))
         chosen = [registry().get("laws", name)]
     else:
         chosen = of_curves

@@ -54,7 +54,7 @@ def show(name: Annotated[str, typer.Argument(help="a plugin's name, or distribut
     }
     found = [kind for kind in KINDS if short in known[kind] | aliases[kind]]
     if not found:
-        raise PluginError(registry().missing(f"no plugin {name!r}", name, set().union(*known.values())))
+        raise PluginError(registry().missing(f"no plugin {name!r}", name, KINDS))
     for kind in found:
         _show(kind, registry().get(kind, name))
 
@@ -70,7 +70,7 @@ def _show(kind: Kind, plugin: Plugin) -> None:
         "reference": entry.reference,
         "from": f"{plugin.distribution} {plugin.version}, revision {entry.revision}",
         "also called": ", ".join(entry.aliases),
-        "needs": ", ".join(entry.requires) + (f" (pip install {entry.extra!r})" if entry.extra else ""),
+        "needs": ", ".join(entry.requires) + (f" ({entry.installed_by})" if entry.installed_by else ""),
     }
     lines = Table.grid(padding=(0, 2))
     for label, fact in facts.items():

@@ -18,6 +18,7 @@ __all__ = [
     "MISSING",
     "Columns",
     "Reached",
+    "field_of",
     "parse_columns",
     "parse_where",
     "pick",
@@ -170,6 +171,12 @@ def score_label(field: str) -> str | None:
     """Return the scorer whose scores a field holds: `score` itself if it names none; None for others."""
     match = SCORE.fullmatch(field)
     return None if match is None else match[1] or "score"
+
+
+def field_of(name: str) -> str:
+    """Return the field that a column of a table under way holds: `score.rm` of `score_rm`."""
+    label = score_label(name)
+    return name if label is None else "score" if label == "score" else f"score.{label}"
 
 
 class _Each:

@@ -11,6 +11,7 @@ import polars as pl
 from itscale.boundary.verifiers import CheckedOracle
 from itscale.errors import DataError, StudyError, UserError, nearest
 from itscale.mistakes import MistakesError
+from itscale.names import meant
 from itscale.plugins import VerifierEntry, registry
 from itscale.types import Problem, Verdict
 from itscale.validation import validate
@@ -34,10 +35,15 @@ def oracle_named(name: str, where: str, options: dict[str, Any] | None = None) -
     """
     from itscale.ingredients import Ingredient
 
-    entries = [plugin.entry for plugin in registry().plugins("verifiers")]
-    oracles = [entry.name for entry in entries if isinstance(entry, VerifierEntry) and entry.role == "oracle"]
+    oracles = {
+        known: entry
+        for known, entry in registry().entries(("verifiers",)).items()
+        if isinstance(entry, VerifierEntry) and entry.role == "oracle"
+    }
     if name.rpartition("/")[2] not in oracles:
-        raise StudyError(f"{where}: no oracle {name!r}; {nearest(name, oracles)}")
+        near = meant(name, oracles)
+        hint = f"did you mean {near!r}?" if near else nearest(name, {one.name for one in oracles.values()})
+        raise StudyError(f"{where}: no oracle {name!r}; {hint}")
     plugin = registry().get("verifiers", name)
     checked, mistakes = validate(plugin.entry.options, options or {})
     if mistakes or checked is None:

@@ -13,7 +13,7 @@ import polars as pl
 from pydantic_core import from_json
 
 from itscale.errors import DataError, nearest
-from itscale.importing.columns import EACH, MISSING, pick, refuse_lists_in_lists, steps_of, written
+from itscale.importing.columns import EACH, MISSING, field_of, pick, refuse_lists_in_lists, steps_of, written
 from itscale.importing.files import ROW, UNREADABLE, lines_of
 
 __all__ = ["extract", "names_in", "read_records"]
@@ -262,7 +262,7 @@ def _exploded(
         here = {name: values[name][place] for name in lists if isinstance(values[name][place], list)}
         lengths = {len(value) for value in here.values()}
         if len(lengths) > 1:
-            told = ", ".join(f"{len(value)} of {name}" for name, value in here.items())
+            told = ", ".join(f"{len(value)} of {field_of(name)}" for name, value in here.items())
             raise DataError(f"{path}: record {number}: found {told}, expected lists of one length")
         many = lengths.pop() if lengths else 1
         rows += [number] * many

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from itscale.config import OutcomesSection, StudyConfig
@@ -13,29 +13,48 @@ from itscale.importing.judging import oracle_named
 from itscale.importing.source import Source
 from itscale.mistakes import Mistake, Place
 from itscale.selection import Design
+from itscale.validation import validate
 
 __all__ = ["Combination", "find_sources", "fit_selectors"]
+
+UNNAMED = "unnamed"
+"""Stands in for a task that is missing, while the rest of outcomes is looked at."""
 
 Combination = tuple[str, str, str]
 """Labels of a task, a model and a strategy."""
 
 
-def find_sources(config: StudyConfig) -> tuple[dict[Combination, Source], list[Mistake]]:
+def find_sources(
+    config: StudyConfig, sections: Mapping[str, Any] | None = None
+) -> tuple[dict[Combination, Source], list[Mistake]]:
     """Find the outcomes a study names, by the task, model and strategy they are shown as.
 
     Those whose files are missing or whose columns have to be named are mistakes, and left out, as are two
     that go by the same three labels.
+
+    Parameters
+    ----------
+    config
+        The study, without sections that lack something.
+    sections
+        Its outcomes as written: what else is wrong with those that lack something is found, too.
     """
     found: dict[Combination, Source] = {}
+    seen: set[Combination] = set()
     mistakes: list[Mistake] = []
+    for label, section in _lacking(config, sections or {}):
+        mistakes += _source(section, config, ("outcomes", label))[1]
     for label, section in config.outcomes.items():
         place: Place = ("outcomes", label)
         combination = (section.task, section.model or label, section.strategy)
-        if combination in found or _is_sampled(config, combination):
+        source, wrong = _source(section, config, place)
+        mistakes += wrong
+        if combination in seen or _is_sampled(config, combination):
             mistakes.append(
                 Mistake(place, f"{'/'.join(combination)} is there twice; give it another model or strategy")
             )
             continue
+        seen.add(combination)
         if getattr(config.strategies.get(section.strategy), "budgets", None):
             mistakes.append(
                 Mistake(
@@ -45,11 +64,18 @@ def find_sources(config: StudyConfig) -> tuple[dict[Combination, Source], list[M
                 )
             )
             continue
-        source, wrong = _source(section, config, place)
-        mistakes += wrong
         if source is not None:
             found[combination] = source
     return found, mistakes
+
+
+def _lacking(config: StudyConfig, sections: Mapping[str, Any]) -> Iterator[tuple[str, OutcomesSection]]:
+    """Yield outcomes that lack what they must have, with the rest of what is said of them."""
+    for label, section in sections.items():
+        if label not in config.outcomes and isinstance(section, Mapping):
+            rest, _ = validate(OutcomesSection, section, instead={"task": UNNAMED})
+            if rest is not None:
+                yield label, rest
 
 
 def _is_sampled(config: StudyConfig, combination: Combination) -> bool:
@@ -68,10 +94,14 @@ def _source(
             mistakes.append(Mistake((*place, "path"), str(error)))
     oracle, wrong = _oracle(section.oracle, config, place)
     mistakes += wrong
+    columns = None
+    try:
+        columns = None if section.columns is None else check_columns(section.columns, "columns")
+    except UserError as error:
+        mistakes.append(Mistake(place, str(error)))
     if mistakes:
         return None, mistakes
     try:
-        columns = None if section.columns is None else check_columns(section.columns, "columns")
         return Source.find(section.paths, columns, section.design, _where(section), oracle), []
     except UserError as error:
         return None, [Mistake(place, str(error))]

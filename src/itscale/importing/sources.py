@@ -14,6 +14,7 @@ from itscale.importing.columns import (
     Columns,
     Reached,
     complete_columns,
+    field_of,
     guess_columns,
     needed_fields,
     reach,
@@ -85,10 +86,8 @@ def open_sources(paths: Sequence[Path], columns: Columns | None, where: Where | 
     for path, found in zip(paths, names, strict=True):
         here, there = ({name for name in one if not name.startswith(_BESIDE)} for one in (found, names[0]))
         if here != there:
-            raise DataError(
-                f"{path}: found the fields {', '.join(sorted(here))}, expected those of {paths[0]}: "
-                f"{', '.join(sorted(there))}"
-            )
+            told, wanted = (", ".join(sorted(map(field_of, one))) for one in (here, there))
+            raise DataError(f"{path}: found the fields {told}, expected those of {paths[0]}: {wanted}")
     schemas = [table.collect_schema() for table in tables]
     alike = all(
         len({str(schema[name]) for schema in schemas if name in schema}) == 1 for name in set().union(*names)
@@ -181,7 +180,7 @@ def _same_lengths(table: pl.LazyFrame, lists: Sequence[str], path: Path) -> None
     differ = pl.any_horizontal(pl.col(name) != pl.col(lists[0]) for name in lists[1:])
     bad = lengths.filter(differ).head(1).collect()
     if len(bad):
-        found = ", ".join(f"{bad[name][0]} of {name}" for name in lists)
+        found = ", ".join(f"{bad[name][0]} of {field_of(name)}" for name in lists)
         raise DataError(f"{path}: record {bad[ROW][0]}: found {found}, expected lists of one length")
 
 
