@@ -236,6 +236,21 @@ def test_no_two_workplaces_have_one_number(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(numbers) == len(set(numbers)) > 1
 
 
+def test_no_more_workplaces_than_descriptors_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)))
+    for soft, most in ((16, 1), (64, 2), (1 << 20, 8), (resource.RLIM_INFINITY, 8)):
+        monkeypatch.setattr(resource, "getrlimit", lambda what, soft=soft: (soft, soft))
+        assert pool.processors() == most
+
+
+def test_a_fault_of_the_machine_is_one_of_the_sandbox() -> None:
+    def work(bench: Bench, item: int) -> None:
+        raise OSError(24, "Too many open files")
+
+    with pytest.raises(SandboxError, match=r"a call cannot be made: .*Too many open files"):
+        Pool(Bench).map(work, [1])
+
+
 def test_without_threads_the_caller_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

@@ -93,6 +93,7 @@ class Child:
 
 
 def _pid_here(pidfd: int) -> int:
+    """Return the number of a pidfd's process as this process sees it, -1 if it has ended."""
     for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
         if line.startswith("Pid:"):
             return int(line.split()[1])

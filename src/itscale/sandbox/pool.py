@@ -6,16 +6,22 @@ import contextlib
 import itertools
 import os
 import queue
+import resource
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
+from itscale.errors import SandboxError
+
 __all__ = ["Pool", "processors"]
 
 MOST_AT_ONCE = 8
 """Most workplaces, however many processors there are: each holds what it imported."""
+
+DESCRIPTORS = 32
+"""Descriptors that a workplace may take, with some to spare for the rest of the process."""
 
 
 class Workplace(Protocol):
@@ -36,8 +42,10 @@ R = TypeVar("R")
 
 
 def processors() -> int:
-    """Return how many calls run at once."""
-    return min(len(os.sched_getaffinity(0)), MOST_AT_ONCE)
+    """Return how many calls run at once: as many as there are processors, and descriptors for."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    afforded = files // DESCRIPTORS if files != resource.RLIM_INFINITY else MOST_AT_ONCE
+    return max(1, min(len(os.sched_getaffinity(0)), MOST_AT_ONCE, afforded))
 
 
 class Pool(Generic[W]):
@@ -66,6 +74,9 @@ class Pool(Generic[W]):
             self._made.append(workplace)
         try:
             yield workplace
+        except OSError as fault:  # of the machine: no call raises one
+            workplace.discard()
+            raise SandboxError(f"a call cannot be made: {fault}") from None
         except BaseException:
             workplace.discard()
             raise

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,13 +131,14 @@ class _Desk:
 
     def _appoint(self, tests: tuple[str, ...]) -> Child:
         self._dismiss()
-        pairs = [socket.socketpair() for _ in range(JUDGEMENTS)]
-        self._tests, self._free = tests, [its for its, _ in pairs]
-        try:
-            return self.judge.child(JUDGEMENTS, besides=[judges.fileno() for _, judges in pairs])
-        finally:
-            for _, judges in pairs:
-                judges.close()
+        self._tests = tests
+        with ExitStack() as handed:
+            judges = []
+            for _ in range(JUDGEMENTS):
+                its, judges_end = socket.socketpair()
+                self._free.append(its)
+                judges.append(handed.enter_context(judges_end).fileno())
+            return self.judge.child(JUDGEMENTS, besides=judges)
 
     def _dismiss(self) -> None:
         self.judge.discard()
@@ -206,21 +208,19 @@ class Programs(Contained[_Desk]):
 
     def _run(self, desk: _Desk, program: tuple[str, str]) -> Run:
         source, stdin = program
-        reading, writing = os.pipe()
         mine, its = socket.socketpair()
-        try:
-            child = desk.program.child(besides=[writing, its.fileno()])
-            os.close(writing)
-            writing = -1
-            its.close()
-            feed = (mine, stdin.encode(errors="surrogatepass"))
-            outcome = converse([child], [_request("run", source)], self._allowance, reading, feed)
-        finally:
-            mine.close()
-            its.close()
-            os.close(reading)
-            if writing >= 0:
-                os.close(writing)
+        with mine, its:
+            reading, writing = os.pipe()
+            try:
+                try:
+                    child = desk.program.child(besides=[writing, its.fileno()])
+                finally:
+                    os.close(writing)  # the child's alone from here on: its end is the stream's
+                its.close()
+                feed = (mine, stdin.encode(errors="surrogatepass"))
+                outcome = converse([child], [_request("run", source)], self._allowance, reading, feed)
+            finally:
+                os.close(reading)
         return self._ran(outcome, desk.program.discard(ending=outcome.kind == "gone"))
 
     def _ran(self, outcome: Outcome, status: int | None) -> Run:
