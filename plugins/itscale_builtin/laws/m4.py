@@ -66,7 +66,7 @@ class M4:
             return np.asarray(log_y - np.log(_law(log_x, inner)[0]))
 
         def jacobian(inner: FloatArray) -> FloatArray:
-            return -_jacobian(log_x, inner)
+            return -_jacobian(log_x, inner, *_law(log_x, inner))
 
         evaluations = EVALUATIONS if start is None else REFIT_EVALUATIONS
         optimum = best_of(residuals, jacobian, starts(), evaluations=evaluations)
@@ -93,8 +93,8 @@ class M4:
         middle = np.exp(curves.target[:, whole].mean(axis=0))
 
         def model(inner: FloatArray) -> tuple[FloatArray, FloatArray]:
-            y, _ = _law(log_x, inner)
-            return np.log(y), _jacobian(log_x, inner)
+            y, t = _law(log_x, inner)
+            return np.log(y), _jacobian(log_x, inner, y, t)
 
         starts = [_inner(start, centre), *_starts(log_x[whole], middle)[:REFIT_STARTS]]
         tried = [descend_all(model, curves, at, steps=REFIT_EVALUATIONS) for at in starts]
@@ -159,9 +159,8 @@ def _natural(inner: FloatArray, centre: float, least: FloatArray | float) -> Flo
     return np.column_stack([floor, floor + np.exp(log_range), _alpha(logit_alpha), scale, exponent])
 
 
-def _jacobian(log_x: FloatArray, inner: FloatArray) -> FloatArray:
-    """Return the derivatives of log y, shape (..., m, 5), by the implicit function theorem."""
-    y, t = _law(log_x, inner)
+def _jacobian(log_x: FloatArray, inner: FloatArray, y: FloatArray, t: FloatArray) -> FloatArray:
+    """Return the derivatives of log y, shape (..., m, 5), by the implicit function theorem; see `_law`."""
     log_floor, log_range, logit_alpha, _, log_exponent = _each(inner)
     floor, span, exponent = np.exp(log_floor), np.exp(log_range), np.exp(log_exponent)
     alpha = _alpha(logit_alpha)
