@@ -147,7 +147,7 @@ CURVES: Schema = {
     "estimate": pl.Float64,
     "low": pl.Float64,
     "high": pl.Float64,
-    "interval": pl.String,  # how low and high were found; `exact` where all problems agree
+    "interval": pl.String,  # how low and high were found: see `CurveInterval`
     "band_low": pl.Float64,  # a band that holds the whole curve at the same confidence
     "band_high": pl.Float64,
     "monte_carlo_error": pl.Float64,
@@ -175,6 +175,7 @@ DIFFERENCES: Schema = {
     "p_value": pl.Float64,  # sign-flip test at this budget, two-sided
     "p_error": pl.Float64,  # its Monte Carlo error
     "p_curve": pl.Float64,  # adjusted for all budgets of the curve
+    "p_least": pl.Float64,  # the smallest p that any differences of so many problems could have
     "p_holm": pl.Float64,  # at the largest budget: adjusted for all comparisons of the study
     "comparisons": pl.Int64,  # how many that are
     "problems": pl.Int64,

@@ -94,10 +94,14 @@ class Accuracy:
     monte_carlo_error
         Standard error of `mean` where it was simulated, 0 where it is exact; same shape. At most 0.05: draw a
         hundred times or more.
+    drawn
+        Mean number of completions that had to be drawn, in [1, k], same shape: what the selector is charged.
+        None of one that looks at all k.
     """
 
     mean: FloatArray
     monte_carlo_error: FloatArray
+    drawn: FloatArray | None = None
 
 
 class Selector(Protocol):

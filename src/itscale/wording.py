@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import isclose
 
-__all__ = ["AGREED", "AT_BOUND", "MARKS", "counted", "interval_text", "parameters_text"]
+__all__ = ["AGREED", "AT_BOUND", "MARKS", "counted", "interval_note", "interval_text", "parameters_text"]
 
 MOST_PARAMETERS = 9
 """More are weights of a free form and say nothing one by one."""
@@ -16,6 +16,14 @@ MARKS = (
     f"{AGREED}: at a bound, or nothing in these data moves it."
 )
 """What stands behind a number that its interval does not qualify."""
+
+
+def interval_note(kinds: Iterable[str | None]) -> str:
+    """Return where intervals come from, by their kinds (column `interval`), for a sentence."""
+    known = " ".join(kind for kind in kinds if kind)
+    others = ["exact bounds where all problems agree"] if "exact" in known else []
+    others += ["bounds of any mean where few problems differ"] if "bounded" in known else []
+    return "intervals from resampling problems" + (f" ({'; '.join(others)})" if others else "")
 
 
 def interval_text(estimate: float, low: float | None, high: float | None, digits: str = "z.3g") -> str:

@@ -571,11 +571,11 @@ NO_NUMBER = (
 NO_NUMBERS = "expected an array of numbers"
 
 
-def selector(mean, error=0.0):
+def selector(mean, error=0.0, drawn=None):
     class Hostile:
         def accuracy(self, outcomes, budgets, rng):
             size = len(budgets)
-            return Accuracy(mean=mean(size), monte_carlo_error=np.full(size, error))
+            return Accuracy(mean=mean(size), monte_carlo_error=np.full(size, error), drawn=drawn)
 
     return lambda options: Hostile()
 
@@ -605,6 +605,10 @@ def constant(value):
         ),
         (selector(constant(NAN)), "accuracy(): found nan at k = 1"),
         (selector(constant(math.inf)), "accuracy(): found inf at k = 1"),
+        (
+            selector(constant(0.0), drawn=[0.5]),
+            "accuracy(): drawn: found shape (1,), expected one for",
+        ),
         (selector(lambda size: np.zeros(size + 1)), "accuracy(): mean: found shape ("),
         (selector(lambda size: 0.0), "accuracy(): mean: found shape (), expected one for each k, of shape ("),
         (selector(lambda size: ["?"] * size), "expected an array of numbers"),
@@ -696,6 +700,18 @@ def test_honest_simulations_are_left_alone():
                 problem_id="p", answers=np.zeros(1000, dtype=int), correct=np.arange(1000) < right, scores={}
             )
             judge.accuracy(outcomes, np.array([1]), rng)
+
+
+@pytest.mark.parametrize("drawn", [0.0, 2.0, NAN])
+def test_a_selector_draws_between_one_completion_and_k(study, drawn):
+    class Hostile:
+        def accuracy(self, outcomes, budgets, rng):
+            none = np.zeros(len(budgets))
+            return Accuracy(mean=none, monte_carlo_error=none, drawn=none + drawn)
+
+    changed = hostile(study, "selectors", "vote", lambda options: Hostile())
+    line = refusal(lambda: curves(changed), "selectors/majority_vote (label 'vote'): ")
+    assert "at k = 1, expected completions drawn (drawn), in [1, k]" in line
 
 
 def test_a_selector_that_is_not_the_coverage_its_entry_says_is_refused(study):

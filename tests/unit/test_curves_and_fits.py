@@ -7,7 +7,7 @@ from scipy.special import betaln
 
 from itscale.columns import CURVES, FITS, FORECASTS, LEDGER, MISSING, OUTCOMES, SUMMARY
 from itscale.errors import DataError, PluginError
-from itscale.estimators import best_of_n, coverage, k_grid
+from itscale.estimators import best_of_n, coverage, k_grid, until_pass
 from itscale.selection import Accuracy
 from itscale.stages.curves import estimate_curves
 from itscale.stages.fits import fit_law
@@ -155,6 +155,26 @@ def test_tokens_are_k_times_the_ledgers_mean_and_the_prompt_is_read_once(tmp_pat
         assert points["generated_tokens"].to_numpy() == pytest.approx(12.0 * k)
         assert points["prompt_tokens"].to_numpy() == pytest.approx(np.full(len(k), 7.0))
         assert points["scorer_tokens"].to_numpy() == pytest.approx(scorer * k)
+
+
+def test_a_selector_is_charged_the_completions_it_draws(tmp_path, pool):
+    """One completion is one whatever k; the first pass stops there, and its scorer with it."""
+    until = {"plugin": "first_pass", "scorer": "reward", "threshold": 0.5}
+    study = a_study(selectors={"oracle": {}, "first": {}, "until": until})
+    path = curves_of(tmp_path, pool, study)
+    first, until = curve(path, "first"), curve(path, "until")
+    assert first["generated_tokens"].to_list() == pytest.approx([12.0] * len(first))
+    groups = pl.read_parquet(pool[0]).sort("problem_id").partition_by("problem_id")
+    drawn = np.mean(
+        [
+            until_pass(part["score_reward"].to_numpy() >= 0.5, part["correct"].to_numpy(), k_grid(N)).attempts
+            for part in groups
+        ],
+        axis=0,
+    )
+    assert drawn[-1] < N / 2
+    assert until["generated_tokens"].to_numpy() == pytest.approx(12.0 * drawn)
+    assert until["scorer_tokens"].to_numpy() == pytest.approx(3.0 * drawn)
 
 
 def test_rows_in_any_order_give_the_same_payload(tmp_path, pool):

@@ -9,7 +9,15 @@ import pytest
 from itscale.columns import ACCURACIES, DIFFERENCES
 from itscale.errors import DataError, StudyError
 from itscale.estimators import coverage, resample
-from itscale.estimators.differences import Arm, at_equal_budgets, at_equal_cost, holm, sign_flip
+from itscale.estimators.differences import (
+    Arm,
+    at_equal_budgets,
+    at_equal_cost,
+    flips_for,
+    holm,
+    least_p,
+    sign_flip,
+)
 from itscale.stages.differences import compare_curves, difference_note, difference_rows
 from itscale.store import payload_hash, read_table, write_table
 from itscale.study import resolve
@@ -88,7 +96,7 @@ def test_signs_of_few_problems_are_gone_through():
     gains = rng().normal(0.4, 1, size=(9, 2))
     flipped = np.array([gains.T @ np.array(signs) for signs in product([-1, 1], repeat=9)])
     expected = (np.abs(flipped) >= np.abs(gains.sum(axis=0)) - 1e-9).mean(axis=0)
-    found = sign_flip(gains, 100, rng())
+    found = sign_flip(gains, 511, rng())
     assert found.p_value == pytest.approx(expected)
     assert np.all(found.error == 0)
     # of the curve: the largest of both statistics, each in units of its own length
@@ -110,8 +118,8 @@ def test_the_test_keeps_its_level_and_its_error_is_that_of_its_patterns():
 
 def test_clusters_flip_as_one():
     gains = rng().normal(size=(8, 1))
-    alone = sign_flip(gains, 100, rng())
-    repeated = sign_flip(np.repeat(gains, 6, axis=0), 100, rng(), np.repeat(np.arange(8), 6))
+    alone = sign_flip(gains, 300, rng())
+    repeated = sign_flip(np.repeat(gains, 6, axis=0), 300, rng(), np.repeat(np.arange(8), 6))
     assert repeated.p_value == pytest.approx(alone.p_value)
 
 
@@ -149,6 +157,21 @@ def test_what_a_problem_adds_at_equal_cost_is_how_the_difference_moves_with_its_
         moved = [even + sign * small * (np.eye(12)[at] - even) for sign in (1, -1)]
         slope = (difference(moved[0]) - difference(moved[1])) / (2 * small)
         assert (values[at] - values.mean(axis=0))[inner] == pytest.approx(slope[inner], abs=1e-6)
+
+
+@pytest.mark.parametrize("comparisons", [1, 18, 400])
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+def test_a_family_of_any_size_can_be_rejected(comparisons, confidence):
+    """18 comparisons of 24 problems by 300 sign patterns had no adjusted p below .06."""
+    flips = flips_for(comparisons, 1 - confidence)
+    found = sign_flip(np.ones((24, 1)), flips, rng()) if comparisons < 400 else None
+    assert least_p(24, flips) * comparisons <= (1 - confidence) / 10
+    assert found is None or found.p_value[0] == found.least == least_p(24, flips)
+
+
+def test_the_least_p_of_few_problems_is_that_of_two_patterns():
+    found = sign_flip(np.ones((5, 1)), 9_999, rng())
+    assert found.p_value[0] == found.least == 2 / 2**5
 
 
 # --- the stage --------------------------------------------------------------------------------------------
@@ -228,7 +251,8 @@ def test_every_selector_is_compared_at_equal_k_and_at_equal_tokens(tmp_path, pat
     assert text["of"].startswith("large")
     assert "[" in text["points"]
     assert f" ± {last['p_error'][0]:.1g}" in text["p"]
-    note = difference_note(0.95)
+    note = difference_note(last, 0.95)
+    assert "cannot be significant" not in note
     assert "± its Monte Carlo error" in note
     assert "may leave out 0 and the other not reject it" in note
     assert "Monte Carlo error" in files["tex"].read_text()
@@ -271,6 +295,24 @@ def test_only_problems_of_both_count(tmp_path, paths):
     none = write_arm(tmp_path, "small", arm(2), some[:1])
     with pytest.raises(DataError, match=r"differences.larger: t: found 1 problem that large"):
         compare(tmp_path, a_study(LARGER), [paths[0], none])
+
+
+def test_few_resamples_do_not_keep_a_plain_difference_from_being_significant(tmp_path):
+    ahead, behind = (Arm(K, np.full((24, 4), share), np.outer(np.ones(24), K)) for share in (0.9, 0.1))
+    paths = [write_arm(tmp_path, name, each) for name, each in (("large", ahead), ("small", behind))]
+    table, _ = compare(tmp_path, a_study(LARGER, curves={"resamples": 100}), paths)
+    assert table["p_holm"].max() < 0.01
+
+
+def test_too_few_problems_for_any_p_below_the_level_are_told(tmp_path):
+    ahead, behind = (Arm(K, np.full((6, 4), share), np.outer(np.ones(6), K)) for share in (0.9, 0.1))
+    paths = [write_arm(tmp_path, name, each) for name, each in (("large", ahead), ("small", behind))]
+    table, files = compare(tmp_path, a_study(LARGER), paths)
+    last = table.filter(pl.col("p_holm").is_not_null())
+    assert set(last["p_least"]) == {1 / 32}
+    said = "At equal tokens, 2 of 2 comparisons cannot be significant, whatever their difference: all sign"
+    assert said in difference_note(last, 0.95)
+    assert "no p below 0.031" in files["tex"].read_text().replace("\n", " ")
 
 
 def test_a_misspelt_side_is_named_before_anything_runs():

@@ -236,6 +236,27 @@ def test_two_levels_are_named_where_counts_allow_them():
     assert set(curve_intervals(values, options(resample="two_level"), rng()).kind) == {"studentised"}
 
 
+def test_bounds_of_coverage_do_not_fall_and_say_whose_they_are():
+    """24 problems with p near 1/2: an interval narrower at k = 5 than the exact bound at k = 32."""
+    k = np.array([1, 2, 5, 10, 16, 32])
+    values = coverage(np.full(24, 32), rng().integers(14, 19, 24), k)
+    own = curve_intervals(values, options(), rng())
+    found = curve_intervals(values, options(), rng(), rising=k)
+    assert np.any(np.diff(own.low) < 0)
+    for ends in (found.low, found.high, found.band_low, found.band_high):
+        assert np.all(np.diff(ends) >= 0)
+    assert np.all((found.low >= own.low) & (found.high <= own.high))
+    assert np.all((found.low <= values.mean(axis=0)) & (values.mean(axis=0) <= found.high))
+    assert own.kind[-1] == "exact"
+    assert found.kind[-1].startswith("exact; low of k = ")
+
+
+def test_bounds_of_any_mean_are_named_where_few_problems_differ():
+    values = np.ones((24, 1))
+    values[0] = 0.3
+    assert curve_intervals(values, options(), rng()).kind == ("bounded",)
+
+
 def test_a_missing_value_leaves_its_problem_out_of_its_column_only():
     values = rng().random((40, 2))
     values[:10, 1] = np.nan

@@ -10,6 +10,7 @@ import polars as pl
 from itscale.figures import Drawing, FigureData
 from itscale.plugins import FigureEntry
 from itscale_builtin.figures._curves import (
+    CURVE,
     CurveOptions,
     Plan,
     display_names,
@@ -40,6 +41,9 @@ class ComputeCurves:
         """Draw the curves against generated tokens."""
         judged = pl.col("scorer_tokens") if self.options.scorer else pl.lit(0)
         curves = data.curves.with_columns(tokens=pl.col("generated_tokens") + judged)
+        # a selector that needs one completion is one point, whatever k
+        last = pl.struct(*CURVE, "tokens").is_last_distinct()
+        curves = curves.sort(*CURVE, "budget").filter(pl.col("tokens").is_null() | last)
         names = display_names(data, curves)
         scored = curves.select((pl.col("tokens") > pl.col("generated_tokens")).any()).item()
         several = curves["strategy"].n_unique() > 1
@@ -59,13 +63,15 @@ class ComputeCurves:
 
 entry = FigureEntry(
     name="compute_curves",
+    revision=2,
     factory=ComputeCurves,
     options=ComputeOptions,
     summary="coverage and every selector against generated tokens per problem",
     reads=("curves",),
     caption=(
         "Share of problems solved against the tokens generated per problem (mean): discarded branches of a "
-        "search, and what a scorer reads and generates, are included. Coverage is the share of problems with "
+        "search, and what a scorer reads and generates, are included; a selector that need not look at all k "
+        "completions is charged those it draws. Coverage is the share of problems with "
         "any right completion. Bands are {confidence} bootstrap intervals over problems."
     ),
 )

@@ -23,11 +23,13 @@ class First:
         """Return the share of correct completions, at every k."""
         require_fixed(outcomes.design, "selectors/first")
         mean = np.full(len(budgets), outcomes.correct.mean())
-        return Accuracy(mean=mean, monte_carlo_error=np.zeros(len(budgets)))
+        nothing = np.zeros(len(budgets))
+        return Accuracy(mean=mean, monte_carlo_error=nothing, drawn=nothing + 1)
 
 
 entry = SelectorEntry(
     name="first",
+    revision=2,
     aliases=("pass_at_1", "avg_at_k", "mean_at_k", "single_sample"),
     factory=First,
     estimand="single",

@@ -36,11 +36,12 @@ class FirstPass:
         mean = found.correct
         if self.options.if_none == "any" and not passed.all():
             mean = mean + found.abstained * outcomes.correct[~passed].mean()
-        return Accuracy(mean=mean, monte_carlo_error=np.zeros(len(budgets)))
+        return Accuracy(mean=mean, monte_carlo_error=np.zeros(len(budgets)), drawn=found.attempts)
 
 
 entry = SelectorEntry(
     name="first_pass",
+    revision=2,
     aliases=("resample_until_pass", "resampling"),
     factory=FirstPass,
     options=FirstPassOptions,

@@ -74,7 +74,8 @@ class CheckedSelector:
             said = self._told("the coverage {}, which its entry says it is (estimand)", ceiling)
             self._require(like | ~known, mean, ks, said, problem)
         self._compare_with_earlier(mean - ceiling, error, ks, known)
-        return Accuracy(mean=mean, monte_carlo_error=error)
+        drawn = self._drawn(found.drawn, ks, known, problem)
+        return Accuracy(mean=mean, monte_carlo_error=error, drawn=drawn)
 
     def _compare_with_earlier(self, excess: FloatArray, error: FloatArray, ks: IntArray, known: Any) -> None:
         """Refuse what is above coverage on average over the problems so far: chance lifts one, not all."""
@@ -88,6 +89,15 @@ class CheckedSelector:
                 least = shown(math.sqrt(variance) / problems)
                 expected = f"at most coverage, give or take the standard error {least}"
                 raise self._place.broken("accuracy()", found, expected)
+
+    def _drawn(self, given: Any, budgets: IntArray, known: Any, problem: str) -> FloatArray:
+        """Return how many completions were drawn; all k where a selector does not say."""
+        if given is None:
+            return budgets.astype(np.float64)
+        drawn = self._numbers("drawn", given, budgets, problem)
+        within = (drawn >= 1 - ROUNDING) & (drawn <= budgets * (1 + ROUNDING))
+        self._require(within | ~known, drawn, budgets, "completions drawn (drawn), in [1, k]", problem)
+        return np.clip(drawn, 1.0, budgets)
 
     def _numbers(self, name: str, given: Any, budgets: IntArray, problem: str) -> FloatArray:
         values = self._place.numbers(f"accuracy(): {name}", given, problem)

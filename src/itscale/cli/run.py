@@ -289,14 +289,15 @@ class _Run:
         if not self.plan.study.config.differences or not path.is_file():
             return
         self.console.print("")
-        for row in difference_rows(pl.read_csv(literal(path), glob=False)):
+        table = pl.read_csv(literal(path), glob=False)
+        for row in difference_rows(table):
             self.console.print(
                 f"{row['difference']}, {row['task']}: {row['of']} minus {row['minus']}, "
                 f"at equal {row['at equal']}: {row['points']} points, "
                 f"p {row['p']}, Holm {row['Holm']}, {row['problems']} problems",
                 markup=False,
             )
-        self.console.print(difference_note(self.plan.study.config.curves.confidence), markup=False)
+        self.console.print(difference_note(table, self.plan.study.config.curves.confidence), markup=False)
 
     def incomplete(self) -> None:
         """Say what is missing from the study, and how to get it."""

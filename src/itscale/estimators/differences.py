@@ -6,6 +6,7 @@ Both ways end in a matrix of per-problem differences, whose column means are the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,10 +16,22 @@ import numpy.typing as npt
 from itscale.estimators.resampling import cluster_sums
 from itscale.selection import FloatArray, IntArray
 
-__all__ = ["Arm", "FlipTest", "at_equal_budgets", "at_equal_cost", "holm", "sign_flip"]
+__all__ = [
+    "Arm",
+    "FlipTest",
+    "at_equal_budgets",
+    "at_equal_cost",
+    "flips_for",
+    "holm",
+    "least_p",
+    "sign_flip",
+]
 
-EXACT_UNITS = 12
-"""Up to so many problems all 2^units sign patterns are gone through."""
+FEWEST_FLIPS = 9_999
+"""Random sign patterns of a test that stands alone: a p of .05 is then known to .002."""
+
+PER_LEVEL = 40
+"""How far the smallest adjusted p-value of random patterns lies below the level: a 40th of it."""
 
 CHUNK = 1 << 22
 """Signs held at a time."""
@@ -55,11 +68,14 @@ class FlipTest:
         Of each point, adjusted for all points of the curve (single-step max-T, Westfall and Young 1993).
     error
         Standard error of `p_value`; 0 where all sign patterns were gone through.
+    least
+        The smallest p-value that any differences of so many problems could have.
     """
 
     p_value: FloatArray
     p_curve: FloatArray
     error: FloatArray
+    least: float
 
 
 def at_equal_budgets(first: Arm, second: Arm) -> tuple[IntArray, FloatArray]:
@@ -105,9 +121,26 @@ def at_equal_cost(first: Arm, second: Arm, points: int = 20) -> tuple[FloatArray
     return grid, values
 
 
+def flips_for(comparisons: int, level: float) -> int:
+    """Return how many random sign patterns let Holm's adjustment of so many comparisons go far below a level.
+
+    The smallest p-value of B random patterns is 1 / (B + 1), and Holm multiplies it by the comparisons: it is
+    at most `level / PER_LEVEL` thereafter.
+    """
+    return max(FEWEST_FLIPS, math.ceil(PER_LEVEL * comparisons / level))
+
+
+def least_p(units: int, flips: int) -> float:
+    """Return the smallest p-value that a test of so many problems (or clusters) can have.
+
+    A pattern and its mirror image are as extreme as each other: 2 of 2^units where all are gone through.
+    """
+    return 2.0 ** (1 - units) if _is_exact(units, flips) else 1 / (flips + 1)
+
+
 def sign_flip(
     differences: FloatArray,
-    resamples: int,
+    flips: int,
     rng: np.random.Generator,
     clusters: npt.ArrayLike | None = None,
 ) -> FlipTest:
@@ -121,8 +154,8 @@ def sign_flip(
     ----------
     differences
         Shape (problems, m); NaN where a problem has none.
-    resamples
-        Number of random sign patterns, where there are too many to go through all.
+    flips
+        Number of random sign patterns, see `flips_for`; where there are no more, all are gone through.
     clusters
         Label of each problem's cluster, shape (problems,): it flips as one.
     """
@@ -130,18 +163,18 @@ def sign_flip(
     spread = np.sqrt((sums**2).sum(axis=0))
     scaled = np.divide(sums, spread, where=spread > 0, out=np.zeros_like(sums))
     observed = np.abs(scaled.sum(axis=0)) - 1e-9
-    exact = len(sums) <= EXACT_UNITS
+    exact, least = _is_exact(len(sums), flips), least_p(len(sums), flips)
     above, above_all, number = np.zeros(len(observed)), np.zeros(len(observed)), 0
-    for signs in _all_signs(len(sums)) if exact else _random_signs(len(sums), resamples, rng):
+    for signs in _all_signs(len(sums)) if exact else _random_signs(len(sums), flips, rng):
         statistics = np.abs(signs @ scaled)
         above += (statistics >= observed).sum(axis=0)
         above_all += (statistics.max(axis=1, initial=0.0)[:, None] >= observed).sum(axis=0)
         number += len(signs)
     if exact:
-        return FlipTest(above / number, above_all / number, np.zeros(len(observed)))
+        return FlipTest(above / number, above_all / number, np.zeros(len(observed)), least)
     p_value = (above + 1) / (number + 1)  # the pattern that was observed is one of them
     error = np.sqrt(p_value * (1 - p_value) / (number + 1))
-    return FlipTest(p_value, (above_all + 1) / (number + 1), error)
+    return FlipTest(p_value, (above_all + 1) / (number + 1), error, least)
 
 
 def holm(p_values: npt.ArrayLike) -> FloatArray:
@@ -181,13 +214,19 @@ def _interpolated(
     return np.asarray(between(accuracy) - slope * (between(relative) - 1))
 
 
-def _random_signs(units: int, resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+def _is_exact(units: int, flips: int) -> bool:
+    return units < (flips + 2).bit_length() and 1 << units <= flips + 1
+
+
+def _random_signs(units: int, flips: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     at_a_time = max(1, CHUNK // max(units, 1))
-    for start in range(0, resamples, at_a_time):
-        size = min(at_a_time, resamples - start)
-        yield np.asarray(rng.integers(2, size=(size, units)) * 2.0 - 1, dtype=np.float64)
+    for start in range(0, flips, at_a_time):
+        size = min(at_a_time, flips - start)
+        yield np.asarray(rng.integers(2, size=(size, units), dtype=np.int8) * 2.0 - 1, dtype=np.float64)
 
 
 def _all_signs(units: int) -> Iterator[FloatArray]:
-    patterns = np.arange(2**units)[:, None] >> np.arange(units)
-    yield np.asarray((patterns & 1) * 2.0 - 1, dtype=np.float64)
+    at_a_time = max(1, CHUNK // max(units, 1))
+    for start in range(0, 2**units, at_a_time):
+        patterns = np.arange(start, min(start + at_a_time, 2**units))[:, None] >> np.arange(units)
+        yield np.asarray((patterns & 1) * 2.0 - 1, dtype=np.float64)

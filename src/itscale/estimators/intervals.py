@@ -9,6 +9,7 @@ the exact bound of `agreement_interval` stands there instead.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -20,6 +21,8 @@ from itscale.estimators.resampling import Resampled, resample, resample_two_leve
 from itscale.selection import FloatArray, IntArray
 
 __all__ = [
+    "BOUNDED",
+    "EXACT",
     "CurveInterval",
     "Interval",
     "IntervalKind",
@@ -44,6 +47,9 @@ SHARES: Range = (0.0, 1.0)
 CARRIERS = 5
 """Problems that must carry the spread of a column (participation number) for it to shape a band."""
 
+EXACT, BOUNDED = "exact", "bounded"
+"""Kinds of intervals that no resampling gave: where all problems agree, and of any mean of bounded values."""
+
 FEW: Range = (3.0, 6.0)
 """Problems that carry the spread of a column: with fewer resamples do not tell it, with more they do."""
 
@@ -66,7 +72,9 @@ class CurveInterval(Interval):
         Bounds of the band, shape (m,); never inside the point's own interval.
     kind
         How each point's interval was found: the kind that was asked for, after `two-level` where completions
-        were resampled, too, or `exact` where all problems agree.
+        were resampled, too; with `, bounded` where the bounds of any mean have a part in a studentised one,
+        `bounded` where those stand alone; `exact` where all problems agree. Of a curve that cannot fall,
+        `; low of k = 5` or `; high of k = 5` where the bound of another k is the closer one.
     """
 
     band_low: FloatArray
@@ -102,8 +110,12 @@ def curve_intervals(
     clusters: npt.ArrayLike | None = None,
     counts: tuple[IntArray, IntArray, IntArray] | None = None,
     within: Range = SHARES,
+    rising: IntArray | None = None,
 ) -> CurveInterval:
     """Return intervals and a simultaneous band of a curve, the mean of `values` over problems.
+
+    A curve that cannot fall, coverage, is above a lower bound at k at every larger k, too, and below an upper
+    one at every smaller: each point has the closest of those bounds.
 
     Parameters
     ----------
@@ -120,22 +132,48 @@ def curve_intervals(
         where `values` is the coverage they give: what `two_level` needs. Without, problems are resampled.
     within
         Between what every single value lies; -1 and 1 for differences of shares.
+    rising
+        k of each column, increasing, of a curve that cannot fall with k; None of any other.
     """
     two_level = options.resample == "two_level" and counts is not None
     if two_level and counts is not None:
         found = resample_two_level(*counts, options.resamples, rng)
     else:
         found = resample(values, options.resamples, rng, clusters)
-    points = interval_of(found, options.confidence, options.interval, rng, within)
-    band = simultaneous_band(found, options.confidence, within)
-    name = f"two-level {options.interval}" if two_level else options.interval
+    own, kinds = _named_interval(found, options.confidence, options.interval, rng, within)
+    points, band = own, simultaneous_band(found, options.confidence, within)
+    kind = (
+        [name.replace(options.interval, f"two-level {options.interval}") for name in kinds]
+        if two_level
+        else kinds
+    )
+    if rising is not None:
+        points, band = _risen(own), _risen(band)
+        kind = _origins(kind, own, points, rising)
     return CurveInterval(
         low=points.low,
         high=points.high,
         band_low=np.minimum(band.low, points.low),
         band_high=np.maximum(band.high, points.high),
-        kind=tuple("exact" if agree else name for agree in found.agree),
+        kind=tuple(kind),
     )
+
+
+def _risen(points: Interval) -> Interval:
+    """Return the closest bounds that points of a curve which cannot fall have from one another."""
+    return Interval(np.maximum.accumulate(points.low), np.minimum.accumulate(points.high[::-1])[::-1].copy())
+
+
+def _origins(kinds: Sequence[str], own: Interval, risen: Interval, budgets: IntArray) -> list[str]:
+    """Return kinds of intervals, with the k whose bound stands there where that is another's."""
+    named = []
+    for at, kind in enumerate(kinds):
+        if risen.low[at] > own.low[at]:
+            kind += f"; low of k = {budgets[np.argmax(own.low == risen.low[at])]}"
+        if risen.high[at] < own.high[at]:
+            kind += f"; high of k = {budgets[at + np.argmax(own.high[at:] == risen.high[at])]}"
+        named.append(kind)
+    return named
 
 
 def interval_of(
@@ -161,15 +199,23 @@ def interval_of(
     within
         Between what every single value lies.
     """
+    return _named_interval(found, confidence, kind, rng, within)[0]
+
+
+def _named_interval(
+    found: Resampled, confidence: float, kind: IntervalKind, rng: np.random.Generator, within: Range
+) -> tuple[Interval, list[str]]:
+    """Return what `interval_of` does, and how each interval was found."""
     make = {"studentised": _studentised, "percentile": _percentile, "bca": _bca}[kind]
-    points = make(found, confidence)
+    points, names = make(found, confidence), np.full(len(found.mean), kind, dtype=object)
     if kind == "studentised":
-        points = _limited(points, found, confidence, rng, within)
+        points, names = _limited(points, found, confidence, rng, within)
     exact = agreement_interval(found.mean, found.units, confidence, within)
-    return Interval(
+    interval = Interval(
         np.where(found.agree, exact.low, np.maximum(points.low, within[0])),
         np.where(found.agree, exact.high, np.minimum(points.high, within[1])),
     )
+    return interval, [EXACT if agree else name for agree, name in zip(found.agree, names, strict=True)]
 
 
 def percentile_interval(
@@ -298,7 +344,7 @@ def _studentised(found: Resampled, confidence: float) -> Interval:
 
 def _limited(
     points: Interval, found: Resampled, confidence: float, rng: np.random.Generator, within: Range
-) -> Interval:
+) -> tuple[Interval, npt.NDArray[np.object_]]:
     """Return studentised intervals within the bounds of any mean; those bounds where few problems differ.
 
     Over the range of `FEW` the one passes into the other, so that intervals along a curve do not jump.
@@ -307,10 +353,12 @@ def _limited(
     # an interval within another misses where either does: with half the misses it adds few
     limit = bounded_mean_interval(found, (1 + confidence) / 2, rng, within)
     share = np.clip((_carriers(found) - FEW[0]) / (FEW[1] - FEW[0]), 0.0, 1.0)
+    own = (share == 1) & (limit.low <= points.low) & (points.high <= limit.high)
+    names = np.where(own, "studentised", np.where(share == 0, BOUNDED, f"studentised, {BOUNDED}"))
     return Interval(
         share * np.maximum(points.low, limit.low) + (1 - share) * alone.low,
         share * np.minimum(points.high, limit.high) + (1 - share) * alone.high,
-    )
+    ), names.astype(object)
 
 
 def _percentile(found: Resampled, confidence: float) -> Interval:

@@ -18,7 +18,7 @@ from itscale.fingerprints import Fingerprints
 from itscale.plugins import SelectorEntry
 from itscale.provenance import provenance
 from itscale.seeds import generator
-from itscale.selection import FloatArray, IntArray
+from itscale.selection import COVERAGE, Accuracy, FloatArray, IntArray
 from itscale.stages.accuracies import accuracy_rows, tokens_by_problem_of_pools, tokens_by_problem_of_runs
 from itscale.stages.pools import Outcomes, Pool, open_outcomes
 from itscale.stages.spending import (
@@ -42,12 +42,14 @@ logger = logging.getLogger(__name__)
 class _Matrix:
     """Accuracy per problem and budget, and its simulation error, shape (problems, budgets).
 
-    NaN where a problem has fewer completions than the budget. `counts` where they alone give the accuracy.
+    NaN where a problem has fewer completions than the budget. `drawn` is how many completions the selector
+    draws of it, same shape; `counts` where they alone give the accuracy.
     """
 
     problems: Sequence[str]
     accuracy: FloatArray
     error: FloatArray
+    drawn: FloatArray
     counts: Counted | None = None
 
 
@@ -100,10 +102,11 @@ def estimate_curves(
             each = tokens_by_problem_of_runs(runs, spent, matrix.problems, budgets)
         else:
             scorer = getattr(study.selectors[label].options, "scorer", "")
-            tokens = tokens_of_pools(opened.spans, spent, budgets, scorer)
-            each = tokens_by_problem_of_pools(opened.spans, spent, matrix.problems, budgets, scorer)
-        named = {"selector": label, "estimand": study.selectors[label].entry.estimand}
-        rows = _rows(study, task, matrix, budgets, tokens)
+            drawn = opened.spans, spent, matrix.problems, matrix.drawn, scorer
+            tokens, each = tokens_of_pools(*drawn), tokens_by_problem_of_pools(*drawn)
+        estimand = study.selectors[label].entry.estimand
+        named = {"selector": label, "estimand": estimand}
+        rows = _rows(study, task, matrix, budgets, tokens, rises=estimand == COVERAGE and not in_runs)
         tables.append(rows.with_columns(**{name: pl.lit(value) for name, value in named.items()}))
         by_problem.append(accuracy_rows(label, matrix.problems, budgets, matrix.accuracy, matrix.error, each))
     identity = {"task": task, "model": model, "strategy": strategy, "simulated": opened.simulated}
@@ -175,6 +178,7 @@ def _judge_pools(
             problems=counts.problems,
             accuracy=np.full(shape, np.nan),
             error=np.full(shape, np.nan),
+            drawn=np.tile(budgets.astype(np.float64), (len(place), 1)),
             counts=counted_curve(selector.entry, counts.sampled, counts.correct, budgets)
             if opened.design == "fixed"
             else None,
@@ -186,8 +190,10 @@ def _judge_pools(
         held = (budgets <= part.outcomes.n) | (part.outcomes.design == "until_success")
         row = place[part.outcomes.problem_id]
         for label, selector in study.selectors.items():
-            accuracy, error = _judge(study, task, selector, judges[label], part, budgets[held])
-            matrices[label].accuracy[row, held], matrices[label].error[row, held] = accuracy, error
+            found = _judge(study, task, selector, judges[label], part, budgets[held])
+            mine = matrices[label]
+            mine.accuracy[row, held], mine.error[row, held] = found.mean, found.monte_carlo_error
+            mine.drawn[row, held] = found.drawn
     return matrices
 
 
@@ -208,12 +214,17 @@ def _judge_runs(
         cell = problems[part.outcomes.problem_id], column[part.budget]
         for label, selector in study.selectors.items():
             whole = np.array([part.outcomes.n])
-            accuracy, error = _judge(study, task, selector, judges[label], part, whole)
-            total[label][cell] += accuracy[0]
-            variance[label][cell] += error[0] ** 2
+            found = _judge(study, task, selector, judges[label], part, whole)
+            total[label][cell] += found.mean[0]
+            variance[label][cell] += found.monte_carlo_error[0] ** 2
     with np.errstate(invalid="ignore"):
         return {
-            label: _Matrix(list(problems), total[label] / replicates, np.sqrt(variance[label]) / replicates)
+            label: _Matrix(
+                problems=list(problems),
+                accuracy=total[label] / replicates,
+                error=np.sqrt(variance[label]) / replicates,
+                drawn=replicates,  # a run is spent whole
+            )
             for label in judges
         }
 
@@ -225,18 +236,19 @@ def _judge(
     judge: CheckedSelector,
     part: Pool,
     budgets: IntArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Return a selector's accuracy on one pool and its simulation error."""
+) -> Accuracy:
+    """Return a selector's accuracy on one pool."""
     pool = part.outcomes
     stream = (study.config.seed, "selection", task, pool.problem_id, part.budget, part.replicate)
     try:
-        found = judge.accuracy(pool, budgets, generator(*stream, selector.fingerprint()))
+        return judge.accuracy(pool, budgets, generator(*stream, selector.fingerprint()))
     except ValueError as error:  # scores from elsewhere may be any number, and not every selector takes all
         raise DataError(f"selectors.{selector.label}: problem {pool.problem_id!r}: {error}") from None
-    return found.mean, found.monte_carlo_error
 
 
-def _rows(study: Study, task: str, matrix: _Matrix, budgets: IntArray, tokens: Tokens) -> pl.DataFrame:
+def _rows(
+    study: Study, task: str, matrix: _Matrix, budgets: IntArray, tokens: Tokens, *, rises: bool
+) -> pl.DataFrame:
     """Average over problems where every one of them has a value, with an interval from resampling them."""
     options = study.config.curves
     told = np.asarray(~np.isnan(matrix.accuracy).any(axis=0))
@@ -248,6 +260,7 @@ def _rows(study: Study, task: str, matrix: _Matrix, budgets: IntArray, tokens: T
         generator(study.config.seed, "problems", task),
         clusters=clusters_of(matrix.problems, options.clusters),
         counts=None if matrix.counts is None else (*matrix.counts[:2], matrix.counts[2][told]),
+        rising=budgets if rises else None,
     )
     problems = len(matrix.problems)
     return pl.DataFrame(

@@ -15,7 +15,7 @@ from itscale.columns import ACCURACIES, DIFFERENCES
 from itscale.config import ArmSection
 from itscale.errors import DataError
 from itscale.estimators import curve_intervals
-from itscale.estimators.differences import Arm, at_equal_budgets, at_equal_cost, holm, sign_flip
+from itscale.estimators.differences import Arm, at_equal_budgets, at_equal_cost, flips_for, holm, sign_flip
 from itscale.fingerprints import Fingerprints
 from itscale.latex import booktabs
 from itscale.provenance import provenance
@@ -24,7 +24,7 @@ from itscale.selection import FloatArray, IntArray
 from itscale.stages.uncertainty import clusters_of
 from itscale.store import read_metadata, read_table, without_noise, write_csv, write_table, write_text
 from itscale.study import Study
-from itscale.wording import counted
+from itscale.wording import counted, interval_note
 
 __all__ = ["compare_curves", "difference_note", "difference_rows"]
 
@@ -75,10 +75,13 @@ def compare_curves(study: Study, *, accuracies: Sequence[Path], output: Path, cs
         If the two curves of a difference have no two problems in common.
     """
     curves = {_identity(path): _read(path) for path in accuracies}
-    rows: list[dict[str, Any]] = []
-    for label, section in study.config.differences.items():
-        for task, first, second in _pairs(section.of, section.minus, curves):
-            rows += _difference(study, label, task, first, second, curves)
+    compared = [
+        (label, *pair)
+        for label, section in study.config.differences.items()
+        for pair in _pairs(section.of, section.minus, curves)
+    ]
+    flips = flips_for(len(compared), 1 - study.config.curves.confidence)
+    rows = [row for each in compared for row in _difference(study, *each, curves, flips)]
     table = _adjusted(pl.DataFrame(rows, schema=dict(DIFFERENCES), orient="row"))
     inputs = {f"accuracies/{'/'.join(_identity(path))}": path for path in accuracies}
     metadata = provenance("differences", Fingerprints(study).of("differences"), inputs)
@@ -86,19 +89,37 @@ def compare_curves(study: Study, *, accuracies: Sequence[Path], output: Path, cs
     short = without_noise(table.filter(pl.col("p_holm").is_not_null()))
     write_csv(short, csv)
     simulated = "Simulated completions. " if short["simulated"].any() else ""
-    note = simulated + difference_note(study.config.curves.confidence)
+    note = simulated + difference_note(short, study.config.curves.confidence)
     text = pl.DataFrame(difference_rows(short), infer_schema_length=None)
     write_text(tex, booktabs(text, f"Paired differences of {study.name}", note))
 
 
-def difference_note(confidence: float) -> str:
-    """Return what the numbers of `difference_rows` are, and which of them decides."""
-    return (
-        f"Brackets: {100 * confidence:g} % intervals from resampling problems. p: sign-flip test over "
-        "problems, ± its Monte Carlo error. Holm: p adjusted for all comparisons against the same budget. "
-        "The test is not the interval turned round: where p is near the level one may leave out 0 and the "
-        "other not reject it; Holm's p decides."
+def difference_note(table: pl.DataFrame, confidence: float) -> str:
+    """Return what the numbers of `difference_rows` are, which of them decides, and where it cannot."""
+    of_patterns = ", ± its Monte Carlo error" if (table["p_error"] > 0).any() else ""
+    return " ".join(
+        [
+            f"Brackets: {100 * confidence:g} % {interval_note(table['interval'])}.",
+            f"p: sign-flip test over problems{of_patterns}.",
+            "Holm: p adjusted for all comparisons against the same budget.",
+            "The test is not the interval turned round: where p is near the level one may leave out 0 and "
+            "the other not reject it; Holm's p decides.",
+            *_hopeless(table, 1 - confidence),
+        ]
     )
+
+
+def _hopeless(table: pl.DataFrame, level: float) -> Iterator[str]:
+    """Yield where no p could fall to the level, whatever the differences: there are too few problems."""
+    beyond = table.filter(pl.col("p_least") * pl.col("comparisons") > level)
+    for (against, comparisons), rows in beyond.group_by("against", "comparisons", maintain_order=True):
+        fewest, least = rows.select(pl.col("problems").min(), pl.col("p_least").max()).row(0)
+        yield (
+            f"At equal {against!s}, {rows.height} of {comparisons} comparisons cannot be significant, "
+            f"whatever their difference: all sign patterns of {fewest} problems (or clusters) give no p "
+            f"below {least:.2g}, and Holm multiplies the smallest by {comparisons}. More problems or fewer "
+            "comparisons would tell."
+        )
 
 
 def difference_rows(table: pl.DataFrame) -> list[dict[str, str]]:
@@ -157,7 +178,7 @@ def _pairs(
 
 
 def _difference(
-    study: Study, label: str, task: str, first: Key, second: Key, curves: Mapping[Key, _Curves]
+    study: Study, label: str, task: str, first: Key, second: Key, curves: Mapping[Key, _Curves], flips: int
 ) -> list[dict[str, Any]]:
     """Return the rows of one comparison, at equal k and at equal tokens."""
     sides = [curves[task, arm[0], arm[1]] for arm in (first, second)]
@@ -177,9 +198,9 @@ def _difference(
         "simulated": any(side.simulated for side in sides),
     }
     budgets, values = at_equal_budgets(*pair.arms)
-    rows = _rows(study, task, pair.problems, budgets.astype(np.float64), values, "completions")
+    rows = _rows(study, task, pair.problems, budgets.astype(np.float64), values, "completions", flips)
     costs, values = at_equal_cost(*pair.arms)
-    rows += _rows(study, task, pair.problems, costs, values, "tokens")
+    rows += _rows(study, task, pair.problems, costs, values, "tokens", flips)
     return [{**dict.fromkeys(DIFFERENCES), **identity, **row} for row in rows]
 
 
@@ -203,7 +224,13 @@ def _arm(table: pl.DataFrame, problems: Sequence[str]) -> Arm:
 
 
 def _rows(
-    study: Study, task: str, problems: Sequence[str], budgets: FloatArray, values: FloatArray, against: str
+    study: Study,
+    task: str,
+    problems: Sequence[str],
+    budgets: FloatArray,
+    values: FloatArray,
+    against: str,
+    flips: int,
 ) -> list[dict[str, Any]]:
     """Return a row per budget; none where the curves have no budget in common."""
     known = (~np.isnan(values)).sum(axis=0)
@@ -217,7 +244,7 @@ def _rows(
     found = curve_intervals(
         values, options, generator(seed, "problems", task), clusters=clusters, within=SIDES
     )
-    test = sign_flip(values, options.resamples, generator(seed, "signs", task), clusters)
+    test = sign_flip(values, flips, generator(seed, "signs", task), clusters)
     columns = {
         "budget": budgets,
         "estimate": np.nanmean(values, axis=0),
@@ -229,6 +256,7 @@ def _rows(
         "p_value": test.p_value,
         "p_error": test.error,
         "p_curve": test.p_curve,
+        "p_least": test.least,
         "problems": (~np.isnan(values)).sum(axis=0),
     }
     return [{"against": against, **row} for row in pl.DataFrame(columns).to_dicts()]

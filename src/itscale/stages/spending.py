@@ -82,8 +82,12 @@ def known_sum(name: str, where: pl.Expr | None = None) -> pl.Expr:
     return column.cast(pl.Float64).fill_null(np.nan).sum().alias(name)
 
 
-def tokens_of_pools(spans: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray, scorer: str) -> Tokens:
-    """Return tokens at each k: k times the mean completion, the prompt once, the selector's own scorer.
+def tokens_of_pools(
+    spans: pl.DataFrame, spent: pl.DataFrame, problems: Sequence[str], drawn: FloatArray, scorer: str
+) -> Tokens:
+    """Return tokens at each k: the completions a selector draws, the prompt once, its own scorer.
+
+    Each drawn completion counts as the mean one of its problem.
 
     Parameters
     ----------
@@ -91,6 +95,12 @@ def tokens_of_pools(spans: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray,
         What each problem's completions add up to, as `Outcomes.spans` has it.
     spent
         Ledgers, as `read_ledgers` gives them.
+    problems
+        The problems, in the order of the rows of `drawn`.
+    drawn
+        How many completions the selector draws of each problem at each k, shape (problems, budgets).
+    scorer
+        Label of the scorer that is counted; none if empty.
 
     Returns
     -------
@@ -100,21 +110,22 @@ def tokens_of_pools(spans: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray,
     """
     mine = pl.col("by") == scorer
     charged = spent.group_by("problem_id").agg(known_sum("generated"), known_sum("scorer", mine))
-    means = (
-        spans.join(charged, on="problem_id", how="left")
-        .sort("problem_id")  # the order of its terms shows in the last digits of a mean
+    each = (
+        pl.DataFrame({"problem_id": list(problems)}, schema={"problem_id": pl.String})
+        .join(spans, on="problem_id", how="left", maintain_order="left")
+        .join(charged, on="problem_id", how="left", maintain_order="left")
         .with_columns(generated=pl.coalesce("generated", "generated_tokens"))
         .select(
-            generated=(pl.col("generated").fill_null(np.nan) / pl.col("sampled")).mean(),
-            prompt=pl.col("prompt_tokens").cast(pl.Float64).fill_null(np.nan).mean(),
-            scorer=(pl.col("scorer").fill_null(0) / pl.col("sampled")).mean(),
+            generated=pl.col("generated").fill_null(np.nan) / pl.col("sampled"),
+            prompt=pl.col("prompt_tokens").cast(pl.Float64).fill_null(np.nan),
+            scorer=pl.col("scorer").fill_null(0) / pl.col("sampled"),
         )
-        .row(0, named=True)
     )
+    generated, prompt, scored = (each[name].to_numpy() for name in each.columns)
     return Tokens(
-        generated=budgets * means["generated"],
-        prompt=np.full(len(budgets), means["prompt"]),
-        scorer=budgets * means["scorer"],
+        generated=(drawn * generated[:, None]).mean(axis=0),
+        prompt=np.full(drawn.shape[1], prompt.mean()),
+        scorer=(drawn * scored[:, None]).mean(axis=0),
     )
 
 

@@ -14,7 +14,7 @@ from itscale.latex import booktabs
 from itscale.selection import selector_names
 from itscale.store import literal, read_table, without_noise, write_csv, write_text
 from itscale.study import Study
-from itscale.wording import MARKS, parameters_text
+from itscale.wording import MARKS, interval_note, parameters_text
 
 __all__ = ["read_summary", "remarks", "summarise", "summary_rows", "write_summary"]
 
@@ -122,7 +122,7 @@ def write_summary(
     """Write the summary as numbers (CSV, long) and as a table for a paper (LaTeX, booktabs, wide)."""
     summary = summarise(study, curves, fits, missing)
     write_csv(summary, csv)
-    level = f"{100 * study.config.curves.confidence:g} % intervals from resampling problems"
+    level = f"{100 * study.config.curves.confidence:g} % {interval_note(summary['interval'])}"
     simulated = "Simulated completions. " if summary["simulated"].any() else ""
     table = pl.DataFrame(summary_rows(summary), infer_schema_length=None)
     note = f"{simulated}Brackets: {level}."

@@ -60,7 +60,14 @@ def _differences(simulated: bool) -> list[dict[str, Any]]:
     shared = {"strategy": "repeated_sampling", "selector": "oracle"}
     where = {"difference": "larger", "task": "sums", **pair, **shared, "simulated": simulated}
     where |= {f"minus_{name}": label for name, label in shared.items()}
-    test = {"p_value": 0.01, "p_error": 0.002, "p_curve": 0.02, "comparisons": 1, "problems": 8}
+    test = {
+        "p_value": 0.01,
+        "p_error": 0.002,
+        "p_curve": 0.02,
+        "p_least": 1e-4,
+        "comparisons": 1,
+        "problems": 8,
+    }
     rows = []
     for against, price in (("completions", 1.0), ("tokens", 50.0)):
         for k in (1, 2, 4, 8, 16):
