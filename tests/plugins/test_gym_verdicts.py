@@ -17,6 +17,7 @@ from itscale.study import resolve
 from itscale.types import Problem
 from itscale_builtin.tasks import reasoning_gym as task
 from itscale_builtin.verifiers import puzzles, reasoning_gym
+from itscale_builtin.verifiers.answers import is_number
 from itscale_builtin.verifiers.readings import read, same
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
@@ -142,6 +143,19 @@ def test_other_spellings_of_the_reference_are_right(
     assert correct(oracle, asked, respell(asked.reference)), respell(asked.reference)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "pattern"),
+    [("word_sequence_reversal", r", (?:so|that|which|and|when|with)\b"), ("sentence_reordering", "[.?]$")],
+)
+def test_the_line_that_the_prompt_asks_for_is_the_answer_to_its_end(
+    oracle: Any, dataset: str, pattern: str
+) -> None:
+    asked = one(dataset, pattern)
+    for text, right in ((asked.reference, True), (f"{asked.reference} zzz", False)):
+        answer = oracle.answer(asked, f"So.\nThe answer is {text}")
+        assert (answer is not None and oracle.judge(asked, [answer])[0].correct) is right
+
+
 def test_numbers_of_a_puzzle_are_its_own(oracle: Any) -> None:
     for dataset, wrong in (("puzzle24", "6*4*1*1"), ("puzzle24", "24"), ("countdown", "1*1")):
         asked = one(dataset)
@@ -214,13 +228,13 @@ def test_inputs_of_which_many_give_an_output_are_not_asked_for() -> None:
 
 def spoilt(reference: str) -> Iterator[str]:
     """Yield answers that are wrong whatever the data set."""
-    numeric = NUMBER.fullmatch(reference)
+    numeric = is_number(reference)
     if not numeric:  # a noun after a number is forgiven
         yield from (f"{reference} zzz", f"{reference}\nzzz", f"zzz {reference}", f"{reference} weeks zzz")
     yield from (f"{reference}, 999, zzz", f"{reference} 999", f"{reference}\n999", f"{reference}; 999")
     yield from ("nan", "inf", "-inf", "nanj", "None", "[]", "{}", "zzz", f"not {reference}")
     yield NUMBER.sub("nan", reference) if NUMBER.search(reference) else "NaN"
-    if numeric and float(reference):
+    if numeric and "/" not in reference and float(reference):
         yield from (f"{-Decimal(reference)}", f"{Decimal(reference) * 10}", f"{Decimal(reference) + 1000}")
 
 
@@ -235,7 +249,7 @@ def test_nothing_beside_an_answer_makes_a_wrong_one_right(oracle: Any, every: in
         first = asked[0]
         if not correct(oracle, first, first.reference):
             faults.append(f"{dataset}: its own reference {first.reference!r} is wrong")
-        said = [*spoilt(first.reference), *others]
+        said = [text for text in (*spoilt(first.reference), *others) if text != first.reference]
         found = {oracle.answer(first, f"So.\n<answer>{text}</answer>"): text for text in said}
         found.pop(None, None)
         for verdict, text in zip(oracle.judge(first, list(found)), found.values(), strict=True):

@@ -52,6 +52,10 @@ FIGURES = re.compile(r"[\deE\s.,:;+\-*/^()\[\]]+")
 """Numbers and signs only; several numbers are then a list or a calculation, of which none is the answer."""
 GROUP = re.compile(r"\d(?:[\d.,]|[eE][-+]?\d)*")
 WORD = re.compile(r"\w*\d\w*")
+ANSWER_LINE = re.compile(r"[ *_]*(?:The )?(?:final )?answer is(?::| )(.+)", re.IGNORECASE)
+"""The last line as the prompt asks for it. Elsewhere what follows a comma may be beside the answer."""
+LONGEST_LINE = 10_000
+"""Most characters of that line."""
 BEFORE = re.compile(r"(?:[+*/^]\s*|-\s*[-(]\s*|\d\.)$")
 AFTER = re.compile(r"\s*(?:[+*/^]|hundred\b|thousand\b|million\b|billion\b)|\.\d|[eE]\d|[ijx]\w*\d|[ijk]\b")
 """What makes a number a part of another one, or of a calculation."""
@@ -101,7 +105,22 @@ class ReasoningGym:
             if found is None or not _more_than_a_number(tidy(found), verbatim):
                 found = last_number(found or "") or (None if self._marked(text) else last_number(text))
                 found = found and found.replace(",", "")
+        else:
+            stated = tidy(self._stated(text) or "", problem.reference)
+            if (
+                found
+                and stated
+                and _says_the_same(problem.metadata.get("dataset"), stated, problem.reference)
+            ):
+                return stated  # "who, with, not" goes on after its commas
         return None if found is None else tidy(found, problem.reference) or None
+
+    def _stated(self, text: str) -> str | None:
+        """Return what follows "The answer is" to the end of the last line, if that is how the line begins."""
+        line = text.rstrip().rpartition("\n")[2]
+        short = len(line) <= LONGEST_LINE and "answer_is" in self.options.find
+        match = ANSWER_LINE.match(line) if short else None
+        return match[1].strip() if match else None
 
     def _marked(self, text: str) -> bool:
         """Say whether the answer has a place of its own: then no number elsewhere is it."""
@@ -167,7 +186,7 @@ def _more_than_a_number(found: str, verbatim: bool) -> bool:
     return BEFORE.search(before[-9:]) is not None or AFTER.match(after) is not None
 
 
-def _says_the_same(dataset: str, answer: str, reference: str) -> bool:
+def _says_the_same(dataset: object, answer: str, reference: str) -> bool:
     """Say whether an answer says what the reference does, whatever a scorer thinks of it."""
     return answer.split() == reference.split() if dataset in VERBATIM else same(answer, reference)
 
@@ -226,7 +245,7 @@ entry = VerifierEntry(
     factory=ReasoningGym,
     options=ReasoningGymOptions,
     role="oracle",
-    revision=4,
+    revision=5,
     evaluates=lambda options, task: getattr(task, "dataset", None) in EVALUATING,
     requires=("reasoning_gym",),
     extra="reasoning-gym",
