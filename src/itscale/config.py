@@ -150,6 +150,9 @@ class OutcomesSection(BaseModel):
     verifier, or name of a plugin."""
     design: Design | None = None
     """How the number of attempts came about; that of an imported table, else fixed, if left out."""
+    successes: Count | None = None
+    """Of the design `until_success`: after how many correct attempts a problem was left; if left out, the
+    most that any problem has, where the data prove it."""
 
     @property
     def paths(self) -> tuple[Path, ...]:

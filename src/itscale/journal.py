@@ -81,7 +81,7 @@ class _Lines(ABC):
                 break
             try:
                 self._take(json.loads(line))
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 break
             length += len(line)
         return length

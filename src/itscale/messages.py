@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from itscale.secrets import masked
 
-__all__ = ["PrintableFormatter", "PrintableStream", "one_line", "printable", "without_tags"]
+__all__ = ["PrintableFormatter", "PrintableStream", "one_line", "printable", "spelt_out", "without_tags"]
 
 LONGEST = 4000
 """Characters of a message: what a server or a file says may go on for ever."""
@@ -26,6 +26,8 @@ _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
+_SPELT = re.compile(rf"{_CONTROL.pattern}|\\x[0-9a-f]{{2}}|\\u[0-9a-f]{{4}}")
+
 
 def printable(text: str) -> str:
     """Return a text without terminal sequences; any other control character but tab and newline is spelt out.
@@ -34,6 +36,27 @@ def printable(text: str) -> str:
     """
     text = _SEQUENCE.sub("", re.sub("\r\n?", "\n", text))
     return masked(_CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text))
+
+
+def spelt_out(text: str) -> str:
+    r"""Return a text for a cell of a table: nothing that a terminal obeys in it, and nothing of it is lost.
+
+    A control character becomes `\x1b` or `\u202e`. A text that has one, or that reads as if it had, has its
+    backslashes doubled; any other stays as it is.
+
+    Examples
+    --------
+    >>> print(spelt_out("a\x07b"), spelt_out(r"a\x07b"), spelt_out(r"\frac"))
+    a\x07b a\\x07b \frac
+    """
+    if not _SPELT.search(text):
+        return text
+    return _CONTROL.sub(_escaped, text.replace("\\", r"\\"))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def one_line(message: object) -> str:

@@ -27,7 +27,7 @@ STAGE_REVISIONS: Mapping[str, int] = {
     "sampling": 1,
     "verification": 1,
     "outcomes": 4,
-    "failures": 1,
+    "failures": 2,
     "curves": 6,
     "fits": 6,
     "leaderboard": 5,

@@ -17,7 +17,7 @@ from polars.io.plugins import register_io_source
 
 from itscale.columns import Schema
 from itscale.errors import DamagedError, DataError, nearest, nearest_file
-from itscale.messages import printable
+from itscale.messages import spelt_out
 from itscale.secrets import masked_words, remembered_words
 
 __all__ = [
@@ -97,8 +97,19 @@ def without_noise(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_csv(frame: pl.DataFrame, path: Path) -> None:
-    """Write a table for readers as CSV, whole or absent: numbers rounded, what a terminal obeys spelt out."""
-    write_text(path, printable(without_noise(frame).write_csv()))
+    """Write a table for readers as CSV, whole or absent: numbers rounded, what a terminal obeys spelt out.
+
+    Texts can be told apart, and joined with where they come from: see `itscale.messages.spelt_out`.
+    """
+    written = without_noise(frame).rename(spelt_out)
+    texts = polars.selectors.string().map_batches(_spelt_out, return_dtype=pl.String)
+    write_text(path, written.with_columns(texts).write_csv())
+
+
+def _spelt_out(texts: pl.Series) -> pl.Series:
+    return pl.Series(
+        texts.name, [text if text is None else spelt_out(text) for text in texts], dtype=pl.String
+    )
 
 
 def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, Any]) -> None:
@@ -253,7 +264,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:120]
         raise DamagedError(f"{path}: not a whole parquet file ({reason})") from None
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise DataError(f"{path}: carries no itscale metadata") from None
     for name in ("fingerprint", "inputs"):
         if not isinstance(metadata.get(name, {}), Mapping):

@@ -12,16 +12,17 @@ from itscale.cli import app
 from itscale.cli.import_ import percent
 from itscale.columns import OUTCOMES
 from itscale.errors import DataError, StudyError, UserError
+from itscale.estimators import until_success_coverage
 from itscale.importing.columns import parse_columns, parse_where
 from itscale.importing.judging import oracle_named
 from itscale.importing.source import Source
 from itscale.stages.imports import import_outcomes
 from itscale.stages.pools import open_outcomes
-from itscale.store import write_table
+from itscale.store import read_metadata, write_table
 from itscale.study import resolve
 
 
-def bring(folder, name, content, columns=None, where=(), oracle=None, design=None, beside=()):
+def bring(folder, name, content, columns=None, where=(), oracle=None, design=None, beside=(), successes=None):
     """Write a file and import it; return what was imported and its table."""
     path = folder / name
     if isinstance(content, pl.DataFrame):
@@ -34,6 +35,7 @@ def bring(folder, name, content, columns=None, where=(), oracle=None, design=Non
         design,
         parse_where(where),
         oracle_named(oracle, "--oracle") if oracle else None,
+        successes,
     )
     output = folder / "outcomes.parquet"
     return import_outcomes(source, output), pl.read_parquet(output)
@@ -500,9 +502,85 @@ def test_data_that_contradict_their_design_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"'p0' ended after 1 completions with 1 .* the design is adap"):
         bring(tmp_path, "a.csv", STOPS + "r,7,2\n", design="until_success")
     with pytest.raises(DataError, match="problem 'a': found attempts after success number 1, expected none"):
-        bring(tmp_path, "a.csv", "problem,correct\na,1\na,0\n", design="until_success")
+        bring(tmp_path, "a.csv", "problem,correct\na,1\na,0\n", design="until_success", successes=1)
     bring(tmp_path, "a.csv", "problem,n,correct\na,3,2\nb,9,2\nc,10,1\nd,10,0\n", design="until_success")
     assert open_outcomes(tmp_path / "outcomes.parquet").wanted == 2
+
+
+CAPPED = "problem,n,correct\na,4,1\nb,4,1\nc,4,0\nd,4,1\n"
+IN_ORDER = "".join(
+    json.dumps({"problem": problem, "passes": passes}) + "\n"
+    for problem, passes in zip("abcd", ("1000", "0100", "0000", "0010"), strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns"),
+    [
+        ("a.csv", CAPPED, None),
+        ("a.csv", CAPPED.replace("c,4,0\n", ""), None),
+        ("a.jsonl", IN_ORDER, "problem=problem,correct=passes[]"),
+    ],
+)
+def test_where_the_cap_came_first_for_all_the_successes_wanted_are_to_be_said(
+    tmp_path, name, content, columns
+):
+    with pytest.raises(
+        DataError, match=r"4 completions of every problem, at most 1 .* `successes` beside it"
+    ):
+        bring(tmp_path, name, content, columns, design="until_success")
+    found, _ = bring(tmp_path, name, content, columns, design="until_success", successes=2)
+    assert found.successes == read_metadata(tmp_path / "outcomes.parquet")["successes"] == 2
+    opened = open_outcomes(tmp_path / "outcomes.parquet")
+    counts = opened.counts()
+    each = until_success_coverage(counts.sampled, counts.correct, opened.wanted, [1])
+    assert each.sum() == pytest.approx(3 / 4)  # once right of 4, three times; nothing stopped early
+    assert each.mean() == pytest.approx(counts.correct.sum() / counts.sampled.sum())
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted"),
+    [("a,4,1\nb,4,0\nc,2,1\n", 1), ("a,4,4\nb,4,1\n", 4), ("a,1,1\nb,1,0\n", 1), ("a,4,0\nb,4,0\n", 1)],
+)
+def test_where_the_data_prove_them_the_successes_wanted_are_found(tmp_path, rows, wanted):
+    found, _ = bring(tmp_path, "a.csv", f"problem,n,correct\n{rows}", design="until_success")
+    assert found.successes == open_outcomes(tmp_path / "outcomes.parquet").wanted == wanted
+
+
+def test_successes_that_contradict_data_or_design_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"successes: found 1, but problem 'a' has 2 .* expected at most 1"):
+        bring(tmp_path, "a.csv", "problem,n,correct\na,4,2\nb,2,2\n", design="until_success", successes=1)
+    with pytest.raises(DataError, match=r"'b' ended after 2 completions with 2 correct; expected 3 correct"):
+        bring(tmp_path, "a.csv", "problem,n,correct\na,4,2\nb,2,2\n", design="until_success", successes=3)
+    with pytest.raises(DataError, match="found attempts after success number 1"):
+        bring(
+            tmp_path,
+            "a.jsonl",
+            IN_ORDER,
+            "problem=problem,correct=passes[]",
+            design="until_success",
+            successes=1,
+        )
+    with pytest.raises(StudyError, match="successes: found 2 with the design 'fixed', expected the design"):
+        bring(tmp_path, "a.csv", CAPPED, successes=2)
+
+
+def test_a_table_of_ours_keeps_the_successes_that_were_said(tmp_path):
+    bring(tmp_path, "a.csv", CAPPED, design="until_success", successes=2)
+    again = import_outcomes(Source.find([tmp_path / "outcomes.parquet"]), tmp_path / "again.parquet")
+    assert again.successes == 2
+
+
+def test_the_command_says_after_how_many_successes_problems_were_left(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(CAPPED)
+    command = ("import", path, "--design", "until_success")
+    code, said = run(*command)
+    assert code != 0
+    assert "successes" in said
+    code, said = run(*command, "--successes", "2")
+    assert code == 0
+    assert "design until_success (2 correct)" in said
 
 
 def test_outcomes_of_which_nothing_was_sampled_say_why(tmp_path) -> None:

@@ -3,6 +3,7 @@
 import io
 import unicodedata
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,8 @@ from typer.testing import CliRunner
 
 from itscale.cli import app
 from itscale.cli.console import LiteralConsole
-from itscale.messages import PrintableStream, one_line, printable
+from itscale.messages import PrintableStream, one_line, printable, spelt_out
+from itscale.store import write_csv
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,26 @@ def test_nothing_that_a_terminal_obeys_is_left(text):
     assert not any(unicodedata.category(one) in ("Cc", "Cs") for one in shown if one not in "\t\n")
     shown.encode()  # no half of a surrogate, either
     assert len(one_line(text).splitlines()) <= 1
+
+
+@given(st.text() | st.text(alphabet="\\x0u1b\x1b\u202e"), st.text(alphabet="\\x0u1b\x1b\u202e"))
+def test_texts_in_a_csv_can_be_told_apart(one, another):
+    shown = spelt_out(one)
+    assert not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in shown if letter not in "\t\n")
+    assert shown == one or "\\" in shown
+    assert one == another or spelt_out(another) != shown
+
+
+def test_a_csv_joins_with_the_ids_of_its_task(tmp_path):
+    ids = ["\x1b[31mX\x07", "X\x07", "X\\x07", "\\frac", "a,b", "two\nlines", "\u202eX"]
+    path = tmp_path / "failures.csv"
+    write_csv(pl.DataFrame({"problem_id": ids}), path)
+    found = pl.read_csv(path)["problem_id"].to_list()
+    assert found[0] == "\\x1b[31mX\\x07"
+    assert found[3:6] == ["\\frac", "a,b", "two\nlines"]
+    assert len(set(found)) == len(ids)
+    read = [one.encode().decode("unicode_escape") if "\\x" in one or "\\u" in one else one for one in found]
+    assert read == ids
 
 
 def test_a_message_without_end_is_cut():

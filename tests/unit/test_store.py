@@ -129,8 +129,10 @@ def test_missing_files_and_files_of_others(tmp_path: Path) -> None:
             read()
     FRAME.write_parquet(path)
     assert read_table(path, SCHEMA).equals(FRAME)
-    with pytest.raises(DataError, match="carries no itscale metadata"):
-        read_metadata(path)
+    for footer in ({}, {"itscale": "[1, 2]"}, {"itscale": "[" * 100_000}):
+        FRAME.write_parquet(path, metadata=footer)
+        with pytest.raises(DataError, match="carries no itscale metadata"):
+            read_metadata(path)
 
 
 def test_the_payload_hash_is_of_data_not_of_the_footer(tmp_path: Path) -> None:

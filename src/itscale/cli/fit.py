@@ -42,6 +42,10 @@ def fit(
         str | None,
         typer.Option(help="how many attempts were made: fixed beforehand, until_success, or adaptive"),
     ] = None,
+    successes: Annotated[
+        int | None,
+        typer.Option(min=1, help="of --design until_success: after how many a problem was left"),
+    ] = None,
     options: Annotated[str, typer.Option(help="options of the law, as JSON")] = "{}",
     refits: Annotated[int, typer.Option(min=20, help="resamples of problems")] = 500,
     reach: Annotated[float, typer.Option(min=1, help="forecast to so many times the largest k")] = 100.0,
@@ -74,7 +78,7 @@ def fit(
     if table:
         tables = _fit_table(ingredients, settings)
     else:
-        tables = _fit_curve(ingredients, data, _mapping(columns), where or (), design, settings)
+        tables = _fit_curve(ingredients, data, _mapping(columns), where or (), (design, successes), settings)
     console = LiteralConsole()
     if not console.is_terminal:
         console.width = max(console.width, PRINTED)
@@ -104,8 +108,8 @@ def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> di
 
     try:
         given = json.loads(options)
-    except json.JSONDecodeError as error:
-        raise StudyError(f"--options: found {options!r}, expected a JSON object ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"--options: found {options[:60]!r}, expected a JSON object ({error})") from None
     if not isinstance(given, dict) or (given and name == "all"):
         expected = "none: `all` takes every law with its defaults" if given else "a JSON object"
         raise StudyError(f"--options: found {options}, expected {expected}")
@@ -154,10 +158,13 @@ def _fit_curve(
     data: Path,
     columns: Mapping[str, str],
     where: Sequence[str],
-    design: str | None,
+    how: tuple[str | None, int | None],
     settings: Settings,
 ) -> dict[str, pl.DataFrame]:
-    """Return the fits and the forecasts of laws, and of several the leaderboard."""
+    """Return the fits and the forecasts of laws, and of several the leaderboard.
+
+    `how` the number of attempts came about: the design, and after how many successes they ended.
+    """
     import polars as pl
     from rich.progress import track
 
@@ -172,7 +179,7 @@ def _fit_curve(
     series = all(getattr(make_law(ingredient), "unbounded", False) for ingredient in laws.values())
     origins_of = FitSection().origins
     everything, origins, simulated = read_evidence(
-        data, columns, design, origins_of, series=series, where=parse_where(where)
+        data, columns, how[0], origins_of, series=series, where=parse_where(where), successes=how[1]
     )
     tables = []
     waiting = track(list(laws.items()), "fitting laws", console=LiteralConsole(stderr=True), transient=True)

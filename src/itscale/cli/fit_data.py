@@ -46,6 +46,7 @@ def read_evidence(
     *,
     series: bool = False,
     where: Where | None = None,
+    successes: int | None = None,
 ) -> tuple[Evidence | None, list[Evidence], bool]:
     """Return what a file shows, what 1/share of it would have shown, and whether it is simulated.
 
@@ -64,6 +65,8 @@ def read_evidence(
         Whether what is fitted takes any y(x), x > 0, and not coverage of k completions.
     where
         Which rows of outcomes are meant; all of them if left out.
+    successes
+        Of the design `until_success`: after how many correct attempts a problem was left.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def read_evidence(
     with tempfile.TemporaryDirectory() as folder:
         imported = Path(folder) / "outcomes.parquet"
         mapping = check_columns(columns, "--columns") if columns else None
-        import_outcomes(Source.find([path], mapping, design, where), imported)
+        import_outcomes(Source.find([path], mapping, design, where, None, successes), imported)
         outcomes = open_outcomes(imported)
         smallest = int(outcomes.counts().sampled.min())
         everything, origins = pool_evidence(outcomes, k_grid(smallest), shares)

@@ -48,6 +48,10 @@ def import_(
         str | None,
         typer.Option(help="how many attempts were made: fixed beforehand, until_success, or adaptive"),
     ] = None,
+    successes: Annotated[
+        int | None,
+        typer.Option(min=1, help="of --design until_success: after how many a problem was left"),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="where to; SOURCE.outcomes.parquet if left out"),
@@ -62,7 +66,7 @@ def import_(
     judge = _oracle(oracle, oracle_options)
     path = output or sources[0].with_name(f"{sources[0].name}.outcomes.parquet")
     _check_output(path, sources)
-    source = Source.find(sources, mapping, _design(design), parse_where(where or ()), judge)
+    source = Source.find(sources, mapping, _design(design), parse_where(where or ()), judge, successes)
     _say(import_outcomes(source, path), path)
 
 
@@ -112,6 +116,7 @@ def _say(imported: Imported, path: Path) -> None:
     held = ["answers"] * imported.answers + [f"scores of {label}" for label in imported.scorers]
     say(f"{path}: {imported.problems:,} problems, {imported.attempts:,} attempts, {attempts} each")
     single = f"pass@1 {percent(imported.single)}, " if imported.design == "fixed" else ""  # else biased
-    say(f"{single}design {imported.design}, with {', '.join(held) or 'correctness alone'}")
+    wanted = f" ({imported.successes} correct)" if imported.successes is not None else ""
+    say(f"{single}design {imported.design}{wanted}, with {', '.join(held) or 'correctness alone'}")
     say("in a study:")
     say(f"outcomes:\n  LABEL: {{path: {path}, task: TASK}}")

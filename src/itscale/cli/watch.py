@@ -156,7 +156,7 @@ class Watch:
                     self._loading.setdefault(block, now)
                     continue
                 state = Sampled(**told)
-            except (OSError, ValueError, TypeError):
+            except (OSError, ValueError, TypeError, RecursionError):
                 continue
             self._loading.pop(block, None)
             state.completions = min(state.completions, extent.completions)

@@ -173,12 +173,19 @@ def until_success_coverage(
     return result
 
 
-def stops_of(problems: Sequence[str], sampled: npt.ArrayLike, correct: npt.ArrayLike) -> int:
+def stops_of(
+    problems: Sequence[str],
+    sampled: npt.ArrayLike,
+    correct: npt.ArrayLike,
+    wanted: int | None = None,
+) -> int:
     """Return r, the number of correct completions after which every problem stopped.
 
-    It is the most that any problem has, 1 if none has one. A problem with fewer was ended by the cap: all
-    such problems have the same number of completions, and no problem has more. Anything else was not sampled
-    so, and no estimate of it would be without bias.
+    If it is not given, it is the most that any problem has, where the data prove that: a problem that ended
+    before the cap stopped at its r-th, and so did one of which every completion up to the cap is correct. A
+    problem with fewer was ended by the cap: all such problems have the same number of completions, and no
+    problem has more. Anything else was not sampled so, and no estimate of it would be without bias. Where
+    nothing is correct, r does not matter.
 
     Parameters
     ----------
@@ -186,24 +193,40 @@ def stops_of(problems: Sequence[str], sampled: npt.ArrayLike, correct: npt.Array
         Their names, for the message.
     sampled, correct
         Completions of each and how many are correct, shape (problems,).
+    wanted
+        r, if it is known.
 
     Raises
     ------
     DesignError
-        Naming a problem that stopped before the r-th correct completion, and one that went on.
+        Naming a problem that stopped before the r-th correct completion, and one that went on; or if r is
+        not given, and every problem may have been ended by the cap.
     """
     n, j = np.asarray(sampled, dtype=np.int64), np.asarray(correct, dtype=np.int64)
-    wanted, cap = max(1, int(j.max(initial=0))), int(n.max(initial=0))
-    early = np.flatnonzero((j < wanted) & (n < cap))
+    most, cap = max(1, int(j.max(initial=0))), int(n.max(initial=0))
+    if wanted is not None and most > wanted:
+        one = int(np.argmax(j))
+        raise DesignError(
+            f"successes: found {wanted}, but problem {problems[one]!r} has {j[one]} correct completions, "
+            f"expected at most {wanted}: sampling is said to have stopped there"
+        )
+    r = most if wanted is None else wanted
+    early = np.flatnonzero((j < r) & (n < cap))
     if len(early):
-        one, most = int(early[0]), int(np.argmax(j))
-        longest = int(np.argmax(n))
+        one, longest = int(early[0]), int(np.argmax(n))
+        as_many = f", as {problems[int(np.argmax(j))]!r} has" if wanted is None else ""
         raise DesignError(
             f"design: found 'until_success', but problem {problems[one]!r} ended after {n[one]} completions "
-            f"with {j[one]} correct; expected {wanted} correct, as {problems[most]!r} has, or the {cap} "
+            f"with {j[one]} correct; expected {r} correct{as_many}, or the {cap} "
             f"completions of {problems[longest]!r}; if drawn as need was seen, the design is adaptive"
         )
-    return wanted
+    if wanted is None and 0 < j.max(initial=0) < cap and n.min(initial=cap) == cap:
+        raise DesignError(
+            f"design: found 'until_success' and {cap} completions of every problem, at most {most} of them "
+            f"correct: expected `successes` beside it, after how many correct ones a problem was left "
+            f"({most}, or more, and the cap of {cap} came first for all)"
+        )
+    return r
 
 
 def coverage_of(outcomes: ProblemOutcomes, budgets: IntArray) -> FloatArray:

@@ -102,7 +102,8 @@ def _source(
     if mistakes:
         return None, mistakes
     try:
-        return Source.find(section.paths, columns, section.design, _where(section), oracle), []
+        how = (section.design, _where(section), oracle, section.successes)
+        return Source.find(section.paths, columns, *how), []
     except UserError as error:
         return None, [Mistake(place, str(error))]
 

@@ -36,6 +36,9 @@ class Source:
         By field, the path of its column; None for a table of ours.
     design
         How the number of attempts came about; None: what a table of ours says, else fixed.
+    successes
+        After how many correct attempts a problem was left, of the design `until_success`; None: what a table
+        of ours says, else as many as any problem has, if that proves it.
     answers
         Whether there are answers to vote for.
     scorers
@@ -53,6 +56,7 @@ class Source:
     scorers: frozenset[str]
     where: Where = field(default_factory=dict)
     oracle: Ingredient[VerifierEntry] | None = None
+    successes: int | None = None
 
     @classmethod
     def find(
@@ -62,6 +66,7 @@ class Source:
         design: Design | None = None,
         where: Where | None = None,
         oracle: Ingredient[VerifierEntry] | None = None,
+        successes: int | None = None,
     ) -> Source:
         """Describe a source; no more is read of it than the names of its columns.
 
@@ -80,7 +85,12 @@ class Source:
                 raise StudyError(
                     f"{paths[0]}: found outcomes of itscale, expected no where or oracle for them"
                 )
-            return cls(tuple(paths), None, known, bool(metadata.get("answers", True)), scorers)
+            if successes is None and known == metadata.get("design"):
+                successes = metadata.get("successes")
+            _check_successes(paths[0], known, successes)
+            answers = bool(metadata.get("answers", True))
+            return cls(tuple(paths), None, known, answers, scorers, successes=successes)
+        _check_successes(paths[0], design, successes)
         found = columns_of(paths[0], columns)
         labels = frozenset(label for field in found if (label := score_label(field)))
         if oracle is None and "reference" in found:
@@ -92,7 +102,8 @@ class Source:
                 f"{paths[0]}: found the oracle {oracle.label!r} and no reference, expected "
                 "columns answer=COLUMN,reference=COLUMN"
             )
-        return cls(tuple(paths), found, design, "answer" in found, labels, dict(where or {}), oracle)
+        answers, rows = "answer" in found, dict(where or {})
+        return cls(tuple(paths), found, design, answers, labels, rows, oracle, successes)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what the imported outcomes depend on beside the files, as JSON values."""
@@ -100,11 +111,21 @@ class Source:
             "columns": None if self.columns is None else dict(self.columns),
             "design": self.design,
         }
+        if self.successes is not None:
+            found["successes"] = self.successes
         if self.where:
             found["where"] = {way: list(values) for way, values in self.where.items()}
         if self.oracle is not None:
             found["oracle"] = self.oracle.fingerprint()
         return found
+
+
+def _check_successes(path: Path, design: Design | None, successes: int | None) -> None:
+    if successes is not None and design != "until_success":
+        raise StudyError(
+            f"{path}: successes: found {successes} with the design {design or 'fixed'!r}, expected the "
+            "design 'until_success' beside it"
+        )
 
 
 def _refuse_twice(paths: Sequence[Path]) -> None:

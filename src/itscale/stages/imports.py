@@ -32,7 +32,7 @@ from itscale.sandbox import Rung, containment
 from itscale.sandbox.containment import DEFAULT_WEAKEST
 from itscale.selection import Design
 from itscale.stages.outcomes import gather_outcomes
-from itscale.stages.pools import COUNT, SCORE_PREFIX, check_stops, open_outcomes
+from itscale.stages.pools import COUNT, SCORE_PREFIX, open_outcomes, successes_of
 from itscale.stages.verification import judge
 from itscale.store import read_metadata, write_batches
 from itscale.study import Study
@@ -47,7 +47,8 @@ BATCH_ROWS = 1_000_000
 class Imported:
     """What was imported: problems, attempts (fewest and most per problem), and the share that is correct.
 
-    `single` is pass@1, the mean over problems of the share of correct attempts.
+    `single` is pass@1, the mean over problems of the share of correct attempts; `successes` are those after
+    which a problem was left, None of other designs than `until_success`.
     """
 
     problems: int
@@ -56,6 +57,7 @@ class Imported:
     most: int
     single: float
     design: Design
+    successes: int | None
     answers: bool
     scorers: tuple[str, ...]
 
@@ -106,13 +108,19 @@ def import_outcomes(source: Source, output: Path, sandbox: Rung = DEFAULT_WEAKES
     metadata["simulated"] = bool(known.get("simulated", False))
     metadata["design"] = source.design or known.get("design", "fixed")
     metadata["answers"] = source.answers
+    stopped = metadata["design"] == "until_success"
     if ours:
-        rows = open_outcomes(source.paths[0]).rows
+        there = open_outcomes(source.paths[0], source.successes)
+        rows = there.rows
+        if stopped:
+            metadata["successes"] = successes_of(there.spans, source.paths[0], source.successes)
         write_batches(_slices(rows), dict(rows.collect_schema()), output, metadata)
     else:
         with containment(sandbox):
             oracle = None if source.oracle is None else _oracle(source.oracle)
         table = _Table(open_sources(source.paths, source.columns, source.where), source, oracle)
+        if stopped:  # what is still to be judged is looked at when it has been
+            metadata["successes"] = source.successes if oracle else table.successes()
         write_batches(table.batches(), table.schema, output, metadata)
     opened = open_outcomes(output)
     counts = opened.counts()
@@ -123,6 +131,7 @@ def import_outcomes(source: Source, output: Path, sandbox: Rung = DEFAULT_WEAKES
         most=int(counts.sampled.max()),
         single=float(np.mean(coverage(counts.sampled, counts.correct, [1]))),
         design=opened.design,
+        successes=opened.wanted if stopped else None,
         answers=source.answers,
         scorers=tuple(sorted(source.scorers)),
     )
@@ -165,6 +174,7 @@ class _Table:
         self.counted = "n" in self.names
         self.scores = [name for name in self.names if name.startswith(SCORE_PREFIX)]
         self.found = found
+        self.stop = source.successes
         fields = [name for name in self.names if name not in ("source", "row")]
         self.reads = [self._read(name) for name in fields]
         self.rows = found.with_columns(self.reads)
@@ -193,8 +203,6 @@ class _Table:
         problems = self._collect(self.rows.group_by("problem").len().sort("problem"))
         if problems.is_empty():
             raise DataError(f"{self.source.paths[0]}: found no rows, expected at least one")
-        if self.design == "until_success":
-            self._check_stops()
         held = problems.with_columns(batch=pl.col("len").cum_sum() // BATCH_ROWS)
         for part in held.partition_by("batch", maintain_order=True):
             mine = pl.col("problem").is_in(part["problem"].implode())
@@ -292,16 +300,20 @@ class _Table:
             )
         return rows
 
-    def _check_stops(self) -> None:
+    def successes(self) -> int:
+        """Return after how many correct attempts a problem was left; refuse what does not tell."""
+        self._check_values()
         sampled = pl.col("n").first() if self.counted else pl.len()
-        correct = pl.col("correct").sum() if "correct" in self.names else pl.lit(0)
-        counts = self.rows.group_by(problem_id="problem").agg(sampled=sampled, correct=correct)
-        check_stops(self._collect(counts), self.source.paths[0])
+        counts = self._collect(
+            self.rows.group_by(problem_id="problem").agg(sampled=sampled, correct=pl.col("correct").sum())
+        )
+        self.stop = successes_of(counts, self.source.paths[0], self.source.successes)
+        return self.stop
 
     def _check_last(self, rows: pl.DataFrame) -> None:
         """Refuse attempts after the success at which sampling is said to have stopped."""
         ends = rows.group_by("problem").agg(pl.col("correct").sum(), last=pl.col("correct").last())
-        most = int(ends["correct"].max() or 0)  # type: ignore[arg-type]
+        most = self.stop or int(ends["correct"].max() or 0)  # type: ignore[arg-type]
         on = ends.filter((pl.col("correct") == most) & (pl.col("last") == 0)).sort("problem")
         if most and len(on):
             raise DataError(

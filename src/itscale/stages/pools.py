@@ -17,7 +17,7 @@ from itscale.seeds import generator
 from itscale.selection import DESIGNS, UNPARSABLE, Design, IntArray, ProblemOutcomes
 from itscale.store import read_metadata, scan_table, whole_table
 
-__all__ = ["Counts", "Outcomes", "Pool", "check_stops", "correct_counts", "open_outcomes", "read_outcomes"]
+__all__ = ["Counts", "Outcomes", "Pool", "correct_counts", "open_outcomes", "read_outcomes", "successes_of"]
 
 RUN = ("problem_id", "budget", "replicate")
 SCORE_PREFIX = "score_"
@@ -61,6 +61,8 @@ class Outcomes:
         `sampled`, `correct`, `generated_tokens` (sum; null where one is not known), `prompt_tokens`.
     design
         How the number of completions came about.
+    wanted
+        After how many correct completions sampling until success stopped; 1 of other designs.
     simulated
         Whether the completions come from the simulated engine.
     """
@@ -69,17 +71,13 @@ class Outcomes:
     rows: pl.LazyFrame
     spans: pl.DataFrame
     design: Design
+    wanted: int
     simulated: bool
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
         return self.rows.collect_schema().names()
-
-    @property
-    def wanted(self) -> int:
-        """After how many correct completions sampling until success stopped: the most of any problem."""
-        return max(1, int(self.spans["correct"].max() or 0))  # type: ignore[arg-type]
 
     @property
     def ordered(self) -> bool:
@@ -137,10 +135,15 @@ _SAMPLED = pl.len().cast(pl.Int64).alias("sampled")
 _CORRECT = pl.col("correct").fill_null(False).sum().cast(pl.Int64)  # a verdict never reached counts as wrong
 
 
-def open_outcomes(path: Path) -> Outcomes:
+def open_outcomes(path: Path, successes: int | None = None) -> Outcomes:
     """Open outcomes without reading them all: memory follows the number of problems.
 
     A table whose problems are not each in one piece (no stage writes such) is sorted first, in memory.
+
+    Parameters
+    ----------
+    successes
+        After how many correct completions a problem was left, if the table does not say it.
 
     Raises
     ------
@@ -162,13 +165,16 @@ def open_outcomes(path: Path) -> Outcomes:
             )
         raise DataError(f"{path}: no outcomes, expected at least one completion")
     design = _design(metadata, path)
-    if design == "until_success":
-        check_stops(spans, path)
-    return Outcomes(path, rows, spans.drop("whole"), design, bool(metadata.get("simulated", False)))
+    stopped = design == "until_success"
+    wanted = successes_of(spans, path, successes or metadata.get("successes")) if stopped else 1
+    return Outcomes(path, rows, spans.drop("whole"), design, wanted, bool(metadata.get("simulated", False)))
 
 
-def check_stops(spans: pl.DataFrame, path: Path) -> None:
-    """Refuse counts (`problem_id`, `sampled`, `correct`) that sampling until a success cannot leave.
+def successes_of(spans: pl.DataFrame, path: Path, known: int | None = None) -> int:
+    """Return after how many correct completions problems with these counts were left.
+
+    Refuse counts (`problem_id`, `sampled`, `correct`) that sampling until so many cannot leave, or that tell
+    it not where it is not `known`.
 
     Raises
     ------
@@ -177,7 +183,8 @@ def check_stops(spans: pl.DataFrame, path: Path) -> None:
     """
     ordered = spans.sort("problem_id")
     try:
-        stops_of(*(ordered[name].to_list() for name in ("problem_id", "sampled", "correct")))
+        names = ordered["problem_id"].to_list()
+        return stops_of(names, ordered["sampled"].to_numpy(), ordered["correct"].to_numpy(), known)
     except DesignError as error:
         raise DataError(f"{path}: {error}") from None
 
