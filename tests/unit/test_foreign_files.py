@@ -377,7 +377,7 @@ def test_an_oracle_has_options_on_the_command_line(tmp_path, oracle, expected):
     path.write_text("\n".join(map(json.dumps, rows)))
     output = tmp_path / "o.parquet"
     args = ["import", str(path), "--columns", "problem=id,answer=said,reference=gold", "-o", str(output)]
-    done = CliRunner().invoke(app, args + oracle)
+    done = CliRunner().invoke(app, [*args, *oracle, "-o", str(tmp_path / "out.parquet")])
     if isinstance(expected, str):
         assert expected in " ".join(f"{done.output} {done.exception}".split())
     else:
@@ -446,7 +446,8 @@ def run(*arguments):
     return result.exit_code, said
 
 
-def test_a_source_is_never_written_over(tmp_path):
+def test_a_source_is_never_written_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for name, content in (("a.csv", "problem,correct\na,1\n"), ("a.json", '[{"problem":"b","correct":0}]')):
         (tmp_path / name).write_text(content)
         assert run("import", tmp_path / name)[0] == 0

@@ -7,10 +7,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from itscale.cli import app
 from itscale.columns import CURVES, FITS, FORECASTS, OUTCOMES
 from itscale.errors import DataError, StudyError
 from itscale.importing.columns import parse_columns
+from itscale.importing.judging import oracle_named
 from itscale.importing.source import Source
 from itscale.stages import imports, outcomes, pools
 from itscale.stages.curves import estimate_curves
@@ -342,3 +345,105 @@ def test_a_score_is_called_as_it_is_mapped(tmp_path):
     columns = parse_columns("problem=p,correct=c[],score.rm=s[]")
     with pytest.raises(DataError, match=r"found 2 of correct, 1 of score\.rm"):
         import_outcomes(Source.find([path], columns), tmp_path / "out.parquet")
+
+
+WIDE = "pid,pass_0,pass_1,pass_10,pass_2\na,1,0,1,0\nb,0,0,0,1\n"
+
+
+def test_a_pattern_of_columns_is_an_attempt_each(tmp_path):
+    (tmp_path / "w.csv").write_text(WIDE)
+    (tmp_path / "w.jsonl").write_text('{"pid": "a", "pass_10": 1, "pass_2": 0, "pass_0": 1, "pass_1": 0}\n')
+    pl.read_csv(tmp_path / "w.csv").write_parquet(tmp_path / "w.parquet")
+    for kind, problems in (("csv", 2), ("parquet", 2), ("jsonl", 1)):
+        found, table = bring(tmp_path / f"w.{kind}", "problem=pid,correct=pass_*")
+        assert (found.problems, found.fewest, found.most) == (problems, 4, 4)
+        assert table.filter(pl.col("problem_id") == "a")["correct"].to_list() == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ("problem=pid,correct=pass_[]", r"did you mean 'pass_\*', the 4 columns pass_0 to pass_10\?"),
+        ("problem=pid,correct=pass_11", r"did you mean 'pass_\*', the 4 columns pass_0 to pass_10\?"),
+        ("problem=pid,correct=ok_*", r"no column matches 'ok_\*'; known: pid, pass_0"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_one_of_several_columns_is_never_suggested(tmp_path, columns, said, kind):
+    path = tmp_path / f"w.{kind}"
+    row = {"pid": 1} | {f"pass_{n}": 1 for n in (0, 1, 2, 10)}
+    path.write_text(WIDE if kind == "csv" else json.dumps(row))
+    with pytest.raises(DataError, match=said):
+        bring(path, columns)
+
+
+def test_a_field_that_stands_twice_is_answered_by_the_pattern():
+    with pytest.raises(StudyError, match=r"give the pattern: correct=pass_\*"):
+        parse_columns("problem=pid,correct=pass_0,correct=pass_1")
+
+
+@pytest.mark.parametrize("way", ["l", "l[]"])
+@pytest.mark.parametrize("cell", ["[0, 0, 1]", "[False, False, True]", '["fail", "fail", "pass"]', "[0 0 1]"])
+def test_a_list_in_a_cell_is_read_as_one(tmp_path, way, cell):
+    path = tmp_path / "l.csv"
+    pl.DataFrame({"pid": ["a", "b"], "l": [cell, cell]}).write_csv(path)
+    found, table = bring(path, f"problem=pid,correct={way}")
+    assert (found.problems, found.fewest) == (2, 3)
+    assert table["correct"].to_list() == [False, False, True] * 2
+
+
+CITIES = ["Sydney", "Perth", "Canberra"]
+CHOICES = [{"q": "a", "t": text, "gold": "C", "c": CITIES} for text in ("It is Canberra.", "?")]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", "csv", "letters"])
+def test_an_oracle_is_given_the_metadata_that_are_mapped(tmp_path, kind):
+    path = tmp_path / f"c.{'csv' if kind == 'letters' else kind}"
+    if kind == "jsonl":
+        path.write_text("\n".join(map(json.dumps, CHOICES)))
+    elif kind == "parquet":
+        pl.DataFrame(CHOICES).write_parquet(path)
+    else:
+        flat = [row | dict(zip("ABC", CITIES, strict=True)) | {"c": str(row["c"])} for row in CHOICES]
+        pl.DataFrame(flat).write_csv(path)
+    choices = "metadata.choices=c"
+    if kind == "letters":
+        choices = ",".join(f"metadata.choices.{letter}={letter}" for letter in "ABC")
+    columns = parse_columns(f"problem=q,answer=t,reference=gold,{choices}")
+    judge = oracle_named("multiple_choice", "--oracle")
+    found = import_outcomes(Source.find([path], columns, oracle=judge), tmp_path / "out.parquet")
+    assert (found.single, found.statuses) == (0.5, {"unparsable": 1})
+
+
+def test_metadata_that_differ_among_attempts_are_refused(tmp_path):
+    path = tmp_path / "c.jsonl"
+    rows = [CHOICES[0], CHOICES[1] | {"c": ["Rome", "Bonn"]}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    columns = parse_columns("problem=q,answer=t,reference=gold,metadata.choices=c")
+    with pytest.raises(DataError, match=r"metadata\.choices: found 2 "):
+        import_outcomes(
+            Source.find([path], columns, oracle=oracle_named("mcq", "")), tmp_path / "out.parquet"
+        )
+    with pytest.raises(StudyError, match=r"found metadata\.choices and no oracle"):
+        Source.find([path], parse_columns("problem=q,correct=t,metadata.choices=c"))
+
+
+def test_the_command_writes_here_says_what_had_no_answer_and_spares_other_files(tmp_path, monkeypatch):
+    there, here = tmp_path / "data", tmp_path / "here"
+    there.mkdir()
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (there / "c.jsonl").write_text("\n".join(map(json.dumps, CHOICES)))
+    command = ["import", str(there / "c.jsonl"), "--oracle", "multiple_choice", "--columns"]
+    command += ["problem=q,answer=t,reference=gold,metadata.choices=c"]
+    for _ in range(2):  # what an import made is made again
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+    assert "no answer found, counted as wrong: 1 of 2 attempts (50.00 %)" in done.output
+    assert [path.name for path in there.iterdir()] == ["c.jsonl"]
+    made = here / "c.jsonl.outcomes.parquet"
+    made.write_bytes(b"mine")
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 1
+    assert "which no import has made" in done.output
+    assert made.read_bytes() == b"mine"

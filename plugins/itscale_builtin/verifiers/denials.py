@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["bounded_before", "denied", "denied_after", "denied_before", "given_up"]
+__all__ = ["GIVEN_UP", "bounded_before", "denied", "denied_after", "denied_before", "given_up"]
 
 BEFORE = re.compile(
     r"\b(?:not|neither|no(?! doubt)|cannot|can't|couldn't|doesn't|isn't|never|impossible|unable|fails?"

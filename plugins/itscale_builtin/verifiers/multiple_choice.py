@@ -18,7 +18,7 @@ from itscale.errors import DataError
 from itscale.plugins import Options, VerifierEntry
 from itscale.types import Problem, Verdict
 from itscale_builtin.verifiers.answers import LOCATORS, Locator, cut_off, in_reference
-from itscale_builtin.verifiers.denials import denied_after, denied_before
+from itscale_builtin.verifiers.denials import GIVEN_UP, denied_after, denied_before
 from itscale_builtin.verifiers.said import said, taken_back
 from itscale_builtin.verifiers.wrappers import tidy
 
@@ -42,6 +42,10 @@ ANOTHER = re.compile(r"(?:option|choice)?\s?[(\[]?\w(?!\w)", re.IGNORECASE)
 """What begins another label after "or" or a comma."""
 IN_BRACKETS = re.compile(r"[(\[](\w)[)\]]")
 AFTER_NAME = re.compile(rf"{NAMED}\s(?:is\s)?([A-Z0-9])(?!\w))")
+SMALL_AFTER_NAME = re.compile(
+    rf"{NAMED}\s(?:is\s)?([a-z])(?=[ \t]*(?:[.!;,)]|$)))", re.IGNORECASE | re.MULTILINE
+)
+"""A small letter that ends what names a choice; `the answer is a matter of taste` names none."""
 CAPITAL = re.compile(r"(?<![\w'])[A-Z](?![\w'?])")
 CHOSEN = re.compile(
     r"(?:^|[.,:;=(*>—–-]|\b(?:is|are|was|be|choose|chose|choosing|chosen|pick|picked|picking|select|selected"
@@ -54,14 +58,23 @@ CHOSEN = re.compile(
 PAIR = re.compile(r"(?<![\w'])([A-Z])\s?(?:,|/|or|and|nor)\s?([A-Z])(?![\w'])")
 ON_FIRST_LINE = re.compile(r"\s{0,4}[*_(\[]{0,4}([A-Z])[*_)\].:]{0,4}[ \t]{0,4}\n")
 """A letter alone on the first line, before an explanation."""
+FIRST_LINE = re.compile(r"[*_#> \t]{0,8}([^\n]{1,200}?)[*_ \t]{0,4}\n")
+LABELLED = re.compile(r"\(?([A-Za-z])[).:][*_]{0,2}\s")
+REASONED = re.compile(
+    r"\s*[*_#]{0,4}(?:explanation|reason(?:ing)?|rationale|justification|because)\b", re.IGNORECASE
+)
+"""What begins the explanation of an answer that stands before it."""
 LISTED = re.compile(r"(?<!\w)\(?([A-Z])[).:]\s")
 CONCLUDED = (
     r"\b(?:is|was|are|be|leaves|choose|pick|so|therefore|it's)\s+(?:the\s|an?\s)?{}"
     r"(?=\s*(?:[.!]?$|,\s*not\b))"
 )
 WORD = re.compile(r"[^\W_]+")
-ARTICLES = frozenset("AI")
-"""Letters that are words of their own."""
+WORDS_OF_THEIR_OWN = {
+    "A": re.compile(r"(?<![^\s*_\"(])A[*_\")]{0,3}(?:[.,;!]|\s+(?:because|since|not)\b|$)"),
+    "I": re.compile(r"(?<![^\s*_\"(])I[*_\")]{0,3}(?:[.!]|$)"),
+}
+"""Where letters that are also words cannot be those: no article ends a sentence."""
 
 
 class MultipleChoiceOptions(Options):
@@ -111,7 +124,7 @@ class MultipleChoice:
             chosen = self._chosen(found, texts, whole=place != "last_line")
             if chosen:
                 return ", ".join(sorted(chosen)) if len(chosen) == 1 or self.options.several else None
-        return None
+        return self._before_reasons(text, texts) if "last_line" in self.options.find else None
 
     def classes(self, answers: Sequence[str]) -> list[str]:
         """Return the answers themselves: labels."""
@@ -157,6 +170,19 @@ class MultipleChoice:
                 f"{', '.join(texts)}{' or the text of a choice' if any(texts.values()) else ''}"
             )
         return found
+
+    def _before_reasons(self, text: str, texts: Mapping[str, str]) -> str | None:
+        """Return the choice that stands on the first line, with its text, before an explanation."""
+        first = FIRST_LINE.match(text)
+        if first is None:
+            return None
+        line, rest = first[1], text[first.end() :]
+        if GIVEN_UP.search(rest) or any(LABELLED.match(other.lstrip("*_- ")) for other in rest.splitlines()):
+            return None
+        label = LABELLED.match(line)
+        said = line[label.end() :] if label else line if REASONED.match(rest) else ""
+        found = [one for one, choice in texts.items() if choice and _plain(said) == choice]
+        return found[0] if len(found) == 1 and (not label or label[1].upper() == found[0]) else None
 
     def _chosen(self, found: str, texts: Mapping[str, str], *, whole: bool) -> set[str]:
         """Return the labels that an answer names: all of them, so that a doubt shows."""
@@ -210,14 +236,11 @@ class MultipleChoice:
 
     def _anywhere(self, text: str, texts: Mapping[str, str]) -> set[str]:
         """Return the labels that a sentence names: in brackets, after "option", or as capitals."""
-        named = [match for pattern in (IN_BRACKETS, AFTER_NAME) for match in pattern.finditer(text)]
+        patterns = (IN_BRACKETS, AFTER_NAME, SMALL_AFTER_NAME)
+        named = [match for pattern in patterns for match in pattern.finditer(text)]
         marked = {match[1].upper() for match in named if not _is_denied(match)}
-        said = [
-            match
-            for match in CAPITAL.finditer(text)
-            if CHOSEN.search(text, max(0, match.start() - 40), match.start())
-        ]
-        capitals = {match[0] for match in said if not _is_denied(match)} - ARTICLES
+        said = [match for match in CAPITAL.finditer(text) if _is_chosen(match)]
+        capitals = {match[0] for match in said if _is_letter(match) and not _is_denied(match)}
         pairs = [match for match in PAIR.finditer(text) if not _is_denied(match)]
         capitals |= {label for match in pairs for label in match.groups()}
         named_by_letter = (marked & set(texts), capitals & set(texts))
@@ -236,6 +259,12 @@ def _concluded(text: str, texts: Mapping[str, str]) -> set[str]:
         for label, pattern in patterns.items()
         if any(not _is_denied(found) for found in re.finditer(pattern, text, re.IGNORECASE))
     }
+
+
+def _is_letter(capital: re.Match[str]) -> bool:
+    """Say whether a capital is a letter, not a word: `it must be A.`, but not `it is A good one`."""
+    alone = WORDS_OF_THEIR_OWN.get(capital[0])
+    return alone is None or alone.match(capital.string, capital.start()) is not None
 
 
 def _is_chosen(letter: re.Match[str]) -> bool:
@@ -267,7 +296,7 @@ entry = VerifierEntry(
     factory=MultipleChoice,
     options=MultipleChoiceOptions,
     role="oracle",
-    revision=3,
+    revision=4,
     summary="Correct is the letter of the right choice, however it is written.",
     reference="Hendrycks et al. 2021, Measuring Massive Multitask Language Understanding, arXiv:2009.03300",
 )

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["import_"]
 
 
+SAID = {
+    "unparsable": "no answer found, counted as wrong",
+    "error": "not judged, as the oracle failed, counted as wrong",
+    "timeout": "not judged in time, counted as wrong",
+}
+"""What a status of verdicts is called."""
+
+
 def import_(
     sources: Annotated[
         list[Path], typer.Argument(help="CSV, JSON, JSON lines (also .gz, .zst) or parquet; several are one")
@@ -28,8 +36,8 @@ def import_(
         typer.Option(
             "--columns",
             help="FIELD=COLUMN,... with the fields problem, correct, attempt, n, answer, reference, score, "
-            "score.LABEL, prompt_tokens, generated_tokens, cost; a column inside of others: a.b, a[0], a[].b "
-            "for each",
+            "score.LABEL, metadata.NAME, prompt_tokens, generated_tokens, cost; a column inside of others: "
+            "a.b, a[0], a[].b for each; several columns, an attempt each: pass_*",
         ),
     ] = None,
     where: Annotated[
@@ -54,7 +62,7 @@ def import_(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="where to; SOURCE.outcomes.parquet if left out"),
+        typer.Option("--output", "-o", help="where to; SOURCE.outcomes.parquet, here, if left out"),
     ] = None,
 ) -> None:
     """Check results from elsewhere, attempts or counts (n, correct), and write them as outcomes."""
@@ -64,7 +72,7 @@ def import_(
 
     mapping = parse_columns(",".join(columns)) if columns else None
     judge = _oracle(oracle, oracle_options)
-    path = output or sources[0].with_name(f"{sources[0].name}.outcomes.parquet")
+    path = output or Path(f"{sources[0].name}.outcomes.parquet")
     _check_output(path, sources)
     source = Source.find(sources, mapping, _design(design), parse_where(where or ()), judge, successes)
     _say(import_outcomes(source, path), path)
@@ -92,6 +100,18 @@ def _check_output(path: Path, sources: list[Path]) -> None:
         raise StudyError(f"--output: found {str(path)!r}, expected a name that ends in .parquet")
     if path.is_dir():
         raise StudyError(f"--output: found {str(path)!r}, which is a folder, expected a file in it")
+    if path.exists() and not _is_import(path):
+        raise StudyError(f"--output: found {str(path)!r}, which no import has made, expected another name")
+
+
+def _is_import(path: Path) -> bool:
+    from itscale.errors import DataError
+    from itscale.store import read_metadata
+
+    try:
+        return bool(read_metadata(path).get("stage") == "import")
+    except DataError:
+        return False
 
 
 def _design(name: str | None) -> Design | None:
@@ -118,5 +138,8 @@ def _say(imported: Imported, path: Path) -> None:
     single = f"pass@1 {percent(imported.single)}, " if imported.design == "fixed" else ""  # else biased
     wanted = f" ({imported.successes} correct)" if imported.successes is not None else ""
     say(f"{single}design {imported.design}{wanted}, with {', '.join(held) or 'correctness alone'}")
+    for status, count in imported.statuses.items():
+        share = percent(count / imported.attempts)
+        say(f"{SAID.get(status, status)}: {count:,} of {imported.attempts:,} attempts ({share})")
     say("in a study:")
     say(f"outcomes:\n  LABEL: {{path: {path}, task: TASK}}")

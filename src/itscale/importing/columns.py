@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, Final
 
 import polars as pl
 
-from itscale.errors import DataError, StudyError, nearest
+from itscale.errors import DataError, StudyError, nearest, nearest_name
+from itscale.importing.values import elements_of, lists_in
 
 __all__ = [
     "EACH",
@@ -19,6 +21,9 @@ __all__ = [
     "Columns",
     "Reached",
     "field_of",
+    "matching",
+    "metadata_keys",
+    "no_column",
     "parse_columns",
     "parse_where",
     "pick",
@@ -45,6 +50,7 @@ FIELDS: Mapping[str, str] = {
 SYNONYMS = {"problem": ("problem_id", "task_id"), "attempt": ("index",)}
 """Names that columns of a field go by, beside the field's own, where no mapping is given."""
 
+METADATA = re.compile(r"metadata\.(\w+(?:\.\w+)?)")
 SCORE = re.compile(r"score(?:[._]([a-z][a-z0-9_]*))?")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(-?\d*)\]")
 
@@ -66,7 +72,13 @@ def parse_columns(text: str, where: str = "--columns") -> dict[str, str]:
         if not equals or not path:
             raise StudyError(f"{where}: found {part!r}, expected FIELD=COLUMN")
         if field in found:
-            raise StudyError(f"{where}: {field!r} stands twice")
+            pairs = zip(found[field], path, strict=False)
+            alike = "".join(one for one, other in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            pattern = f"{alike}*" if alike else "PREFIX*"
+            raise StudyError(
+                f"{where}: {field!r} stands twice; of several columns, an attempt each, give the pattern: "
+                f"{field}={pattern}"
+            )
         found[field] = path
     return check_columns(found, where)
 
@@ -80,8 +92,9 @@ def check_columns(columns: Mapping[str, str], where: str) -> dict[str, str]:
         With the field and the nearest right name.
     """
     for field in columns:
-        if field not in FIELDS and not SCORE.fullmatch(field):
-            raise StudyError(f"{where}: no field {field!r}; {nearest(field, [*FIELDS, 'score.LABEL'])}")
+        if field not in FIELDS and not SCORE.fullmatch(field) and metadata_keys(field) is None:
+            known = [*FIELDS, "score.LABEL", "metadata.NAME"]
+            raise StudyError(f"{where}: no field {field!r}; {nearest(field, known)}")
     if "reference" in columns and "correct" in columns:
         raise StudyError(f"{where}: found 'reference' beside 'correct', expected one of them")
     beside = sorted(set(columns) - {"problem", "correct", "n"})
@@ -179,6 +192,42 @@ def field_of(name: str) -> str:
     return name if label is None else "score" if label == "score" else f"score.{label}"
 
 
+def metadata_keys(field: str) -> tuple[str, ...] | None:
+    """Return where in a problem's metadata a field goes: `metadata.choices.A`; None for other fields."""
+    match = METADATA.fullmatch(field)
+    return tuple(match[1].split(".")) if match else None
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """Return the names that a pattern of columns (`pass_*`) stands for: pass_2 before pass_10.
+
+    None where it has no `*`.
+    """
+    if "*" not in pattern:
+        return []
+    shape = re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+    found = [name for name in names if shape.fullmatch(name)]
+    return sorted(found, key=lambda name: [int(part) if part.isdecimal() else part for part in _parts(name)])
+
+
+def _parts(name: str) -> list[str]:
+    return re.split(r"(\d+)", name)
+
+
+def no_column(where: str, name: str, names: Iterable[str]) -> DataError:
+    """Return the error that a column is missing; of numbered columns all are suggested, never one of them."""
+    names = list(names)
+    if "*" in name:
+        return DataError(f"{where}: no column matches {name!r}; known: {', '.join(names)}")
+    near = nearest_name(name, names)
+    if near and (stem := near.rstrip("0123456789")) not in ("", near):
+        alike = [one for one in matching(f"{stem}*", names) if one[len(stem) :].isdecimal()]
+        if len(alike) > 1:
+            told = f"did you mean '{stem}*', the {len(alike)} columns {alike[0]} to {alike[-1]}?"
+            return DataError(f"{where}: no column {name!r}; {told}")
+    return DataError(f"{where}: no column {name!r}; {nearest(name, names)}")
+
+
 class _Each:
     """Stands for `[]` among the steps of a path."""
 
@@ -224,8 +273,11 @@ def pick(record: Any, path: str) -> Any:
 
     `[]` gives a list, of a text one of its characters.
     """
-    if isinstance(record, dict) and path in record:
-        return record[path]
+    if isinstance(record, dict):
+        if path in record:
+            return record[path]
+        if "*" in path:
+            return [record[name] for name in matching(path, record)] or MISSING
     return _pick(record, steps_of(path))
 
 
@@ -236,7 +288,8 @@ def _pick(here: Any, steps: tuple[Any, ...]) -> Any:
         if step is EACH:
             if not isinstance(here, list | str):
                 return MISSING
-            inner = [_pick(one, steps[place + 1 :]) for one in here]
+            listed = elements_of(here) if isinstance(here, str) else here
+            inner = [_pick(one, steps[place + 1 :]) for one in listed]
             return MISSING if inner and all(one is MISSING for one in inner) else inner or [None]
         if isinstance(step, int):
             if not isinstance(here, list):
@@ -268,17 +321,23 @@ def reach(path: str, schema: Mapping[str, Any], where: str) -> Reached:
     """
     if path in schema:
         return Reached(pl.col(path), schema[path], each=False)
+    if several := matching(path, schema):
+        dtypes = {schema[name] for name in several}
+        dtype = dtypes.pop() if len(dtypes) == 1 else pl.String()
+        return Reached(pl.concat_list(pl.col(name).cast(dtype) for name in several), dtype, each=True)
     name = re.split(r"[.\[]", path, maxsplit=1)[0]
     steps = path[len(name) :]
     if name not in schema or "".join(match[0] for match in _STEP.finditer(steps)) != steps:
-        raise DataError(f"{where}: no column {path!r}; {nearest(path if name in schema else name, schema)}")
+        if name in schema:
+            raise DataError(f"{where}: no column {path!r}; {nearest(path, schema)}")
+        raise no_column(where, path if "*" in path else name if steps else path, schema)
     if "[]" not in steps:
         return Reached(*_follow(pl.col(name), schema[name], steps, path, where), each=False)
     refuse_lists_in_lists(path, where)
     before, after = steps.split("[]", 1)
     outer, dtype = _follow(pl.col(name), schema[name], before, path, where)
     if dtype == pl.String and not after:
-        return Reached(outer.str.strip_chars().str.split(""), pl.String(), each=True)
+        return Reached(lists_in(outer), pl.String(), each=True)
     if not isinstance(dtype, pl.List | pl.Array):
         raise DataError(f"{where}: {path!r}: found {dtype} before [], expected a list")
     inner, inside = _follow(pl.element(), dtype.inner, after, path, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import polars as pl
 
 from itscale.boundary.verifiers import CheckedOracle
 from itscale.errors import DataError, StudyError, UserError, nearest
+from itscale.importing.columns import metadata_keys
 from itscale.mistakes import MistakesError
 from itscale.names import meant
 from itscale.plugins import VerifierEntry, registry
@@ -93,7 +95,8 @@ def judged(rows: pl.DataFrame, oracle: CheckedOracle, label: str, judge: Judge, 
         if len(references) > 1 or not (references[0] or "").strip():
             found = f"{len(references)} ({references[:2]})" if len(references) > 1 else "nothing"
             raise DataError(f"{path}: problem {name!r}: reference: found {found}, expected one right answer")
-        problem = Problem(problem_id=name, messages=(), reference=references[0])
+        metadata = _metadata(part, f"{path}: problem {name!r}")
+        problem = Problem(problem_id=name, messages=(), reference=references[0], metadata=metadata)
         texts = part["answer"].fill_null("").to_list()
         try:
             said = judge(oracle, problem, texts, label)
@@ -105,7 +108,8 @@ def judged(rows: pl.DataFrame, oracle: CheckedOracle, label: str, judge: Judge, 
             words = " ".join(str(error).split())[:120]
             raise DataError(
                 f"{path}: problem {name!r}: {label} cannot judge it ({type(error).__name__}: "
-                f"{words}); expected an oracle that needs no more than answer and reference"
+                f"{words}); expected an oracle that needs no more than answer, reference and the metadata "
+                "that are mapped (metadata.NAME=COLUMN)"
             ) from None
         parts.append(
             part.with_columns(
@@ -115,3 +119,38 @@ def judged(rows: pl.DataFrame, oracle: CheckedOracle, label: str, judge: Judge, 
             )
         )
     return pl.concat(parts)
+
+
+def _metadata(attempts: pl.DataFrame, where: str) -> dict[str, Any]:
+    """Return the metadata of a problem, by the fields that say where they go.
+
+    Raises
+    ------
+    DataError
+        If its attempts differ in them.
+    """
+    found: dict[str, Any] = {}
+    for field in attempts.columns:
+        if (keys := metadata_keys(field)) is None:
+            continue
+        texts = attempts[field].unique(maintain_order=True).to_list()
+        if len(texts) > 1:
+            raise DataError(
+                f"{where}: {field}: found {len(texts)} ({texts[:2]}), expected the same throughout"
+            )
+        inside = found
+        for key in keys[:-1]:
+            inside = inside.setdefault(key, {})
+        inside[keys[-1]] = _value(texts[0])
+    return found
+
+
+def _value(text: str | None) -> Any:
+    """Return a list or an object that a text holds, as JSON or Python writes them; else the text."""
+    if text and text.lstrip()[:1] in ("[", "{"):
+        for read in (json.loads, ast.literal_eval):
+            try:
+                return read(text.strip())
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+    return text

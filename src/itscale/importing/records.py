@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
@@ -13,7 +14,17 @@ import polars as pl
 from pydantic_core import from_json
 
 from itscale.errors import DataError, nearest
-from itscale.importing.columns import EACH, MISSING, field_of, pick, refuse_lists_in_lists, steps_of, written
+from itscale.importing.columns import (
+    EACH,
+    MISSING,
+    field_of,
+    metadata_keys,
+    no_column,
+    pick,
+    refuse_lists_in_lists,
+    steps_of,
+    written,
+)
 from itscale.importing.files import ROW, UNREADABLE, lines_of
 
 __all__ = ["extract", "names_in", "read_records"]
@@ -236,18 +247,22 @@ def _extracted(chunk: Sequence[tuple[int, Record]], paths: Mapping[str, str], pa
     numbers = [number for number, _ in chunk]
     values: dict[str, list[Any]] = {}
     for name, way in paths.items():
-        flat = len(steps_of(way)) == 1
+        flat = len(steps_of(way)) == 1 and "*" not in way
         if not flat and not any(way in record for _, record in chunk):
             refuse_lists_in_lists(way, str(path))
         found = [record.get(way, MISSING) if flat else pick(record, way) for _, record in chunk]
         if any(value is not MISSING for value in found):
             values[name] = found
-    listed = [name for name, found in values.items() if "[]" in paths[name] or name == "correct"]
+    listed = [
+        name for name, found in values.items() if re.search(r"\[\]|\*", paths[name]) or name == "correct"
+    ]
     lists = [name for name in listed if any(isinstance(value, list) for value in values[name])]
     if lists:
         numbers, values = _exploded(numbers, values, lists, path)
     ways = {name: paths[name] for name in values}
     ways |= {name: f"{paths[name]}[]" for name in lists if "[]" not in paths[name]}
+    for name in filter(metadata_keys, values):
+        values[name] = [json.dumps(one) if isinstance(one, list | dict) else one for one in values[name]]
     texts = {name: _texts(found, numbers, ways[name], path) for name, found in values.items()}
     return pl.DataFrame({ROW: pl.Series(numbers, dtype=pl.Int64), **texts})
 
@@ -310,8 +325,9 @@ def _nowhere(way: str, record: Record, path: Path) -> DataError:
     for step in steps_of(way):
         if isinstance(step, str) and isinstance(here, dict):
             if step not in here:
-                inside = f" of {way!r}" if step != way else ""
-                return DataError(f"{path}: no column {step!r}{inside}; {nearest(step, here)}")
+                if here is record:
+                    return no_column(str(path), way if "*" in way else step, record)
+                return DataError(f"{path}: no column {step!r} of {way!r}; {nearest(step, here)}")
             here = here[step]
         elif isinstance(here, list) and not isinstance(step, str):
             here = here[0] if here else None
@@ -321,7 +337,7 @@ def _nowhere(way: str, record: Record, path: Path) -> DataError:
                 f"{path}: {way!r}: found {_what(here)} before {written(step)}, expected {wanted}"
                 f"{_instead(here)}"
             )
-    return DataError(f"{path}: no column {way!r}; {nearest(way, record)}")
+    return no_column(str(path), way, record)
 
 
 def _instead(found: Any) -> str:

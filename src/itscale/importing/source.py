@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from itscale.columns import OUTCOMES
 from itscale.errors import DataError, StudyError
-from itscale.importing.columns import score_label
+from itscale.importing.columns import metadata_keys, score_label
 from itscale.importing.sources import Where, columns_of
 from itscale.selection import Design
 from itscale.store import content_fault, read_metadata, scan_table
@@ -102,6 +102,8 @@ class Source:
                 f"{paths[0]}: found the oracle {oracle.label!r} and no reference, expected "
                 "columns answer=COLUMN,reference=COLUMN"
             )
+        if oracle is None and (beside := [field for field in found if metadata_keys(field)]):
+            raise StudyError(f"{paths[0]}: found {beside[0]} and no oracle, expected one that reads it")
         answers, rows = "answer" in found, dict(where or {})
         return cls(tuple(paths), found, design, answers, labels, rows, oracle, successes)
 

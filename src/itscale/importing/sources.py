@@ -16,6 +16,7 @@ from itscale.importing.columns import (
     complete_columns,
     field_of,
     guess_columns,
+    metadata_keys,
     needed_fields,
     reach,
     score_label,
@@ -24,7 +25,7 @@ from itscale.importing.columns import (
 from itscale.importing.delimited import open_delimited
 from itscale.importing.files import ROW, UNREADABLE, check_file, reason
 from itscale.importing.records import extract, names_in, read_records
-from itscale.importing.values import TEXTS_OF_ATTEMPTS, is_value, plain
+from itscale.importing.values import LISTS, TEXTS_OF_ATTEMPTS, is_value, lists_in, plain
 
 __all__ = ["Where", "columns_of", "open_sources"]
 
@@ -152,7 +153,9 @@ def _reached(
         values = found.values.arr.to_list() if isinstance(found.dtype, pl.Array) else found.values
         reached["correct"] = Reached(values, found.dtype.inner, each=True)
     for name, found in reached.items():
-        if not is_value(found.dtype):
+        if metadata_keys(name) and not is_value(found.dtype):
+            reached[name] = Reached(_as_json(found.values), pl.String(), each=False)
+        elif not is_value(found.dtype):
             way = fields[name]
             hint = ""
             if isinstance(found.dtype, pl.List | pl.Array):
@@ -167,6 +170,12 @@ def _reached(
     if len(lists) > 1:
         _same_lengths(mapped, lists, path)
     return mapped.explode(lists) if lists else mapped
+
+
+def _as_json(values: pl.Expr) -> pl.Expr:
+    """Return lists and objects as JSON texts."""
+    inside = pl.struct(values.alias("v")).struct.json_encode()
+    return inside.str.strip_prefix('{"v":').str.strip_suffix("}")
 
 
 def _typed(found: Reached) -> pl.Expr:
@@ -191,15 +200,17 @@ def _split_texts(table: pl.LazyFrame, fields: Mapping[str, str], path: Path) -> 
     if table.collect_schema()["correct"] != pl.String:
         return table
     text = pl.col("correct").str.strip_chars()
-    if not table.select(text.str.contains(TEXTS_OF_ATTEMPTS).any()).collect().item():
+    several = text.str.contains(TEXTS_OF_ATTEMPTS) | text.str.contains(LISTS)
+    if not table.select(several.any()).collect().item():
         return table
-    others = sorted(set(fields) - {"problem", "correct"} - {name for name in fields if "\0" in name})
+    of_problems = {"problem", *(name for name in fields if metadata_keys(name) or "\0" in name)}
+    others = sorted(set(fields) - {"correct"} - of_problems)
     if others:
         raise DataError(
             f"{path}: {fields['correct']}: found texts of several attempts, expected no {others[0]!r} beside "
             "them: it is one attempt's"
         )
-    return table.with_columns(text.str.split("").alias("correct")).explode("correct")
+    return table.with_columns(lists_in(text).alias("correct")).explode("correct")
 
 
 def _kept(table: pl.LazyFrame, where: Where, path: Path) -> pl.LazyFrame:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-__all__ = ["PARTIAL", "TEXTS_OF_ATTEMPTS", "correctness", "is_value", "number", "plain", "shown", "whole"]
+__all__ = [
+    "LISTS",
+    "PARTIAL",
+    "TEXTS_OF_ATTEMPTS",
+    "correctness",
+    "elements_of",
+    "is_value",
+    "lists_in",
+    "number",
+    "plain",
+    "shown",
+    "whole",
+]
 
 EXACT = 2.0**53
 """Beyond it, not every whole number is a float."""
@@ -24,6 +39,36 @@ PARTIAL = ("c", "i", "n")
 
 TEXTS_OF_ATTEMPTS = r"(?i)^[pf]{2,}$"
 """What can only be the passes and failures of several attempts."""
+
+
+LISTS = r"(?s)^\s*\[.*\]\s*$"
+"""A list as a table of texts has it: Python's, JSON's or NumPy's."""
+
+
+def elements_of(text: str) -> list[Any]:
+    """Return what a text lists: `[0, 0, 1]` its elements, any other text its characters."""
+    if not re.match(LISTS, text):
+        return list(text.strip())
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(found, list):
+            return found
+    inner = text.strip()[1:-1].replace(",", " ").split()  # NumPy prints [0 0 1]
+    return [one.strip("'\"") for one in inner]
+
+
+def lists_in(texts: pl.Expr) -> pl.Expr:
+    """Return the elements of each text, as texts; see `elements_of`."""
+    text = texts.str.strip_chars()
+    listed = text.map_elements(_elements, return_dtype=pl.List(pl.String), skip_nulls=True)
+    return pl.when(text.str.contains(LISTS)).then(listed).otherwise(text.str.split(""))
+
+
+def _elements(text: str) -> list[str | None]:
+    return [None if one is None else str(one) for one in elements_of(text)]
 
 
 def is_value(dtype: Any) -> bool:

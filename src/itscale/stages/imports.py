@@ -48,7 +48,8 @@ class Imported:
     """What was imported: problems, attempts (fewest and most per problem), and the share that is correct.
 
     `single` is pass@1, the mean over problems of the share of correct attempts; `successes` are those after
-    which a problem was left, None of other designs than `until_success`.
+    which a problem was left, None of other designs than `until_success`; `statuses` how many attempts have
+    each status of the oracle's verdicts other than `judged`.
     """
 
     problems: int
@@ -60,6 +61,7 @@ class Imported:
     successes: int | None
     answers: bool
     scorers: tuple[str, ...]
+    statuses: Mapping[str, int]
 
 
 def write_outcomes(
@@ -134,7 +136,13 @@ def import_outcomes(source: Source, output: Path, sandbox: Rung = DEFAULT_WEAKES
         successes=opened.wanted if stopped else None,
         answers=source.answers,
         scorers=tuple(sorted(source.scorers)),
+        statuses=_statuses(opened.rows),
     )
+
+
+def _statuses(rows: pl.LazyFrame) -> dict[str, int]:
+    found = rows.filter(pl.col("status") != "judged").group_by("status").len().sort("status").collect()
+    return dict(found.iter_rows())
 
 
 def is_import_of(path: Path, source: Source) -> bool:
