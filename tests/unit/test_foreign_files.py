@@ -377,7 +377,7 @@ def test_an_oracle_has_options_on_the_command_line(tmp_path, oracle, expected):
     path.write_text("\n".join(map(json.dumps, rows)))
     output = tmp_path / "o.parquet"
     args = ["import", str(path), "--columns", "problem=id,answer=said,reference=gold", "-o", str(output)]
-    done = CliRunner().invoke(app, [*args, *oracle, "-o", str(tmp_path / "out.parquet")])
+    done = CliRunner().invoke(app, args + oracle)
     if isinstance(expected, str):
         assert expected in " ".join(f"{done.output} {done.exception}".split())
     else:
@@ -572,7 +572,8 @@ def test_a_table_of_ours_keeps_the_successes_that_were_said(tmp_path):
     assert again.successes == 2
 
 
-def test_the_command_says_after_how_many_successes_problems_were_left(tmp_path):
+def test_the_command_says_after_how_many_successes_problems_were_left(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "a.csv"
     path.write_text(CAPPED)
     command = ("import", path, "--design", "until_success")
