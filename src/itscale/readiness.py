@@ -7,6 +7,7 @@ and the folders that are written.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -111,6 +112,7 @@ def look_around(study: Study, *, elsewhere: bool = False) -> Readiness:
         found.notes.append(note)
     _count(study, usable, found)
     _import(study, found)
+    found.mistakes += _unclustered(study, found.problems)
     found.mistakes += [*_too_many_jobs(study, found.problems), *_unwritable(study.name)]
     return found
 
@@ -270,6 +272,25 @@ def _sampled(
         for model in study.models
         for strategy in study.strategies
     }
+
+
+def _unclustered(study: Study, problems: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield a mistake if no problem of what is sampled lies in a cluster: each would be one by itself."""
+    pattern = study.config.curves.clusters
+    if pattern is None or not problems or study.outcomes:
+        return
+    ids = [
+        one.problem_id
+        for task, number in problems.items()
+        for one in load_problems(study.tasks[task], number)
+    ]
+    if not any(re.search(pattern, problem) for problem in ids):
+        some = ", ".join(map(repr, ids[:3]))
+        yield Mistake(
+            ("curves", "clusters"),
+            f"found {pattern!r}, which matches no id of a problem ({some} ...), expected a regular "
+            "expression that does: problems with the same match are resampled together",
+        )
 
 
 def _too_many_jobs(study: Study, problems: Mapping[str, int]) -> Iterator[Mistake]:

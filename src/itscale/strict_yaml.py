@@ -140,6 +140,8 @@ class _Walk:
                 yield Mistake(
                     (*place, name), f"the key {name!r} is no text to YAML, expected a name; put it in quotes"
                 )
+                if isinstance(key, yaml.ScalarNode):
+                    key.tag = _TEXT  # what is said of it is said; the rest is read as if it were meant
             else:
                 yield from _unfit(name, (*place, name))
 

@@ -246,7 +246,7 @@ WRONG = {
     "no problem.json": (
         '[{"id": 1, "base_status": "pass"}]',
         "correct=base_status",
-        "no column 'problem'; known: base_status, id \\(name that of the problem's id: --columns problem=",
+        "no column 'problem'; known: base_status, id \\(columns: problem=COLUMN, the problem's id",
     ),
     "lm-eval.jsonl": (
         LM_EVAL,

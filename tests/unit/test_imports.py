@@ -264,7 +264,7 @@ def test_a_study_without_selectors_has_those_that_can_work(tmp_path):
         ({"outcomes": {"x": {"path": "counts.cvs", "task": "t"}}}, r"x.path: .*found the ending '.cvs'"),
         (
             {"outcomes": {"x": {"path": "counts.csv", "task": "t", "columns": {"problem": "p"}}}},
-            r"'correct' is not mapped; did you mean 'correct'\? \(name that of 0 or 1,",
+            r"'correct' is not mapped; did you mean 'correct'\? \(columns: correct=COLUMN, 0 or 1,",
         ),
         ({"outcomes": {"x": {"path": "counts.csv"}}}, "outcomes.x.task"),
         (

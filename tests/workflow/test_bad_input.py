@@ -16,6 +16,14 @@ WRONG = [
     ("tasks.sums.file", "absent.jsonl", "absent.jsonl"),
     ("tasks.sums.problems", 99, "expected at most the 12"),
     ("curves.budgets", [1, 64], "expected at most the 16"),
+    ("curves.clusters", "group", "found 'group', which matches no id of a problem ('0', '1', '2' ...)"),
+    (
+        "tasks.sums.prompt",
+        "{prompt} {x",
+        "expected {column} for a column, {{ and }} for braces: expected '}'",
+    ),
+    ("tasks.sums.file", ".", ".: found a folder, expected a file of JSON lines"),
+    ("sandbox", "none", "found 'none', expected 'bubblewrap', 'landlock' or 'process'"),
     ("sed", 1, "did you mean 'seed'?"),
 ]
 
@@ -77,6 +85,16 @@ def test_six_mistakes_are_seven_readable_lines(workspace, monkeypatch):
     assert lines[-1] == "itscale: 6 mistakes, nothing was started"
     places = [int(line.split(":")[2]) for line in lines[:-1]]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("key", ["yes", "7"])
+def test_a_key_that_is_no_text_is_one_mistake(workspace, monkeypatch, key):
+    monkeypatch.chdir(workspace.folder)
+    text = (workspace.folder / "study.yaml").read_text()
+    (workspace.folder / "odd.yaml").write_text(text.replace("  toy:", f"  {key}:"))
+    done = CliRunner().invoke(app, ["check", "odd.yaml"])
+    (line,) = done.stderr.splitlines()
+    assert f"models.{key}: the key '{key}' is no text to YAML, expected a name; put it in quotes" in line
 
 
 def test_a_missing_study_names_its_neighbour(workspace, monkeypatch):

@@ -33,7 +33,12 @@ class JsonlOptions(Options):
     @classmethod
     def _has_a_column(cls, prompt: str) -> str:
         """Refuse a template that puts the same text to the model for every row."""
-        if not any(column for _, column, _, _ in Formatter().parse(prompt)):
+        try:
+            columns = [column for _, column, _, _ in Formatter().parse(prompt) if column]
+        except ValueError as error:
+            expected = f"{{column}} for a column, {{{{ and }}}} for braces: {error}"
+            raise ValueError(f"found {prompt!r}, expected {expected}") from None
+        if not columns:
             raise ValueError(f"found {prompt!r}, expected at least one {{column}}")
         return prompt
 

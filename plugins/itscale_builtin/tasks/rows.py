@@ -85,6 +85,8 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
     except FileNotFoundError:
         hint = f"{nearest_file(path)} (looked from {Path.cwd().name!r})"
         raise DataError(f"{path}: no such file; {hint}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: found a folder, expected a file of JSON lines") from None
     except (OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
 

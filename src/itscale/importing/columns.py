@@ -148,8 +148,7 @@ def complete_columns(columns: Columns, names: Iterable[str], where: str) -> dict
         if field not in found:
             lacking = f"{field!r} is not mapped" if field in names else f"no column {field!r}"
             raise StudyError(
-                f"{where}: {lacking}; {nearest(field, names)} (name that of {FIELDS[field]}: "
-                f"--columns {field}=COLUMN)"
+                f"{where}: {lacking}; {nearest(field, names)} (columns: {field}=COLUMN, {FIELDS[field]})"
             )
     return found
 
