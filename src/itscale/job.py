@@ -30,7 +30,7 @@ from itscale.plugins import Kind
 from itscale.progress import Sampled
 from itscale.secrets import MASK, remembered_words
 from itscale.store import write_text
-from itscale.strict_yaml import Document
+from itscale.strict_yaml import Document, NotYaml, read_yaml
 from itscale.study import Examined, Study, examine, read_document, resolve
 
 __all__ = [
@@ -77,12 +77,13 @@ def study_of(config: Mapping[str, Any], where: str = "study", without: Collectio
     return resolve(_study_in(config), where=where, without=without)
 
 
-def study_of_workflow(workflow: Any, config: Mapping[str, Any]) -> Study:
+def study_of_workflow(workflow: Any, config: dict[str, Any]) -> Study:
     """Resolve the study of a Snakemake workflow as strictly as `itscale run` does.
 
     Snakemake reads files by rules of its own, under which a key may stand twice and 010 is 8: they are read
-    again. What `--config` has changed is taken from the configuration. A file that has no key in common with
-    it belongs to a workflow that has this one as a module.
+    again. What `--config` has changed is taken from the configuration, in which its numbers become numbers:
+    Snakemake leaves all values inside of others texts. A file that has no key in common with the configuration
+    belongs to a workflow that has this one as a module.
 
     Parameters
     ----------
@@ -96,6 +97,8 @@ def study_of_workflow(workflow: Any, config: Mapping[str, Any]) -> Study:
     UserError
         With all that is wrong.
     """
+    for key, said in workflow.config_settings.config.items():
+        config[key] = _typed(said, config.get(key))
     examined = _examined(workflow, config)
     if workflow.is_main_process and os.environ.get(CHECKED) != digest(_study_in(config)):
         from itscale.readiness import ready
@@ -105,6 +108,24 @@ def study_of_workflow(workflow: Any, config: Mapping[str, Any]) -> Study:
         if elsewhere is False:
             os.environ[CHECKED] = digest(_study_in(config))
     return examined.whole()
+
+
+def _typed(said: Any, value: Any) -> Any:
+    """Return a value of the configuration with the parts that were said on the command line as YAML has them."""
+    if isinstance(said, Mapping) and isinstance(value, Mapping):
+        return {**value, **{key: _typed(part, value.get(key)) for key, part in said.items()}}
+    if isinstance(said, list):
+        return [_typed(part, part) for part in said]
+    return _scalar(said) if isinstance(said, str) else value
+
+
+def _scalar(text: str) -> Any:
+    """Return the number or truth that a text stands for without quotes; the text if it is none."""
+    try:
+        found = read_yaml(text).data
+    except NotYaml:
+        return text
+    return found if isinstance(found, bool | int | float) else text
 
 
 def begin(workflow: Any, config: Mapping[str, Any]) -> None:
