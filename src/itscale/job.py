@@ -82,8 +82,8 @@ def study_of_workflow(workflow: Any, config: dict[str, Any]) -> Study:
 
     Snakemake reads files by rules of its own, under which a key may stand twice and 010 is 8: they are read
     again. What `--config` has changed is taken from the configuration, in which its numbers become numbers:
-    Snakemake leaves all values inside of others texts. A file that has no key in common with the configuration
-    belongs to a workflow that has this one as a module.
+    Snakemake leaves all values inside of others texts. A file that has no key in common with it belongs to a
+    workflow that has this one as a module.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def study_of_workflow(workflow: Any, config: dict[str, Any]) -> Study:
 
 
 def _typed(said: Any, value: Any) -> Any:
-    """Return a value of the configuration with the parts that were said on the command line as YAML has them."""
+    """Return a value of the configuration, what was said on the command line read as YAML."""
     if isinstance(said, Mapping) and isinstance(value, Mapping):
         return {**value, **{key: _typed(part, value.get(key)) for key, part in said.items()}}
     if isinstance(said, list):
