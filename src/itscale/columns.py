@@ -265,7 +265,8 @@ LEADERBOARD: Schema = {
     "status": pl.String,
     "message": pl.String,
     "weight": pl.Float64,  # in the ensemble's forecast beyond the data
-    "holdout_origins": pl.Int64,
+    "holdout_origins": pl.Int64,  # at so many the law could be fitted
+    "origins": pl.Int64,  # the most origins of any law here: errors over fewer do not compare
     "holdout_gap": pl.Float64,
     "holdout_error": pl.Float64,  # over the origins at which the law could be fitted
     "holdout_rmsle": pl.Float64,
@@ -297,7 +298,9 @@ SUMMARY: Schema = {
     "high": pl.Float64,
     "interval": pl.String,
     "problems": pl.Int64,  # behind the estimate
+    "refits": pl.Int64,  # of a law: those behind the interval
+    "refits_failed": pl.Int64,
     "status": pl.String,  # ok, or failed
-    "message": pl.String,  # why it failed, and what is to be minded
+    "message": pl.String,  # why it failed, and remarks on the fit
     "simulated": pl.Boolean,
 }

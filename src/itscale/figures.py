@@ -152,12 +152,17 @@ COVERAGE_MARK = Mark("#000000", "o")
 
 
 def assign_marks(labels: Iterable[str]) -> dict[str, Mark]:
-    """Give each label a colour and a marker by its place among the sorted labels.
+    """Give each label a colour and a marker by its place among the sorted labels, each round another dash.
 
     Given all labels of a study, a label looks the same in every figure of that study.
     """
     return {
-        label: Mark(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
+        label: Mark(
+            COLOURS[place % len(COLOURS)],
+            MARKERS[place % len(MARKERS)],
+            DASHES[place // len(COLOURS) % len(DASHES)],
+            filled=place // len(COLOURS) % 2 == 0,
+        )
         for place, label in enumerate(sorted(set(labels)))
     }
 
@@ -290,7 +295,9 @@ def save(
     notes = ["Simulated completions."] if is_simulated(drawing) else []
     note = " ".join([*notes, *(f"Incomplete: {line}." for line in lacking)])
     write_csv(drawing.table, csv)
-    write_text(tex, booktabs(drawing.summary, caption, note))
+    places = [name for name in ("task", "model", "strategy") if name in drawing.summary.columns]
+    groups = places if drawing.summary.width > len(places) else ()
+    write_text(tex, booktabs(drawing.summary, caption, note, groups=groups))
 
 
 def is_simulated(drawing: Drawing) -> bool:

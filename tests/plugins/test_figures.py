@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -529,6 +530,8 @@ def test_a_label_looks_the_same_in_every_figure():
 def test_no_two_of_forty_labels_look_alike():
     marks = assign_marks(f"label_{number}" for number in range(40))
     assert len({(mark.colour, mark.marker) for mark in marks.values()}) == 40
+    # a colour that returns has another dash: seven markers alone are hard to tell apart on a thin line
+    assert len({(mark.colour, str(mark.dash)) for mark in list(marks.values())[:36]}) == 36
 
 
 def test_marks_do_not_depend_on_the_order_of_labels():
@@ -576,12 +579,24 @@ def test_hostile_cells_stay_in_their_row():
     table = pl.DataFrame({"a&b": ["x & y \\\\ \n\\end{tabular}", "[1mm]"], "n": [1, None]})
     lines = booktabs(table, "50 %\n\\evil").splitlines()
     assert lines[0] == r"% 50 \% \textbackslash{}evil"
-    assert lines[3] == r"a\&b & n \\"
-    assert lines[5:7] == [
+    assert lines[4] == r"a\&b & n \\"
+    assert lines[6:8] == [
         r"x \& y \textbackslash{}\textbackslash{} \textbackslash{}end\{tabular\} & 1 \\",
         r"{}[1mm] & --- \\",
     ]
-    assert lines[1] == r"\begin{tabular}{lr}"
+    assert lines[2] == r"\begin{tabular}{@{}lr@{}}"
+
+
+@pytest.mark.parametrize("columns", [4, 8, 12])
+def test_a_table_for_a_paper_is_no_wider_than_a_line_and_its_note_wraps(columns):
+    """17 columns with sentences in cells, and a note of 900 letters in one line, left the page."""
+    row = {f"c{at}": "a sentence of some words that says why" for at in range(columns)}
+    text = booktabs(pl.DataFrame([row | {"t": "easy"}] * 2), "wide", "word " * 180, groups=["t"])
+    widths = [float(width) for width in re.findall(r"p\{([.\d]+)\\linewidth\}", text)]
+    assert len(widths) == columns
+    assert sum(widths) <= 1
+    assert text.count(r"\emph{easy}") == 1
+    assert rf"\parbox{{\linewidth}}{{\raggedright {'word ' * 179}word}}" in text
 
 
 def test_importing_the_package_and_its_figures_loads_no_matplotlib():
@@ -604,7 +619,7 @@ def test_differences_are_drawn_around_none_and_tabled_with_their_p_values(tmp_pa
         assert low < 0 < high
         assert {tuple(line.get_ydata()) for line in axes.get_lines()} >= {(0.0, 0.0)}
     summary = drawing.summary
-    assert summary["curves"].unique().to_list() == ["large − small · repeated_sampling · oracle"]
+    assert summary["curves"].unique().to_list() == ["large − small · repeated_sampling · coverage"]
     assert summary["p (Holm)"].to_list() == ["0.01"] * len(kinds)
     assert all("[" in cell for cell in summary["points"])
 

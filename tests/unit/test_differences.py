@@ -247,7 +247,7 @@ def test_every_selector_is_compared_at_equal_k_and_at_equal_tokens(tmp_path, pat
     assert last.filter(pl.col("p_holm") < pl.col("p_value")).is_empty()
     assert pl.read_csv(files["csv"]).shape == (4, len(DIFFERENCES))
     assert "Simulated completions" in files["tex"].read_text()
-    text = difference_rows(last)[0]
+    text = difference_rows(last, {"oracle": "coverage"})[0]
     assert text["of"].startswith("large")
     assert "[" in text["points"]
     assert f" ± {last['p_error'][0]:.1g}" in text["p"]
@@ -262,7 +262,7 @@ def test_no_difference_is_printed_as_a_negative_zero(tmp_path, paths):
     table, _ = compare(tmp_path, a_study(LARGER), paths)
     last = table.filter(pl.col("p_holm").is_not_null()).head(1)
     nothing = last.with_columns(pl.lit(-3e-5).alias(name) for name in ("estimate", "low", "high"))
-    assert difference_rows(nothing)[0]["points"] == "+0.0 [+0.0, +0.0]"
+    assert difference_rows(nothing, {"oracle": "coverage"})[0]["points"] == "+0.0 [+0.0, +0.0]"
 
 
 def test_equal_inputs_give_equal_payloads_whatever_their_order(tmp_path, paths):

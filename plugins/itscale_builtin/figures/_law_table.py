@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import polars as pl
 
 from itscale.config import ENSEMBLE
 from itscale.figures import FigureData
-from itscale.wording import interval_text, parameters_text
+from itscale.wording import above_zero, holdout_text, interval_text, parameters_text
 
 __all__ = ["CURVE", "drawn_rows", "failures", "parameters", "summary_table"]
 
@@ -131,13 +134,19 @@ def summary_table(fits: pl.DataFrame) -> pl.DataFrame:
                 "estimand": rows["estimand"][0],
                 "effective slope": _ends(rows, "effective_slope"),
                 "asymptotic exponent": _ends(rows, "asymptotic_exponent"),
-                "hold-out error (points)": None if error is None else f"{100 * error:.1f}",
+                "hold-out error (points)": None if error is None else _error(error, rows, fits, curve),
                 "remarks": None if failed else message or None,
             }
         )
     columns = [*CURVE, "law", "parameters", "estimand", "effective slope", "asymptotic exponent"]
     columns += ["hold-out error (points)", "remarks"]
     return pl.DataFrame(lines, schema=dict.fromkeys(columns, pl.String))
+
+
+def _error(error: float, rows: pl.DataFrame, fits: pl.DataFrame, curve: Sequence[object]) -> str:
+    here = pl.all_horizontal(pl.col(name) == label for name, label in zip(CURVE, curve, strict=True))
+    most: Any = fits.filter(here)["holdout_origins"].max()
+    return holdout_text(above_zero(error, ".1f", 100), rows["holdout_origins"][0], most)
 
 
 def _ends(rows: pl.DataFrame, name: str) -> str | None:

@@ -215,12 +215,16 @@ def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: Settings) 
     """Print parameters and exponents law by law, what was remarked, then the leaderboard."""
     import polars as pl
 
+    from itscale.wording import above_zero, holdout_text
+
     fits = tables["fits"]
     level = f"{100 * settings.confidence:g} %"
     series = fits["scale"].first() == "series"
     unit, how = (1, ".4g") if series else (100, ".2f")
     heading = "hold-out error" if series else "hold-out error (points)"
     table = _table("law", "parameter", f"estimate [{level}]", heading)
+    most: Any = fits["holdout_origins"].max()
+    shown: list[str] = []
     for (law,), rows in fits.group_by("law", maintain_order=True):
         first = rows.row(0, named=True)
         if first["status"] != "ok":
@@ -230,12 +234,14 @@ def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: Settings) 
         exponents = _exponents(first, dict(lines))
         if len(lines) > MOST_SHOWN:
             lines = [(f"{len(lines)} weights", "of splines: see --output")]
-        error = "—" if first["holdout_error"] is None else format(unit * first["holdout_error"], how)
+        error = "—" if first["holdout_error"] is None else above_zero(first["holdout_error"], how, unit)
+        error = holdout_text(error, first["holdout_origins"], most)
         lines += exponents
+        shown += [text for _, text in lines]
         for place, (name, text) in enumerate(lines):
             table.add_row(str(law) if place == 0 else "", name, text, error if place == 0 else "")
     console.print(table, markup=False)
-    _show_legend(console, fits)
+    _show_legend(console, fits, shown)
     remarked = fits.filter(pl.col("status") == "ok", pl.col("message") != "").unique(
         "law", keep="first", maintain_order=True
     )
@@ -269,24 +275,25 @@ def _exponents(row: Mapping[str, Any], parameters: Mapping[str, str]) -> list[tu
     return lines
 
 
-def _show_legend(console: Any, fits: pl.DataFrame) -> None:
-    """Print what the rows and marks of the table of parameters are."""
+def _show_legend(console: Any, fits: pl.DataFrame, cells: Sequence[str]) -> None:
+    """Print what the rows and the marks in cells of the table of parameters are."""
     import polars as pl
 
-    from itscale.wording import MARKS
+    from itscale.wording import marks_note
 
     fitted = fits.filter(pl.col("status") == "ok")
     if fitted.is_empty():
         return
-    legend = [MARKS]
+    legend = [note] if (note := marks_note(cells)) else []
     if (sloped := fitted.filter(pl.col("slope_from").is_not_null())).height:
         first, last = sloped["slope_from"][0], sloped["slope_to"][0]
         legend += [
             "Asymptotic exponent: failure falls as k^-b for k without end.",
             f"Effective slope: b from k = {first:g} to {last:g}.",
         ]
-    console.print("")
-    console.print(" ".join(legend), markup=False)
+    if legend:
+        console.print("")
+        console.print(" ".join(legend), markup=False)
     console.print("")
 
 
@@ -310,7 +317,7 @@ def _show_board(console: Any, board: pl.DataFrame, confidence: float) -> None:
     console.print("")
     console.print(table, markup=False)
     console.print("")
-    console.print(" ".join(board_legend(confidence)), markup=False)
+    console.print(" ".join(board_legend(board, confidence)), markup=False)
 
 
 def _bounded(row: Mapping[str, Any], name: str) -> str:

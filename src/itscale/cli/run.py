@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -29,7 +28,8 @@ __all__ = ["run"]
 POLL = 0.25  # seconds
 FULL = 1 << 20  # bytes: with less free, nobody can say any more what went wrong
 SIDE_BY_SIDE = 3  # results in one table
-BETWEEN_PARAMETERS = re.compile(r", (?=\S+ = )")
+MOST_PLACES = 6  # of a study that are printed at its end: a screen
+MOST_DIFFERENCES = 6
 
 
 def run(
@@ -252,28 +252,32 @@ class _Run:
 
     def summary(self) -> None:
         """Print the short table, and where the report is."""
+        import polars as pl
         from rich.table import Table
 
-        from itscale.stages.summary import read_summary, remarks, summary_rows
-        from itscale.wording import AGREED, AT_BOUND, MARKS
+        from itscale.stages.summary import LAW, read_summary, remarks, summary_rows
+        from itscale.wording import counted
 
-        summary = read_summary(self.reports / "summary.csv")
-        rows = summary_rows(summary)
-        for start in range(0, len(rows), SIDE_BY_SIDE):
-            beside = rows[start : start + SIDE_BY_SIDE]
+        path = self.reports / "summary.csv"
+        summary = read_summary(path)
+        rows = summary_rows(summary.filter(pl.col("role") != LAW))
+        for start in range(0, len(rows[:MOST_PLACES]), SIDE_BY_SIDE):
+            beside = rows[start : min(start + SIDE_BY_SIDE, MOST_PLACES)]
             table = Table(show_header=False, box=None, pad_edge=False)
             for name in dict.fromkeys(name for row in beside for name in row):
-                # one parameter of a law a line
-                table.add_row(name, *(BETWEEN_PARAMETERS.sub("\n", row.get(name, "")) for row in beside))
+                table.add_row(name, *(row.get(name, "") for row in beside))
             self.console.print("")
             self.console.print(table, markup=False)
-        cells = [cell for row in rows for cell in row.values()]
-        if any(mark in cell for mark in (AT_BOUND, AGREED) for cell in cells):
-            self.console.print(f"\n{MARKS}", markup=False)
-        if lines := remarks(summary):
-            self.console.print("\n* to be minded of the laws:")
-            for line in lines:
-                self.console.print(f"  {line}", markup=False)
+        if len(rows) > MOST_PLACES:
+            self.console.print(f"and {len(rows) - MOST_PLACES} more: {path}", markup=False)
+        fitted = summary.filter(role=LAW)["label"].unique(maintain_order=True).to_list()
+        if fitted:
+            noted = len(remarks(summary))
+            said = f" ({counted(noted, 'remark')} in the column message)" if noted else ""
+            self.console.print(f"\nlaws: {', '.join(fitted)}", markup=False)
+            self.console.print(f"  parameters: {path}{said}", markup=False)
+            if (board := self.reports / "leaderboard.csv").is_file():
+                self.console.print(f"  forecasts: {board}", markup=False)
         self.differences()
         self.incomplete()
         self.console.print(f"\nreport: {self.report}")
@@ -282,7 +286,7 @@ class _Run:
         """Print the paired differences of the study, if it has any."""
         import polars as pl
 
-        from itscale.stages.differences import difference_note, difference_rows
+        from itscale.stages.differences import difference_note, difference_rows, shown_selectors
         from itscale.store import literal
 
         path = self.reports / "differences.csv"
@@ -290,13 +294,16 @@ class _Run:
             return
         self.console.print("")
         table = pl.read_csv(literal(path), glob=False)
-        for row in difference_rows(table):
+        shown = table.sort("p_holm", "p_value", maintain_order=True).head(MOST_DIFFERENCES)
+        for row in difference_rows(shown, shown_selectors(self.plan.study)):
             self.console.print(
                 f"{row['difference']}, {row['task']}: {row['of']} minus {row['minus']}, "
                 f"at equal {row['at equal']}: {row['points']} points, "
                 f"p {row['p']}, Holm {row['Holm']}, {row['problems']} problems",
                 markup=False,
             )
+        if more := table.height - shown.height:
+            self.console.print(f"and {more} more with no smaller p: {path}", markup=False)
         self.console.print(difference_note(table, self.plan.study.config.curves.confidence), markup=False)
 
     def incomplete(self) -> None:

@@ -20,13 +20,13 @@ from itscale.fingerprints import Fingerprints
 from itscale.latex import booktabs
 from itscale.provenance import provenance
 from itscale.seeds import generator
-from itscale.selection import FloatArray, IntArray
+from itscale.selection import FloatArray, IntArray, selector_names
 from itscale.stages.uncertainty import clusters_of
 from itscale.store import read_metadata, read_table, without_noise, write_csv, write_table, write_text
 from itscale.study import Study
 from itscale.wording import counted, interval_note
 
-__all__ = ["compare_curves", "difference_note", "difference_rows"]
+__all__ = ["compare_curves", "difference_note", "difference_rows", "shown_selectors"]
 
 ARM = ("model", "strategy", "selector")
 MINUS = tuple(f"minus_{name}" for name in ARM)
@@ -90,8 +90,9 @@ def compare_curves(study: Study, *, accuracies: Sequence[Path], output: Path, cs
     write_csv(short, csv)
     simulated = "Simulated completions. " if short["simulated"].any() else ""
     note = simulated + difference_note(short, study.config.curves.confidence)
-    text = pl.DataFrame(difference_rows(short), infer_schema_length=None)
-    write_text(tex, booktabs(text, f"Paired differences of {study.name}", note))
+    text = pl.DataFrame(difference_rows(short, shown_selectors(study)), infer_schema_length=None)
+    groups = ("difference", "task") if text.height else ()
+    write_text(tex, booktabs(text, f"Paired differences of {study.name}", note, groups=groups))
 
 
 def difference_note(table: pl.DataFrame, confidence: float) -> str:
@@ -122,8 +123,17 @@ def _hopeless(table: pl.DataFrame, level: float) -> Iterator[str]:
         )
 
 
-def difference_rows(table: pl.DataFrame) -> list[dict[str, str]]:
-    """Return differences as text, one mapping of headings to cells per row: `+4.2 points [1.1, 7.0]`."""
+def shown_selectors(study: Study) -> dict[str, str]:
+    """Return what a reader is shown in the place of each selector's label."""
+    return selector_names({label: selector.entry.estimand for label, selector in study.selectors.items()})
+
+
+def difference_rows(table: pl.DataFrame, selectors: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return differences as text, one mapping of headings to cells per row: `+4.2 points [1.1, 7.0]`.
+
+    `selectors` has the names that are shown in the place of their labels.
+    """
+    table = table.with_columns(pl.col("selector", "minus_selector").replace(selectors))
     return [
         {
             "difference": row["difference"],

@@ -25,12 +25,15 @@ from itscale.latex import booktabs
 from itscale.provenance import provenance
 from itscale.store import read_table, write_csv, write_table, write_text
 from itscale.study import Study
+from itscale.wording import above_zero, holdout_text, share_text
 
 __all__ = ["board_legend", "board_tables", "board_text", "rank_laws", "write_leaderboard"]
 
 IDENTITY = ("task", "model", "strategy")
 LEAST_SHOWN = 0.005
 """Weights that would be shown as 0.00 are not."""
+ALONE = 0.995
+"""A weight that is shown as 1.00."""
 AT_K = " at k = "
 OF_FITS = ("status", "message", "scale", "aicc")
 """Columns of a leaderboard that come from the table of fits."""
@@ -133,8 +136,9 @@ def board_tables(
     elif not combined and (whole := next((row for row in facts.values() if _all_solved(row)), None)):
         ahead = _solved(whole["problems"], whole["sampled"], confidence, reach)
         rows.insert(0, {**identity, **_bound_row(ahead[-1], "every problem is solved: an exact lower bound")})
+    origins = max((row.get("holdout_origins") or 0 for row in rows), default=0)
     return (
-        _table(rows, LEADERBOARD),
+        _table([{**row, "origins": origins} for row in rows], LEADERBOARD),
         _table([{**identity, "law": ENSEMBLE, **row} for row in ahead], FORECASTS),
     )
 
@@ -195,19 +199,35 @@ def write_leaderboard(study: Study, *, boards: Sequence[Path], csv: Path, tex: P
     table = table.sort(*IDENTITY, "place", "law", nulls_last=True)
     write_csv(table, csv)
     simulated = "Simulated completions. " if table["simulated"].any() else ""
-    note = simulated + " ".join(board_legend(study.config.curves.confidence))
-    write_text(tex, booktabs(board_text(table), f"Laws of {study.name} by expected error", note))
+    note = " ".join([*board_legend(table, study.config.curves.confidence), *_failures(table)])
+    text = board_text(table).drop("in 80 % band", "AICc")
+    caption = f"Laws of {study.name} by expected error"
+    write_text(tex, booktabs(text, caption, simulated + note, groups=IDENTITY))
 
 
-def board_legend(confidence: float) -> list[str]:
-    """Return what the columns of a leaderboard are, a sentence or two each."""
+def _failures(board: pl.DataFrame) -> list[str]:
+    """Return why laws have no fit, a sentence for each reason."""
+    failed = board.filter(pl.col("status") != "ok")
+    reasons = failed.group_by("law", "message", maintain_order=True).len().rows()
+    return [f"{law}: no fit ({message})." for law, message, _ in reasons]
+
+
+def board_legend(board: pl.DataFrame, confidence: float) -> list[str]:
+    """Return what the columns of leaderboards are, a sentence or two each, and what is expected."""
     level = f"{100 * confidence:g} %"
+    alone = board.filter(pl.col("weight") >= ALONE)["law"].unique().sort()
     return [
         "#: place, by expected error.",
         "Expected error: root mean square error of the forecast if coverage is where the ensemble's band "
         "says.",
+        *(
+            f"Where {law} has the weight 1.00 it is the ensemble by itself: expected errors there are "
+            f"distances from {law}, with its band."
+            for law in alone
+        ),
         "Hold-out error: mean distance from coverage at budgets withheld from the fit, over the origins at "
-        "which the law could be fitted; it does not rank.",
+        "which the law could be fitted (errors over fewer origins than others', marked, do not compare with "
+        "them); it does not rank.",
         f"In band: share of the withheld points inside the law's {level} band.",
         "Weight: in the ensemble.",
         f"Forecast: with its {level} band, of laws from resampling problems, of the ensemble for these very "
@@ -225,14 +245,16 @@ def board_text(board: pl.DataFrame) -> pl.DataFrame:
             {name: str(row[name]) for name in IDENTITY}
             | {
                 "#": _cell(row["place"], "d"),
-                "law": row["law"] if row["status"] == "ok" else f"{row['law']}: {row['message']}",
-                "expected error (points)": _points(row["expected_error"]),
-                "hold-out error (points)": _cell(row["holdout_error"], ".2f", 100),
-                "log error": _cell(row["holdout_log_error"], "+z.3f"),
-                "in band": _cell(row["holdout_inside"], ".0%"),
-                "in 80 % band": _cell(row["holdout_inside_80"], ".0%"),
+                "law": row["law"] if row["status"] == "ok" else f"{row['law']} (no fit)",
+                "expected error (points)": _small(row["expected_error"], ".1f", 100),
+                "hold-out error (points)": holdout_text(
+                    _small(row["holdout_error"], ".2f", 100), row["holdout_origins"], row["origins"]
+                ),
+                "log error": _small(row["holdout_log_error"], "+z.3f"),
+                "in band": _share(row["holdout_inside"]),
+                "in 80 % band": _share(row["holdout_inside_80"]),
                 "AICc": _cell(row["aicc"], "z.1f") + (f" ({row['scale']})" if row["scale"] else ""),
-                "weight": _cell(row["weight"], ".2f"),
+                "weight": _small(row["weight"], ".2f"),
                 "forecast (%)": _forecast(row),
             }
         )
@@ -254,20 +276,13 @@ def _cell(value: float | None, how: str, factor: int = 1) -> str:
     return "—" if value is None else format(factor * value, how)
 
 
-def _points(error: float | None) -> str:
-    """Return an error in points; one above 0 is never shown as 0."""
-    shown = _cell(error, ".1f", 100)
-    return "<0.1" if shown == "0.0" and error else shown
+def _small(value: float | None, how: str, factor: int = 1) -> str:
+    """Return an error or a weight; one that is not 0 is never shown as 0."""
+    return "—" if value is None else above_zero(value, how, factor)
 
 
-def _percent(share: float) -> str:
-    """Return a share in percent; one between 0 and 1 is never shown as either."""
-    if share in {0.0, 1.0}:
-        return f"{100 * share:.0f}"
-    shown = f"{100 * share:.1f}"
-    if 0 < share < 1 and shown in {"0.0", "100.0"}:
-        return "<0.1" if share < 0.5 else ">99.9"
-    return shown
+def _share(share: float | None) -> str:
+    return "—" if share is None else f"{share_text(share, 0)}%"
 
 
 def _forecast(row: Mapping[str, Any]) -> str:
@@ -279,5 +294,5 @@ def _forecast(row: Mapping[str, Any]) -> str:
         return f"at most {100 * row['forecast_high']:.3g}{AT_K}{row['forecast_budget']:.0f}"
     band = ""
     if row["forecast_low"] is not None:
-        band = f" [{_percent(row['forecast_low'])}, {_percent(row['forecast_high'])}]"
-    return f"{_percent(row['forecast'])}{band}{AT_K}{row['forecast_budget']:.0f}"
+        band = f" [{share_text(row['forecast_low'])}, {share_text(row['forecast_high'])}]"
+    return f"{share_text(row['forecast'])}{band}{AT_K}{row['forecast_budget']:.0f}"

@@ -10,13 +10,13 @@ import polars as pl
 
 from itscale.columns import CURVES, FITS, MISSING, SUMMARY, Schema
 from itscale.errors import DataError
-from itscale.latex import booktabs
+from itscale.latex import transposed
 from itscale.selection import selector_names
 from itscale.store import literal, read_table, without_noise, write_csv, write_text
 from itscale.study import Study
-from itscale.wording import MARKS, interval_note, parameters_text
+from itscale.wording import failed_refits_text, interval_note, marks_note, parameters_text
 
-__all__ = ["read_summary", "remarks", "summarise", "summary_rows", "write_summary"]
+__all__ = ["LAW", "read_summary", "remarks", "summarise", "summary_rows", "write_summary"]
 
 IDENTITY = ("task", "model", "strategy")
 SELECTOR, LAW, MISSED = "selector", "law", "missing"
@@ -26,6 +26,7 @@ ACCURACY, HOLDOUT = "accuracy", "holdout_error"
 SINGLE = ("single", "coverage")
 """Estimands that are at k = 1 the share of problems which one completion solves, parsed or not."""
 NOTHING = "—"
+NO_FIT = "no fit"
 REMARKED = " *"
 """Behind a law of which the table of fits remarks something."""
 
@@ -77,25 +78,28 @@ def read_summary(path: Path) -> pl.DataFrame:
         raise DataError(f"{path}: not the summary of a study; move it away and run again") from None
 
 
-def summary_rows(summary: pl.DataFrame) -> list[dict[str, str]]:
+def summary_rows(summary: pl.DataFrame, *, brief: bool = False) -> list[dict[str, str]]:
     """Return a summary as text, wide: a mapping of headings to cells for each task, model and strategy.
 
     Cells are like `42.0 % [31.2, 55.0]`; a law's parameters share one, with a star where there are `remarks`.
+    In brief, a law without a fit says no more than that.
     """
     headings = _headings(summary)
     of_tables = pl.col("task").is_null()
     curves = summary.filter(~of_tables)
     here = set(curves.select("role", "label").iter_rows())
     shown = {place: heading for place, heading in headings.items() if place in here}
-    found = [dict(_cells(rows, shown)) for _, rows in curves.group_by(*IDENTITY, maintain_order=True)]
+    found = [dict(_cells(rows, shown, brief)) for _, rows in curves.group_by(*IDENTITY, maintain_order=True)]
     laws = summary.filter(of_tables).partition_by("label", maintain_order=True)
     return found + [
-        {"task": "(table)", headings[LAW, rows["label"][0]]: _law_text(rows)} for rows in laws if len(rows)
+        {"task": "(table)", headings[LAW, rows["label"][0]]: _law_text(rows, brief)}
+        for rows in laws
+        if len(rows)
     ]
 
 
 def remarks(summary: pl.DataFrame) -> list[str]:
-    """Return what is to be minded of laws that were fitted, a line for each law and remark."""
+    """Return what is remarked of laws that were fitted, a line for each law and remark."""
     fitted = summary.filter(pl.col("message") != "", role=LAW, status="ok")
     alone = summary.select(IDENTITY).drop_nulls().unique().height == 1
     lines = []
@@ -124,13 +128,14 @@ def write_summary(
     write_csv(summary, csv)
     level = f"{100 * study.config.curves.confidence:g} % {interval_note(summary['interval'])}"
     simulated = "Simulated completions. " if summary["simulated"].any() else ""
-    table = pl.DataFrame(summary_rows(summary), infer_schema_length=None)
-    note = f"{simulated}Brackets: {level}."
-    if summary.filter(role=LAW, status="ok").height:
-        note += f" {MARKS}"
+    rows = summary_rows(summary, brief=True)
+    notes = [f"{simulated}Brackets: {level}.", marks_note(cell for row in rows for cell in row.values())]
     if remarks(summary):
-        note += " Star: the data may not determine the law; see the column message of summary.csv."
-    write_text(tex, booktabs(table, f"Summary of {study.name}", note))
+        notes.append("Star: the data may not determine the law; see the column message of summary.csv.")
+    failed = summary.filter(pl.col("status") != "ok", role=LAW)
+    reasons = failed.select("label", "message").unique(maintain_order=True)
+    notes += [f"{law}: {NO_FIT} ({message})." for law, message in reasons.rows()]
+    write_text(tex, transposed(rows, f"Summary of {study.name}", " ".join(filter(None, notes))))
 
 
 def _concat(paths: Sequence[Path], schema: Schema) -> pl.DataFrame:
@@ -176,7 +181,9 @@ def _headings(summary: pl.DataFrame) -> dict[tuple[str, str], str]:
     }
 
 
-def _cells(rows: pl.DataFrame, headings: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
+def _cells(
+    rows: pl.DataFrame, headings: Mapping[tuple[str, str], str], brief: bool
+) -> Iterator[tuple[str, str]]:
     """Yield heading and text of each cell of one task, model and strategy."""
     first = rows.row(-1, named=True)  # what is missing, which is first, does not say what is simulated
     for name in IDENTITY:
@@ -194,19 +201,23 @@ def _cells(rows: pl.DataFrame, headings: Mapping[tuple[str, str], str]) -> Itera
     single = accuracies.filter(pl.col("k") == 1, pl.col("estimand").is_in(SINGLE))
     yield "pass@1", _share(single)
     yield "k", str(last)
+    alike = set(accuracies.filter(estimand="single")["label"]) if len(single) else set()
     for (role, label), heading in headings.items():
+        if role == SELECTOR and label in alike:
+            continue  # one completion at every k: that is pass@1
         mine = (ends if role == SELECTOR else rows.filter(role=LAW)).filter(label=label)
-        yield heading, _share(mine) if role == SELECTOR else _law_text(mine)
+        yield heading, _share(mine) if role == SELECTOR else _law_text(mine, brief)
 
 
-def _law_text(rows: pl.DataFrame) -> str:
+def _law_text(rows: pl.DataFrame, brief: bool) -> str:
     if rows.is_empty():
         return NOTHING
     first = rows.row(0, named=True)
     if first["status"] != "ok":
-        return f"{first['status']}: {first['message']}"
+        return NO_FIT if brief else f"{NO_FIT}: {first['message']}"
     parameters = rows.filter(pl.col("estimate").is_not_null(), pl.col("quantity") != HOLDOUT)
     text = parameters_text(parameters.select("quantity", "estimate", "low", "high").rows())
+    text += failed_refits_text(first["refits"], first["refits_failed"])
     return text + (REMARKED if first["message"] else "")
 
 
