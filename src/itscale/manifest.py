@@ -246,6 +246,8 @@ def _misplaced(path: Path, name: str, artifact: Artifact, fingerprints: Fingerpr
 
 
 def _mismatch(path: Path, name: str, artifact: Artifact) -> str:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        return f"{name}: found in the manifest, expected files of its study's own folders"
     if not path.is_file():
         return f"{name}: missing"
     if path.suffix == ".parquet":

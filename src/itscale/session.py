@@ -12,6 +12,7 @@ import numpy as np
 
 from itscale.boundary.given import own_problem
 from itscale.boundary.place import Place, Shown
+from itscale.boundary.process import LASTING, ProcessState
 from itscale.errors import BudgetExhausted, ContractError
 from itscale.ledger import Ledger
 from itscale.progress import Tally, UnitTally
@@ -107,6 +108,7 @@ class Session:
     ) -> None:
         self.problem = problem
         self._kept = own_problem(problem)
+        self._process = ProcessState.now(LASTING)
         self.unit = unit
         self.budget = unit.completions
         self.ledger = Ledger()
@@ -262,6 +264,7 @@ class Session:
 
     def _require_own(self, what: str, trajectories: Sequence[Trajectory]) -> None:
         """Refuse trajectories that this session did not make: nobody generated their text, or paid for it."""
+        self._place.put_back(self._process, f"session.{what}")
         if self.problem != self._kept:
             raise self._place.changed(f"session.{what}", self._kept.problem_id)
         for one in trajectories:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+import os
 import re
 import sys
 from dataclasses import replace
@@ -649,6 +650,22 @@ def test_a_selector_cannot_change_what_others_are_given(study, name):
     changed = replace(changed, selectors=dict(sorted(changed.selectors.items(), reverse=True)))
     curves(changed)
     assert pl.read_parquet("curves.parquet").filter(selector="oracle").equals(right)
+
+
+def test_plugins_that_leave_the_working_directory_take_nobody_along(study, caplog):
+    class Leaving:
+        def accuracy(self, outcomes, budgets, rng):
+            os.chdir("/")
+            return Accuracy(mean=np.zeros(len(budgets)), monte_carlo_error=np.zeros(len(budgets)))
+
+    def fit(data, start=None):
+        os.chdir("/")
+        return [0.5]
+
+    changed = hostile(study, "selectors", "vote", lambda options: Leaving())
+    assert message_of(hostile(changed, "laws", "line", law(fit=fit)))[0] == "ok"
+    said = "accuracy(): changed the working directory, which others share: it was put back"
+    assert f"selectors/majority_vote (label 'vote'): {said}" in caplog.messages
 
 
 def test_a_selector_that_makes_everything_right_is_refused_by_what_was_drawn(study):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from itscale.boundary.given import own_problem
 from itscale.boundary.place import Place, Shown, is_count, is_number, real, shown
+from itscale.boundary.process import LASTING
 from itscale.types import Capability, Engine, Generation, GenerationRequest, Trajectory
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class CheckedEngine:
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Return one generation per seed, each checked."""
         problem = request.problem.problem_id
-        with self._place.kept_alive("generate()", problem):
+        with self._place.kept_alive("generate()", problem), self._place.undisturbed("generate()", LASTING):
             given = await self._engine.generate(replace(request, problem=own_problem(request.problem)))
         seeds = (len(request.seeds), "seeds")
         made = self._place.as_many("generate()", "generations", given, seeds, problem)
@@ -106,7 +107,7 @@ class CheckedEngine:
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """Return a reward for each trajectory, in [0, 1]."""
         trajectories = tuple(trajectories)
-        with self._place.kept_alive("score()"):
+        with self._place.kept_alive("score()"), self._place.undisturbed("score()", LASTING):
             given = await self._engine.score(list(trajectories))
         rewards = self._place.as_many("score()", "rewards", given, (len(trajectories), "trajectories"))
         numbers = [real(reward) for reward in rewards]

@@ -41,7 +41,8 @@ class _CheckedFigure:
         from matplotlib.figure import Figure
 
         own = {table.name: getattr(data, table.name).clone() for table in fields(data)}
-        drawn: Any = self._maker.draw(FigureData(**own))
+        with self._place.undisturbed("draw()"):
+            drawn: Any = self._maker.draw(FigureData(**own))
         if not isinstance(drawn, Drawing):
             raise self._place.broken("draw()", drawn, "a Drawing")
         if not isinstance(drawn.figure, Figure):

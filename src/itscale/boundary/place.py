@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Set, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itscale.boundary.process import EVERYTHING, LASTING, Part, ProcessState
 from itscale.errors import ContractError
 from itscale.selection import FloatArray
 
@@ -24,6 +26,9 @@ LARGEST = 2**31 - 1
 """Largest number of tokens that tables hold."""
 
 NUMBERS = "an array of numbers"
+
+logger = logging.getLogger(__name__)
+_TOLD: set[tuple[Place, str]] = set()
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,29 @@ class Place:
 
     def make(self, ingredient: Ingredient[Any], methods: Iterable[str], **arguments: Any) -> Any:
         """Return what a factory makes of its options; refuse what lacks a method of its kind."""
-        made = ingredient.entry.factory(ingredient.options.model_copy(deep=True), **arguments)
+        with self.undisturbed("factory", LASTING):
+            made = ingredient.entry.factory(ingredient.options.model_copy(deep=True), **arguments)
         lacking = [name for name in methods if not callable(getattr(made, name, None))]
         if lacking:
             names = ", ".join(f"{name}()" for name in lacking)
             raise self.broken("factory", made, f"an object with {names}")
         return made
+
+    @contextmanager
+    def undisturbed(self, what: str, parts: Sequence[Part] = EVERYTHING) -> Iterator[None]:
+        """Put back what a plugin changes of the process, which it shares with others, and say so."""
+        state = ProcessState.now(parts)
+        try:
+            yield
+        finally:
+            self.put_back(state, what)
+
+    def put_back(self, state: ProcessState, what: str) -> None:
+        """Put back what the process was, if it is another now; say once who changed it."""
+        for name in state.put_back():
+            if (self, name) not in _TOLD:
+                _TOLD.add((self, name))
+                logger.warning("%s: %s: changed %s, which others share: it was put back", self, what, name)
 
     @contextmanager
     def kept_alive(self, what: str, problem: str | None = None) -> Iterator[None]:

@@ -18,9 +18,10 @@ __all__ = ["check_prices", "make_prices"]
 
 def make_prices(ingredient: Ingredient[PriceEntry]) -> Mapping[Call, float]:
     """Return a price table's USD per token by call class, checked."""
-    return check_prices(
-        Place.of(ingredient), ingredient.entry.factory(ingredient.options.model_copy(deep=True))
-    )
+    place = Place.of(ingredient)
+    with place.undisturbed("factory"):
+        given = ingredient.entry.factory(ingredient.options.model_copy(deep=True))
+    return check_prices(place, given)
 
 
 def check_prices(place: Place, given: Any) -> Mapping[Call, float]:

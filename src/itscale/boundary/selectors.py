@@ -9,6 +9,7 @@ import numpy as np
 
 from itscale.boundary.given import own_outcomes, read_only
 from itscale.boundary.place import Place, Shown, shown
+from itscale.boundary.process import SETTINGS, seed_global_generators
 from itscale.selection import Accuracy, Estimand, FloatArray, IntArray, ProblemOutcomes, Selector
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class CheckedSelector:
 
         problem, ks = outcomes.problem_id, budgets.copy()
         ceiling = coverage_of(outcomes, ks)  # of what is known before anybody could change it
-        found = self._selector.accuracy(own_outcomes(outcomes), read_only(ks), rng)
+        seed_global_generators(rng)
+        with self._place.undisturbed("accuracy()", SETTINGS):
+            found = self._selector.accuracy(own_outcomes(outcomes), read_only(ks), rng)
         if not isinstance(found, Accuracy):
             raise self._place.broken("accuracy()", found, "an Accuracy", problem)
         mean = self._numbers("mean", found.mean, ks, problem)

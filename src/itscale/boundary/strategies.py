@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args
 
 from itscale.boundary.place import Place, Shown, is_number, shown
+from itscale.boundary.process import LASTING, ProcessState
 from itscale.types import Completion, FinishReason, Problem, Trajectory
 
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ async def run_strategy(
     """
     place = Place.of(ingredient)
     options = ingredient.options.model_copy(deep=True)
+    state = ProcessState.now(LASTING)
     running = ingredient.entry.factory(problem, session, options)
     if not inspect.isawaitable(running):
         raise place.broken("factory", running, "something to await: `async def`", problem.problem_id)
-    return check_completions(place, session, await running)
+    try:
+        return check_completions(place, session, await running)
+    finally:
+        place.put_back(state, "completions")
 
 
 def check_completions(place: Place, session: Session, given: Any) -> list[Completion]:

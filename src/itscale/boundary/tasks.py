@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from itscale.boundary.given import own_problem
 from itscale.boundary.place import Place, Shown, shown, textual
+from itscale.boundary.process import LASTING
 from itscale.types import Problem
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ def make_problems(task: Ingredient[TaskEntry], wanted: int | None) -> list[Probl
         On what is no problem, a problem id that is there twice, or a field that is not what it must be.
     """
     place = Place.of(task)
+    with place.undisturbed("factory", LASTING):
+        return _problems(place, task, wanted)
+
+
+def _problems(place: Place, task: Ingredient[TaskEntry], wanted: int | None) -> list[Problem]:
     made = task.entry.factory(task.options.model_copy(deep=True))
     if isinstance(made, str | Mapping) or not isinstance(made, Iterable):
         raise place.broken("factory", made, "an iterable of problems")

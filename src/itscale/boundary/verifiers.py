@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from itscale.boundary.given import own_problem
 from itscale.boundary.place import Place, real, textual
+from itscale.boundary.process import LASTING, ProcessState
 from itscale.types import Engine, Oracle, Problem, Scorer, Trajectory, Verdict
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class CheckedOracle:
         self._oracle = oracle
         self._place = place
         self._kept: tuple[Problem, Problem] | None = None  # the last problem, and the oracle's copy of it
+        self._state = ProcessState.now(LASTING)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._oracle, name)
@@ -60,7 +62,8 @@ class CheckedOracle:
     def classes(self, answers: Sequence[str], problem: str | None = None) -> list[str]:
         """Return the representative of each answer's class; `problem` is named if it is none."""
         answers = tuple(answers)
-        given = self._oracle.classes(list(answers))
+        with self._place.undisturbed("classes()"):
+            given = self._oracle.classes(list(answers))
         named = self._place.as_many("classes()", "representatives", given, (len(answers), "answers"), problem)
         by_answer = dict(zip(answers, named, strict=True))
         for name in named:
@@ -75,6 +78,7 @@ class CheckedOracle:
         """Return the oracle's copy of a problem."""
         if self._kept is None or self._kept[0] is not problem:
             self._kept = problem, own_problem(problem)
+            self._state = ProcessState.now(LASTING)
         return self._kept[1]
 
     @contextmanager
@@ -88,6 +92,7 @@ class CheckedOracle:
 
     def _require_unchanged(self) -> None:
         """Refuse verdicts on a problem that the oracle itself changed, here or as it looked for answers."""
+        self._place.put_back(self._state, "answer()")
         kept, self._kept = self._kept, None
         if kept is not None and kept[0] != kept[1]:
             raise self._place.changed("judge()", kept[0].problem_id)
@@ -96,7 +101,7 @@ class CheckedOracle:
         """Return a verdict on each answer."""
         about = problem.problem_id
         answers = tuple(answers)
-        with self._dropped_on_error():
+        with self._dropped_on_error(), self._place.undisturbed("judge()"):
             given = self._oracle.judge(self._own(problem), list(answers))
         self._require_unchanged()
         verdicts = self._place.as_many("judge()", "verdicts", given, (len(answers), "answers"), about)
@@ -136,7 +141,8 @@ class CheckedScorer:
         """Return a score of each trajectory, in [0, 1]."""
         trajectories = tuple(trajectories)
         before = {id(one.problem): (one.problem, own_problem(one.problem)) for one in trajectories}
-        given = await self._scorer.score(list(trajectories), engine)
+        with self._place.undisturbed("score()", LASTING):
+            given = await self._scorer.score(list(trajectories), engine)
         for problem, kept in before.values():
             if problem != kept:
                 raise self._place.changed("score()", kept.problem_id)

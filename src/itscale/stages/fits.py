@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from itscale.boundary import make_law
+from itscale.boundary import Place, make_law
+from itscale.boundary.process import seed_global_generators
 from itscale.columns import CURVES, FITS, FORECASTS, REFITS, Schema
 from itscale.errors import ContractError
 from itscale.fingerprints import Fingerprints
@@ -27,6 +28,7 @@ from itscale.fitting import (
 )
 from itscale.plugins import LawEntry
 from itscale.provenance import provenance
+from itscale.seeds import generator
 from itscale.selection import IntArray
 from itscale.stages.pools import Counts, Outcomes, open_outcomes
 from itscale.stages.uncertainty import clusters_of
@@ -101,7 +103,9 @@ def report_ingredient(
     """Return the report of a law; of one that breaks its word, that it failed, and how."""
     law = make_law(ingredient)
     try:
-        return report_law(law, ingredient.entry, everything, origins, settings)
+        seed_global_generators(generator(*settings.stream))
+        with Place.of(ingredient).undisturbed("fit()"):
+            return report_law(law, ingredient.entry, everything, origins, settings)
     except ContractError as error:
         return failed_report(law, str(error))
 
