@@ -36,6 +36,7 @@ CHANGES = {
     "sys.stderr": lambda: setattr(sys, "stderr", None),
     "the locale": change_locale,
     "the handlers of signals": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "the mask of permissions (umask)": lambda: os.umask(0o777),
     "the limit on recursion": lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 1),
     "the environment variables": lambda: os.environ.update(HOME="/nowhere", ITSCALE_NEW="1"),
     "sys.path": lambda: sys.path.insert(0, "/nowhere"),

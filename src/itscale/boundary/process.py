@@ -44,6 +44,12 @@ def _folder() -> str:
         return os.devnull  # which is no folder to go back to
 
 
+def _mask() -> int:
+    mask = os.umask(0o077)  # there is no reading it but by setting it
+    os.umask(mask)
+    return mask
+
+
 def _environment() -> dict[Any, Any]:
     return dict(vars(os.environ)["_data"])  # as it is kept: decoding each name takes a hundred times longer
 
@@ -85,6 +91,7 @@ LASTING = (
         lambda: tuple(map(signal.getsignal, HANDLED)),
         _set_handlers,
     ),
+    Part("the mask of permissions (umask)", _mask, os.umask),
     Part("the limit on recursion", sys.getrecursionlimit, sys.setrecursionlimit),
 )
 """What no library has reason to change: not when it is imported, nor in a task that others interrupt."""
