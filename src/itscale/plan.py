@@ -35,7 +35,7 @@ STAGE_REVISIONS: Mapping[str, int] = {
     "table_fits": 3,
     "differences": 7,
     "figures": 4,
-    "summary": 5,
+    "summary": 6,
     "manifest": 1,
 }
 """Raised when a stage gives other outputs from the same inputs: what it made runs again."""

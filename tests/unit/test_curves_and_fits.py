@@ -3,11 +3,13 @@
 import numpy as np
 import polars as pl
 import pytest
+from docutils.core import publish_parts
 from scipy.special import betaln
 
 from itscale.columns import CURVES, FITS, FORECASTS, LEDGER, MISSING, OUTCOMES, SUMMARY
 from itscale.errors import DataError, PluginError
 from itscale.estimators import best_of_n, coverage, k_grid, until_pass
+from itscale.restructured import side_by_side
 from itscale.selection import Accuracy
 from itscale.stages.curves import estimate_curves
 from itscale.stages.fits import fit_law
@@ -446,7 +448,14 @@ def test_a_label_decides_nothing(tmp_path, pool):
         for name in ("estimate", "low", "high"):
             assert ends[label][name] == pytest.approx(plain[was][name])
     fits = [fit_of(tmp_path, pool, curves, law, study)[0] for law in study.laws]
-    write_summary(study, curves=[curves], fits=fits, csv=tmp_path / "s.csv", tex=tmp_path / "s.tex")
+    write_summary(
+        study,
+        curves=[curves],
+        fits=fits,
+        csv=tmp_path / "s.csv",
+        tex=tmp_path / "s.tex",
+        rst=tmp_path / "s.rst",
+    )
     (text,) = summary_rows(read_summary(tmp_path / "s.csv"))
     assert text["problems"] == str(PROBLEMS)
     assert text["k"] == str(N)
@@ -471,15 +480,24 @@ def test_a_label_decides_nothing(tmp_path, pool):
 def test_the_summary_is_written_the_same_twice_and_says_what_is_simulated(tmp_path, tables):
     written = []
     for name in ("first", "second"):
-        csv, tex = tmp_path / f"{name}.csv", tmp_path / f"{name}.tex"
-        write_summary(a_study(), **tables, csv=csv, tex=tex)
-        written.append((csv.read_bytes(), tex.read_bytes()))
+        files = {kind: tmp_path / f"{name}.{kind}" for kind in ("csv", "tex", "rst")}
+        write_summary(a_study(), **tables, **files)
+        written.append([path.read_bytes() for path in files.values()])
     assert written[0] == written[1]
     latex = written[0][1].decode()
     assert r"\toprule" in latex
     assert "Simulated completions" in latex
     assert r"best\_" not in latex
     assert r"power\_law" in latex
+    page = publish_parts(written[0][2].decode(), writer="html", settings_overrides={"halt_level": 2})
+    assert "<table" in page["body"]
+    assert "majority_vote" in page["body"]
+
+
+def test_the_text_of_a_report_is_set_literally():
+    rows = [{"task": "a_ `b` |c| *d* <script>", "model": ""}, {"task": "x"}]
+    body = publish_parts(side_by_side(rows), writer="html", settings_overrides={"halt_level": 2})["body"]
+    assert "a_ `b` |c| *d* &lt;script&gt;" in body
 
 
 def test_the_summary_counts_what_is_missing(tmp_path, tables):

@@ -4,11 +4,14 @@ import json
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
+import jinja2
 import pytest
-from workspace import changed
+from docutils.core import publish_parts
+from workspace import CHECKOUT, changed
 
 from itscale.messages import without_tags
 from itscale.plan import REPORTED, make_plan
+from itscale.restructured import side_by_side
 from itscale.study import resolve
 
 EVIL = "</script><script>document.title = 'owned'</script><!--<img src=x onerror=owned()>"
@@ -53,6 +56,19 @@ def test_what_the_report_shows_of_a_job_holds_no_tag(workspace, monkeypatch):
     for stage in REPORTED - ({"differences"} if not study.get("differences") else set()):
         assert "<s" not in json.dumps(plan.depends(stage, wildcards))
         assert "</" not in json.dumps(plan.depends(stage, wildcards))
+
+
+def test_the_report_begins_with_the_numbers_of_the_summary(tmp_path):
+    """Not with a picture of the rules: Snakemake renders this text with the files of the report."""
+    text = CHECKOUT.joinpath("workflow/report/workflow.rst").read_text()
+    (tmp_path / "summary.rst").write_text(side_by_side([{"task": "sums", "pass@1": "42.0 % [31.2, 55.0]"}]))
+    record = SimpleNamespace(path=tmp_path / "summary.csv")
+    shown = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(text)
+    rendered = shown.render(
+        snakemake=SimpleNamespace(config={"study": "s"}), categories={"Tables": {"": [record]}}, files=[]
+    )
+    body = publish_parts(rendered, writer="html", settings_overrides={"halt_level": 2})["body"]
+    assert body.index("42.0 % [31.2, 55.0]") < body.index("exact bounds")
 
 
 @pytest.mark.slow

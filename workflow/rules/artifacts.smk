@@ -17,7 +17,7 @@ def get_reports():
     files += expand(
         "<reports>/tables/{figure}.{kind}", figure=study.figures, kind=csv_and_tex
     )
-    files += expand("<reports>/summary.{kind}", kind=csv_and_tex)
+    files += expand("<reports>/summary.{kind}", kind=[*csv_and_tex, "rst"])
     if plan.block_paths():
         files += expand("<reports>/failures.csv")
     if study.curve_laws:

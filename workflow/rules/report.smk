@@ -30,6 +30,7 @@ rule summary:
             labels={"table": "summary"},
         ),
         tex=local("<reports>/summary.tex"),
+        rst=local("<reports>/summary.rst"),  # what the report begins with
     log:
         "<logs>/summary.log",
     conda:

@@ -11,6 +11,7 @@ import polars as pl
 from itscale.columns import CURVES, FITS, MISSING, SUMMARY, Schema
 from itscale.errors import DataError
 from itscale.latex import transposed
+from itscale.restructured import side_by_side
 from itscale.selection import selector_names
 from itscale.store import literal, read_table, without_noise, write_csv, write_text
 from itscale.study import Study
@@ -122,10 +123,12 @@ def write_summary(
     missing: Sequence[Path] = (),
     csv: Path,
     tex: Path,
+    rst: Path,
 ) -> None:
-    """Write the summary as numbers (CSV, long) and as a table for a paper (LaTeX, booktabs, wide)."""
+    """Write the summary: numbers (CSV, long), tables for a paper (LaTeX) and for the report (reST)."""
     summary = summarise(study, curves, fits, missing)
     write_csv(summary, csv)
+    write_text(rst, side_by_side(summary_rows(summary.filter(pl.col("role") != LAW))))
     level = f"{100 * study.config.curves.confidence:g} % {interval_note(summary['interval'])}"
     simulated = "Simulated completions. " if summary["simulated"].any() else ""
     rows = summary_rows(summary, brief=True)
