@@ -20,6 +20,7 @@ from itscale.latex import booktabs
 from itscale.plugins import Options
 from itscale.selection import COVERAGE, selector_names
 from itscale.store import atomic_path, write_csv, write_text
+from itscale.wording import marks_note
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -282,7 +283,7 @@ def save(
     """Write a drawing; equal drawings give equal bytes, and each file is whole or absent.
 
     Call it inside the `style` the figure was drawn in. No file carries a date or a version. The LaTeX
-    table needs the package booktabs, and says so where a row is simulated, and what is `lacking`.
+    table needs the packages booktabs and array, and says so where a row is simulated, and what is `lacking`.
     """
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"Creator": "itscale", "Producer": None, "CreationDate": None},
@@ -293,7 +294,9 @@ def save(
         with atomic_path(path) as temporary:
             drawing.figure.savefig(temporary, format=kind, metadata=metadata[kind])
     notes = ["Simulated completions."] if is_simulated(drawing) else []
-    note = " ".join([*notes, *(f"Incomplete: {line}." for line in lacking)])
+    notes += [f"Incomplete: {line}." for line in lacking]
+    cells = (str(cell) for row in drawing.summary.iter_rows() for cell in row)
+    note = " ".join(filter(None, [*notes, marks_note(cells)]))
     write_csv(drawing.table, csv)
     places = [name for name in ("task", "model", "strategy") if name in drawing.summary.columns]
     groups = places if drawing.summary.width > len(places) else ()

@@ -31,6 +31,9 @@ _MARKS = {
 MANY_FAILED = 0.1
 """Share of refits that failed from which on a table says so."""
 
+AT_END = 1e-3
+"""How near to an end of its interval, in widths of it, an estimate is that end."""
+
 MOST_DIGITS = 7
 """Of a number whose interval would else have no width in print."""
 
@@ -66,7 +69,7 @@ def interval_text(estimate: float, low: float | None, high: float | None, digits
         return format(estimate, digits)
     if isclose(low, high, abs_tol=1e-12):
         return f"{format(estimate, digits)} {NO_INTERVAL}"
-    is_open = [isclose(estimate, end, abs_tol=1e-12) for end in (low, high)]
+    is_open = [abs(estimate - end) <= AT_END * (high - low) for end in (low, high)]
     shown, *ends = _told_apart(estimate, low, high, digits)
     bounds = [OPEN if opened else end for opened, end in zip(is_open, ends, strict=True)]
     return f"{shown} [{', '.join(bounds)}]"

@@ -72,6 +72,7 @@ entry = FigureEntry(
         "Share of problems solved against the tokens generated per problem (mean): discarded branches of a "
         "search, and what a scorer reads and generates, are included; a selector that need not look at all k "
         "completions is charged those it draws. Coverage is the share of problems with "
-        "any right completion. Bands are {confidence} bootstrap intervals over problems."
+        "any right completion. Bands are {confidence} bootstrap intervals over problems"
+        "; where all problems agree, exact bounds."
     ),
 )

@@ -34,6 +34,7 @@ class CoverageCurves:
 
 entry = FigureEntry(
     name="coverage_curves",
+    revision=2,
     factory=CoverageCurves,
     options=CurveOptions,
     summary="coverage against completions, a panel per task, a line per model and strategy",
@@ -41,7 +42,7 @@ entry = FigureEntry(
     caption=(
         "Coverage, the share of problems that at least one of k completions solves, against completions per "
         "problem, estimated without bias from all completions sampled. Bands are {confidence} bootstrap "
-        "intervals over problems."
+        "intervals over problems; where all problems agree, exact bounds."
     ),
     reference="Brown et al. 2024 (Large Language Monkeys), section 2",
 )

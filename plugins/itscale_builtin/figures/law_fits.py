@@ -189,7 +189,7 @@ def _entries(
 
 entry = FigureEntry(
     name="law_fits",
-    revision=4,
+    revision=5,
     factory=LawFits,
     options=LawOptions,
     summary="laws over the points they were fitted to, with hold-out and extrapolation",
@@ -198,7 +198,8 @@ entry = FigureEntry(
         "Coverage against completions per problem, and the laws fitted to it; -log coverage falls on a line "
         "where coverage follows a power law. Open points were withheld from the fits that predict them "
         "(dotted); the other lines are fitted to all points. Beyond the vertical line there are no data: "
-        "dashed lines are extrapolations. Bars and bands are {confidence} bootstrap intervals over problems. "
+        "dashed lines are extrapolations. Bars and bands are {confidence} bootstrap intervals over problems "
+        "(of points where all problems agree, exact bounds). "
         "The laws drawn are those with the smallest hold-out errors, those meant for budgets beyond the data "
         "first; the ensemble is the mean of a power law and a law of free form, and its band is that of "
         "these very problems. A law without a fit is named "

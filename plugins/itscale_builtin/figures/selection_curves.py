@@ -33,6 +33,7 @@ class SelectionCurves:
 
 entry = FigureEntry(
     name="selection_curves",
+    revision=2,
     factory=SelectionCurves,
     options=CurveOptions,
     summary="coverage and every selector against completions, a panel per task, model and strategy",
@@ -41,7 +42,7 @@ entry = FigureEntry(
         "Share of problems whose selected answer is right, against completions per problem. Coverage (black) "
         "is the share with any right completion: no selector can exceed it, and the distance to it is what a "
         "better verifier could win. Every k uses all completions sampled. Bands are {confidence} bootstrap "
-        "intervals over problems."
+        "intervals over problems; where all problems agree, exact bounds."
     ),
     reference="Brown et al. 2024 (Large Language Monkeys), section 4.1",
 )

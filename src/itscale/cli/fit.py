@@ -257,7 +257,7 @@ def _table(*headings: str) -> Any:
 
     columns = [
         Column(heading, max_width=max(map(len, heading.split())))
-        if heading.split()[-1] in {"(points)", "band", "error"}
+        if heading.split()[-1] in {"(points)", "band", "error"} and not heading.startswith("hold-out")
         else Column(heading, no_wrap=not heading.startswith("estimate"))
         for heading in headings
     ]
