@@ -36,4 +36,4 @@ def test_each_reason_is_told_with_how_often_it_is_one(reasons, said) -> None:
 def test_a_csv_for_readers_has_no_noise_and_nothing_that_a_terminal_obeys(tmp_path) -> None:
     table = pl.DataFrame({"id": ["\x1b[31mred", "a\x07b"], "share": [0.41250000000000026, 1 / 3]})
     write_csv(table, tmp_path / "t.csv")
-    assert (tmp_path / "t.csv").read_text() == "id,share\nred,0.4125\na\\x07b,0.333333333333\n"
+    assert (tmp_path / "t.csv").read_text() == "id,share\n\\x1b[31mred,0.4125\na\\x07b,0.333333333333\n"
