@@ -411,7 +411,7 @@ class _Stages:
             sampled = [self.path("outcomes", *place) for place in self.plan.cut if self.plan.cut[place]]
             gather_failures(study, **tables, outcomes=sampled, missing=path, **failures)
         tables = {"curves": self.all("curves"), "fits": self.all("fits", "table_fits"), "missing": missing}
-        write_summary(study, **tables, **text)
+        write_summary(study, **tables, **text, rst=short / "summary.rst")
         write_manifest(study, artifacts=self.all("problems", "curves"), output=short / "manifest.json")
 
 
