@@ -123,6 +123,7 @@ MISSING: Schema = {
     "not_judged": pl.Int64,  # by the oracle: counted as wrong
     "not_scored": pl.Int64,  # by a scorer: ranked below every score
     "not_classified": pl.Int64,  # answers of their own in every vote
+    "unparsable": pl.Int64,  # completions in which the oracle found no answer: counted as wrong
 }
 
 ACCURACIES: Schema = {

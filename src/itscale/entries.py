@@ -305,6 +305,9 @@ class LawEntry(Entry):
         joins where a study has no law of the former kinds.
     files
         `files(options)` names the local files it is fitted to: their content is part of the fingerprint.
+    inputs
+        Of a law of a table, in words: the columns it reads beside the response, as its option `columns` knows
+        them. They may depend on options.
     """
 
     kind: ClassVar[Kind] = "laws"
@@ -312,6 +315,7 @@ class LawEntry(Entry):
     takes: Literal["curve", "counts", "table"]
     extrapolates: bool = True
     ensemble: Literal["far", "near", "other"] = "other"
+    inputs: str = ""
     files: Callable[[Any], Mapping[str, Path]] = field(default=lambda options: {})
 
     def validate(self) -> None:

@@ -27,15 +27,15 @@ STAGE_REVISIONS: Mapping[str, int] = {
     "sampling": 1,
     "verification": 1,
     "outcomes": 4,
-    "failures": 2,
+    "failures": 3,
     "curves": 6,
     "fits": 6,
     "leaderboard": 6,
     "leaderboard_table": 5,
     "table_fits": 3,
     "differences": 7,
-    "figures": 4,
-    "summary": 6,
+    "figures": 5,
+    "summary": 7,
     "manifest": 1,
 }
 """Raised when a stage gives other outputs from the same inputs: what it made runs again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from math import isclose
+from math import floor, isclose, log10
 
 __all__ = [
     "above_zero",
@@ -15,6 +15,7 @@ __all__ = [
     "interval_text",
     "marks_note",
     "parameters_text",
+    "percent",
     "share_text",
 ]
 
@@ -138,3 +139,9 @@ def parameters_text(parameters: Iterable[tuple[str, float, float | None, float |
     """Return `name = estimate [low, high]` of each parameter, or how many there are of a free form's."""
     shown = [f"{name} = {interval_text(estimate, low, high)}" for name, estimate, low, high in parameters]
     return ", ".join(shown) if len(shown) <= MOST_PARAMETERS else f"{len(shown)} parameters"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, with digits enough to tell it from 0 and from 100: 12.34 %, 0.0199 %."""
+    rest = 100 * min(share, 1 - share)
+    return f"{100 * share:.{max(2, 2 - floor(log10(rest))) if rest > 1e-12 else 2}f} %"

@@ -519,6 +519,14 @@ def test_the_summary_counts_what_is_missing(tmp_path, tables):
     assert whole["model"].endswith(" (simulated)")
 
 
+def test_the_summary_says_the_share_of_answers_that_were_not_found(tmp_path, tables):
+    counts = dict.fromkeys(MISSING, 0) | {"unparsable": 14, "completions": 120}
+    row = {**counts, "task": WHERE[0], "model": WHERE[1], "strategy": "repeated"}
+    write_table(pl.DataFrame([row], schema=dict(MISSING)), tmp_path / "missing.parquet", {})
+    summary = summarise(a_study(), **tables, missing=[tmp_path / "missing.parquet"])
+    assert summary_rows(summary)[0]["missing"] == "unparsable: 14 of 120 completions (11.67 %)"
+
+
 def test_a_failed_law_says_so_in_the_summary(tmp_path, runs):
     curves = curves_of(tmp_path, runs, strategy="beam")
     fits = [fit_of(tmp_path, runs, curves, law, strategy="beam")[0] for law in LAWS]

@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from itscale.cli import app
-from itscale.cli.import_ import percent
 from itscale.columns import OUTCOMES
 from itscale.errors import DataError, StudyError, UserError
 from itscale.estimators import until_success_coverage
@@ -20,6 +19,7 @@ from itscale.stages.imports import import_outcomes
 from itscale.stages.pools import open_outcomes
 from itscale.store import read_metadata, write_table
 from itscale.study import resolve
+from itscale.wording import percent
 
 
 def bring(folder, name, content, columns=None, where=(), oracle=None, design=None, beside=(), successes=None):

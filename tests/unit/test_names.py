@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from itscale.entries import KINDS, NAME, Kind
+from itscale.cli import app
+from itscale.entries import KINDS, NAME, Kind, LawEntry
 from itscale.errors import PluginError, StudyError, nearest_name
 from itscale.importing.judging import oracle_named
 from itscale.mistakes import MistakesError
@@ -174,3 +176,12 @@ def test_what_is_expected_is_listed_once() -> None:
 def test_either_extra_with_vllm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = registry().get("engines", "vllm").entry
     assert entry.installed_by == "pip install 'itscale[gpu]' or 'itscale[cpu]'"
+
+
+def test_a_plugin_shows_the_columns_that_a_law_of_a_table_reads() -> None:
+    done = CliRunner().invoke(app, ["plugins", "show", "observational"])
+    assert "flops" in next(line for line in done.output.splitlines() if line.startswith("columns"))
+    for plugin in registry().plugins("laws"):
+        entry = plugin.entry
+        assert isinstance(entry, LawEntry)
+        assert bool(entry.inputs) == (entry.takes == "table"), entry.name

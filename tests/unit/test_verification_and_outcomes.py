@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import polars as pl
 import pytest
 
 from itscale.blocks import Block
-from itscale.columns import COMPLETIONS, OUTCOMES, VERDICTS
+from itscale.columns import COMPLETIONS, MISSING, OUTCOMES, VERDICTS
 from itscale.errors import DataError, TooManyFailuresError
 from itscale.failures import Failure
 from itscale.session import Unit
+from itscale.stages.failures import gather_failures, unparsable
 from itscale.stages.outcomes import _batches, gather_outcomes
 from itscale.stages.problems import write_problems
 from itscale.stages.verification import judge, read_completions, verify_block
@@ -20,6 +22,7 @@ from itscale.store import payload_hash, read_metadata, read_table, write_table
 from itscale.study import Ingredient, Study, resolve
 from itscale.types import Completion, Problem, Verdict
 
+BLOCK = "p00000-00002_c00000-00004"
 TEXTS = [["The answer is 0", "\\boxed{\\frac{0}{2}}", "no idea"], ["The answer is 7", "7.0", "is it 1?"]]
 
 
@@ -224,6 +227,33 @@ def test_an_oracle_that_fails_leaves_the_answers_it_fails_on_not_judged(study: S
     assert table["status"].to_list() == ["error", *["judged"] * 6, "unparsable"]
     assert table["correct"].to_list() == [False] * 6 + [True, False]
     assert table["detail"][0].startswith("ValueError: cannot judge (test_verification")
+
+
+def test_answers_that_were_not_found_are_counted_and_their_share_is_said(study: Study) -> None:
+    block = store([*POOL, completion(1, 3, "")])
+    judged = verdicts(study, "math", block)
+    place = Path("numbers/sim/repeated_sampling")
+    for made, kept in ((block, place / f"{BLOCK}.parquet"), (judged, place / "math" / f"{BLOCK}.parquet")):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        copyfile(made, kept)
+    gather_failures(
+        study,
+        completions=[place / f"{BLOCK}.parquet"],
+        verdicts=[place / "math" / f"{BLOCK}.parquet"],
+        outcomes=[],
+        failures=Path("failures.parquet"),
+        missing=Path("missing.parquet"),
+        csv=Path("failures.csv"),
+    )
+    lost = read_table(judged, VERDICTS)["status"].to_list().count("unparsable")
+    missing = read_table(Path("missing.parquet"), MISSING)
+    assert missing["unparsable"].to_list() == [lost]
+    assert lost > 0
+    assert unparsable(missing) == [
+        f"numbers/sim/repeated_sampling: no answer was found in {lost} of 7 completions "
+        f"({100 * lost / 7:.2f} %); they count as wrong"
+    ]
+    assert unparsable(missing.with_columns(unparsable=pl.lit(0))) == []
 
 
 def test_a_scorer_that_fails_leaves_no_score_but_its_reason_and_is_not_paid_twice(study: Study) -> None:

@@ -79,6 +79,40 @@ def clock_of(monkeypatch):
     return lambda now: monkeypatch.setattr("itscale.cli.watch.time.monotonic", lambda: now)
 
 
+def test_what_an_earlier_run_left_of_a_block_does_not_tell_how_long_whole_ones_take(watch, clock_of):
+    first, second = BLOCKS
+    for now, tokens in ((2000.0, 0), (2010.0, 60)):  # two of 32 were left, and run alone
+        clock_of(now)
+        note(watch.logs, first, completions=30, tokens=tokens, running=2, running_tokens=tokens)
+        seen = watch.look()
+    assert (seen.tokens_per_second, seen.seconds_left) == (6, None)
+    clock_of(2020.0)
+    note(
+        watch.logs,
+        second,
+        completions=8,
+        tokens=800,
+        running=20,
+        running_tokens=60,
+        ended=8,
+        ended_tokens=740,
+    )
+    assert watch.look().seconds_left is not None  # some wait although others ended: that is its width
+
+
+def test_no_speed_and_no_time_left_are_shown_while_sampling_waits(watch, clock_of):
+    first, _ = BLOCKS
+    for now, done in ((2000.0, 0), (2004.0, 20), (2008.0, 32)):
+        clock_of(now)
+        note(watch.logs, first, completions=done, tokens=50 * done, ended=done, ended_tokens=50 * done)
+        watch.look()
+    for now in (2012.0, 2027.0):  # curves are computed, and the second block has not begun
+        clock_of(now)
+        seen = watch.look()
+        assert (seen.tokens_per_second, seen.seconds_left) == (None, None)
+        assert "sampling left" not in seen.line()
+
+
 def test_speed_and_time_left_are_those_of_this_run(watch, clock_of):
     first, _ = BLOCKS
     clock_of(2000.0)

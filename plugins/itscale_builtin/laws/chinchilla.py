@@ -212,6 +212,7 @@ entry = LawEntry(
     factory=Chinchilla,
     options=ChinchillaOptions,
     takes="table",
+    inputs="n (parameters) and d (tokens); instead of d flops, where `columns` names it",
     files=table_file,
     summary="Loss = E + A N^-alpha + B D^-beta, Huber's loss in logs.",
     reference="Hoffmann et al. 2022, arXiv:2203.15556, section 3.3; Besiroglu et al. 2024, arXiv:2404.10102",

@@ -169,6 +169,7 @@ entry = LawEntry(
     factory=Kaplan,
     options=KaplanOptions,
     takes="table",
+    inputs="by `form`: n (parameters), d (tokens), n and d, or n and s_min (least steps)",
     files=table_file,
     summary="Loss as power laws of parameters, tokens or steps, joint or alone.",
     reference="Kaplan et al. 2020, arXiv:2001.08361, equations 1.1 to 1.6",

@@ -161,6 +161,7 @@ entry = LawEntry(
     factory=Observational,
     options=ObservationalOptions,
     takes="table",
+    inputs="the `benchmarks`, and flops (compute of each model)",
     files=table_file,
     summary="A benchmark from the principal components of others, sigmoid link.",
     reference="Ruan et al. 2024, arXiv:2405.10938, section 3",

@@ -159,6 +159,7 @@ entry = LawEntry(
     factory=RagAllocation,
     options=RagAllocationOptions,
     takes="table",
+    inputs="k (documents), m (shots), n (iterations), i_doc, i_shot, length (tokens of context)",
     files=table_file,
     summary="Performance of RAG, log-linear in documents, shots and iterations.",
     reference="Yue et al. 2024, arXiv:2410.04343, section 5, equation 2, and appendix F",

@@ -189,6 +189,7 @@ entry = LawEntry(
     factory=TaskScaling,
     options=TaskScalingOptions,
     takes="table",
+    inputs="n (parameters); variance, where `columns` names it; the `instances`",
     files=table_file,
     summary="Pass probability = exp(-c N^-alpha), of a task or of each instance.",
     reference="Hu et al. 2023, arXiv:2310.03262, section 4",

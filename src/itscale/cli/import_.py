@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from itscale.cli.terminal import say
+from itscale.wording import percent
 
 if TYPE_CHECKING:
     from itscale.ingredients import Ingredient
@@ -121,12 +121,6 @@ def _design(name: str | None) -> Design | None:
     if name is not None and name not in DESIGNS:
         raise StudyError(f"--design: found {name!r}; {nearest(name, DESIGNS)}")
     return name
-
-
-def percent(share: float) -> str:
-    """Return a share in percent, with digits enough to tell it from 0 and from 100: 12.34 %, 0.0199 %."""
-    rest = 100 * min(share, 1 - share)
-    return f"{100 * share:.{max(2, 2 - math.floor(math.log10(rest))) if rest > 1e-12 else 2}f} %"
 
 
 def _say(imported: Imported, path: Path) -> None:

@@ -63,12 +63,14 @@ def _show(kind: Kind, plugin: Plugin) -> None:
     from rich.table import Table
 
     from itscale.cli.console import LiteralConsole
+    from itscale.plugins import LawEntry
 
     entry = plugin.entry
     facts = {
         "summary": entry.summary,
         "reference": entry.reference,
         "from": f"{plugin.distribution} {plugin.version}, revision {entry.revision}",
+        "columns": f"response; {entry.inputs}" if isinstance(entry, LawEntry) and entry.inputs else "",
         "also called": ", ".join(entry.aliases),
         "needs": ", ".join(entry.requires) + (f" ({entry.installed_by})" if entry.installed_by else ""),
     }

@@ -309,13 +309,17 @@ class _Run:
     def incomplete(self) -> None:
         """Say what is missing from the study, and how to get it."""
         from itscale.columns import FAILURES, MISSING
-        from itscale.stages.failures import missing_lines
+        from itscale.stages.failures import missing_lines, unparsable
         from itscale.store import read_table
 
         results = Path("results", self.plan.study.name)
         if not (results / "missing.parquet").is_file():  # a storage provider keeps it, or nothing was sampled
             return
         missing = read_table(results / "missing.parquet", MISSING)
+        if unread := unparsable(missing):
+            self.console.print("")
+            for line in unread:
+                self.console.print(line, markup=False)
         lines = missing_lines(missing, read_table(results / "failures.parquet", FAILURES))
         if not lines:
             return

@@ -96,6 +96,8 @@ class Watch:
     _rule: str = ""
     _pace: Pace = field(default_factory=Pace)
     _loading: dict[str, float] = field(default_factory=dict)
+    _widest: int = 0
+    _full: bool = False
 
     def __post_init__(self) -> None:
         """Note what an earlier run left; its times would not tell, as clocks are set."""
@@ -108,9 +110,12 @@ class Watch:
         now = time.monotonic()
         states = self._states(now)
         sampled = total(states.values())
-        self._pace.see(now, sampled)
+        at_work = any(_unfinished(state, self.blocks[block]) for block, state in states.items())
+        if at_work:  # while jobs of other kinds run, time that passes says nothing of speed
+            self._pace.see(now, sampled)
+            self._note_width(states)
         wanted = sum(extent.completions for extent in self.blocks.values())
-        speed = self._pace.speed() if sampled.completions + sampled.failed < wanted else None
+        speed = self._pace.speed() if at_work else None
         loading, seconds = self._load(now)
         return Progress(
             jobs=self._done,
@@ -174,8 +179,22 @@ class Watch:
         """Return where the job that samples a block says how far it is."""
         return progress_file(self.logs / "sampling" / f"{block}.log")
 
-    def _left(self, states: Mapping[str, Sampled], speed: Speed) -> float:
-        """Return how long sampling goes on: what has begun, and after it what has not, at the same speed."""
+    def _note_width(self, states: Mapping[str, Sampled]) -> None:
+        """Note how many sequences run at once, and whether an engine has had as many as it takes."""
+        for block, state in states.items():
+            waiting = _unfinished(state, self.blocks[block]) - state.running
+            self._widest = max(self._widest, state.running)
+            self._full = self._full or (state.ended > 0 and waiting > 0)
+
+    def _left(self, states: Mapping[str, Sampled], speed: Speed) -> float | None:
+        """Return how long sampling goes on: what has begun, and after it what has not, at the same speed.
+
+        None where nothing tells the speed of what has not begun: the few sequences that an earlier run left
+        of a block say little of a whole one.
+        """
+        waiting = [self.blocks[block] for block in self.blocks if block not in states]
+        if not self._full and any(extent.completions > self._widest for extent in waiting):
+            return None
         seconds = seconds_left(total(states.values()), self._joint(states), speed)
         for block, extent in self.blocks.items():
             if block not in states:
@@ -191,6 +210,10 @@ class Watch:
         completions = sum(extent.completions for extent in extents)
         tokens = sum(extent.completions * extent.expected for extent in extents)
         return Extent(completions, tokens / completions, max(extent.limit for extent in extents))
+
+
+def _unfinished(state: Sampled, extent: Extent) -> int:
+    return max(0, extent.completions - state.completions - state.failed)
 
 
 def _combination(block: str) -> str:

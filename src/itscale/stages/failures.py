@@ -15,8 +15,9 @@ from itscale.provenance import provenance
 from itscale.stages.outcomes import UNCLASSIFIED, units_of_blocks
 from itscale.store import scan_table, write_csv, write_table
 from itscale.study import Study
+from itscale.wording import percent
 
-__all__ = ["gather_failures", "incomplete", "missing_lines"]
+__all__ = ["gather_failures", "incomplete", "missing_lines", "part_text", "unparsable"]
 
 UNIT = ("problem_id", "budget", "replicate")
 NEVER_REACHED = ("error", "timeout")
@@ -88,6 +89,20 @@ def incomplete(missing: pl.DataFrame) -> list[str]:
     return lines
 
 
+def unparsable(missing: pl.DataFrame) -> list[str]:
+    """Return in how many completions no answer was found, a line for each task and strategy with any."""
+    return [
+        f"{row['task']}/{row['model']}/{row['strategy']}: no answer was found in "
+        f"{part_text(row['unparsable'], row['completions'])}; they count as wrong"
+        for row in missing.filter(pl.col("unparsable") > 0).iter_rows(named=True)
+    ]
+
+
+def part_text(part: int, completions: int) -> str:
+    """Return a part of the completions as `14 of 120 completions (11.67 %)`."""
+    return f"{part:,} of {completions:,} completions ({percent(part / completions)})"
+
+
 def missing_lines(missing: pl.DataFrame, failures: pl.DataFrame) -> list[str]:
     """Return `incomplete` with the reasons of each strategy, the most frequent first, and how often each is.
 
@@ -157,6 +172,12 @@ def _summed(rows: pl.LazyFrame, stage: str, by: str) -> Iterator[Row]:
         yield {"stage": stage, "by": by, **row}
 
 
+def _unread(verdicts: Path) -> int:
+    """Return in how many completions an oracle found no answer."""
+    found = scan_table(verdicts, VERDICTS).filter(pl.col("status") == "unparsable")
+    return int(found.select(pl.len()).collect().item())
+
+
 def _counts(place: Place, files: _Files, found: Sequence[Row], oracle: str) -> Row:
     def total(**where: str) -> int:
         return sum(row["completions"] for row in found if where.items() <= row.items())
@@ -174,4 +195,5 @@ def _counts(place: Place, files: _Files, found: Sequence[Row], oracle: str) -> R
         "not_judged": judged,
         "not_scored": total(stage="verification") - judged,
         "not_classified": total(stage="outcomes"),
+        "unparsable": sum(_unread(path) for path in files.verdicts if path.parent.name == oracle),
     }

@@ -13,7 +13,7 @@ from itscale.errors import StudyError, nearest
 from itscale.figures import FigureData, label_simulated, save, style
 from itscale.messages import one_line, without_tags
 from itscale.plugins import FigureEntry
-from itscale.stages.failures import incomplete
+from itscale.stages.failures import incomplete, unparsable
 from itscale.store import read_table
 from itscale.study import Ingredient, Study
 
@@ -69,7 +69,8 @@ def draw_figure(
     maker = make_figure(ingredient)
     with style(ingredient.options):
         drawing = maker.draw(data)
-        lacking = incomplete(_drawn(_read(missing, MISSING), drawing.table))
+        counts = _drawn(_read(missing, MISSING), drawing.table)
+        lacking = [*incomplete(counts), *unparsable(counts)]
         label_simulated(drawing, incomplete=bool(lacking))
         files = {"pdf": pdf, "svg": svg, "png": png, "csv": csv, "tex": tex}
         save(drawing, figure_caption(study, figure), **files, lacking=lacking)

@@ -13,6 +13,7 @@ from itscale.errors import DataError
 from itscale.latex import transposed
 from itscale.restructured import side_by_side
 from itscale.selection import selector_names
+from itscale.stages.failures import part_text
 from itscale.store import literal, read_table, without_noise, write_csv, write_text
 from itscale.study import Study
 from itscale.wording import failed_refits_text, interval_note, marks_note, parameters_text
@@ -21,8 +22,10 @@ __all__ = ["LAW", "read_summary", "remarks", "summarise", "summary_rows", "write
 
 IDENTITY = ("task", "model", "strategy")
 SELECTOR, LAW, MISSED = "selector", "law", "missing"
-COUNTED = ("failed_units", "missing_completions", "not_judged", "not_scored", "not_classified")
+COUNTED = ("failed_units", "missing_completions", "not_judged", "not_scored", "not_classified", "unparsable")
 """Columns of `MISSING` that count what there is not."""
+UNPARSABLE = "unparsable"
+"""That of them whose share of the completions is said: it is taken for wrong answers otherwise."""
 ACCURACY, HOLDOUT = "accuracy", "holdout_error"
 SINGLE = ("single", "coverage")
 """Estimands that are at k = 1 the share of problems which one completion solves, parsed or not."""
@@ -156,7 +159,9 @@ def _missing_rows(missing: pl.DataFrame) -> Iterator[dict[str, Any]]:
     for counts in missing.iter_rows(named=True):
         for name in COUNTED:
             if counts[name]:
-                yield {**counts, "role": MISSED, "quantity": name, "estimate": float(counts[name])}
+                said = part_text(counts[name], counts["completions"]) if name == UNPARSABLE else None
+                row = {"role": MISSED, "quantity": name, "estimate": float(counts[name])}
+                yield {**counts, **row, "message": said}
 
 
 def _law_rows(fits: pl.DataFrame) -> Iterator[dict[str, Any]]:
@@ -191,9 +196,12 @@ def _cells(
     first = rows.row(-1, named=True)  # what is missing, which is first, does not say what is simulated
     for name in IDENTITY:
         yield name, f"{first[name]} (simulated)" if name == "model" and first["simulated"] else first[name]
-    lacking = rows.filter(role=MISSED).select("quantity", "estimate")
+    lacking = rows.filter(role=MISSED).select("quantity", "estimate", "message")
     if len(lacking):
-        yield MISSED, ", ".join(f"{name.replace('_', ' ')}: {count:,.0f}" for name, count in lacking.rows())
+        yield (
+            MISSED,
+            ", ".join(f"{name.replace('_', ' ')}: {said or f'{n:,.0f}'}" for name, n, said in lacking.rows()),
+        )
     accuracies = rows.filter(role=SELECTOR)
     if accuracies.is_empty():
         return
