@@ -305,17 +305,24 @@ class LawEntry(Entry):
         joins where a study has no law of the former kinds.
     files
         `files(options)` names the local files it is fitted to: their content is part of the fingerprint.
+    least
+        `least(options)` is how many completions of a problem it needs; `itscale check` says who has fewer.
     inputs
         Of a law of a table, in words: the columns it reads beside the response, as its option `columns` knows
         them. They may depend on options.
     """
 
     kind: ClassVar[Kind] = "laws"
-    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {**Entry.calls, "files": ("options",)}
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **Entry.calls,
+        "files": ("options",),
+        "least": ("options",),
+    }
     takes: Literal["curve", "counts", "table"]
     extrapolates: bool = True
     ensemble: Literal["far", "near", "other"] = "other"
     inputs: str = ""
+    least: Callable[[Any], int] = field(default=lambda options: 2)
     files: Callable[[Any], Mapping[str, Path]] = field(default=lambda options: {})
 
     def validate(self) -> None:

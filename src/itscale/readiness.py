@@ -38,6 +38,9 @@ __all__ = ["Readiness", "look_around", "ready"]
 MOST_JOBS = 100_000
 """Sampling jobs that Snakemake plans in minutes and in little memory."""
 
+LEAST_PROBLEMS = 2
+"""Problems that a law needs: its intervals resample them."""
+
 WRITTEN = ("results", "reports", "logs", ".snakemake")
 """Folders that a run writes, in the working directory."""
 
@@ -113,6 +116,7 @@ def look_around(study: Study, *, elsewhere: bool = False) -> Readiness:
     _count(study, usable, found)
     _import(study, found)
     found.mistakes += _unclustered(study, found.problems)
+    found.notes += _not_fitted(study, found.problems)
     found.mistakes += [*_too_many_jobs(study, found.problems), *_unwritable(study.name)]
     return found
 
@@ -291,6 +295,25 @@ def _unclustered(study: Study, problems: Mapping[str, int]) -> Iterator[Mistake]
             f"found {pattern!r}, which matches no id of a problem ({some} ...), expected a regular "
             "expression that does: problems with the same match are resampled together",
         )
+
+
+def _not_fitted(study: Study, problems: Mapping[str, int]) -> Iterator[str]:
+    """Yield in words which laws cannot be fitted to what will be sampled, and what they need."""
+    for label in study.curve_laws:
+        law = study.laws[label]
+        least = law.entry.least(law.options)
+        for strategy, section in study.config.strategies.items():
+            if section.completions is not None and section.completions < least:
+                yield (
+                    f"laws.{label}: needs {least} completions of a problem, strategies.{strategy} has "
+                    f"{section.completions}: it will not be fitted there"
+                )
+        for task, there in problems.items():
+            if there < LEAST_PROBLEMS:
+                yield (
+                    f"laws.{label}: needs {LEAST_PROBLEMS} problems, tasks.{task} has {there}: it will not "
+                    "be fitted there"
+                )
 
 
 def _too_many_jobs(study: Study, problems: Mapping[str, int]) -> Iterator[Mistake]:

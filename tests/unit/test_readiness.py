@@ -351,3 +351,20 @@ def test_budgets_are_looked_at_where_a_scorer_is_missing() -> None:
         "strategies.beam_search.budgets.0",
         "strategies.beam_search.scorer",
     ]
+
+
+def test_a_law_that_will_not_be_fitted_is_told_with_what_it_needs() -> None:
+    strategies = {"repeated_sampling": {"completions": 32}}
+    laws = ["zero_inflated_beta_binomial", "beta_binomial"]
+    assert looked(strategies=strategies, laws=laws).notes == [
+        "laws.zero_inflated_beta_binomial: needs 50 completions of a problem, strategies.repeated_sampling "
+        "has 32: it will not be fitted there"
+    ]
+    one = {"sums": {**STUDY["tasks"]["sums"], "problems": 1}}
+    notes = looked(
+        tasks=one, strategies={"repeated_sampling": {"completions": 1}}, laws=["beta_binomial"]
+    ).notes
+    assert [note.partition(",")[0] for note in notes] == [
+        "laws.beta_binomial: needs 2 completions of a problem",
+        "laws.beta_binomial: needs 2 problems",
+    ]

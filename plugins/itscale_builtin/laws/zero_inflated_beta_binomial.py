@@ -223,6 +223,7 @@ entry = LawEntry(
     options=ZeroInflatedOptions,
     revision=4,
     takes="counts",
+    least=lambda options: options.least_completions,
     summary="Some problems unsolvable, the others' success probabilities Beta; maximum likelihood on counts.",
     reference="Schaeffer et al. 2025, arXiv:2502.17578 (the plateau that an atom at 0 makes)",
 )
