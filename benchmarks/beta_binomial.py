@@ -39,8 +39,8 @@ def log_likelihoods(fits: list, correct: np.ndarray, chosen: np.ndarray, complet
 
 def ours(completions: int, refits: int) -> tuple[float, list[float]]:
     """Return seconds and log L of each refit, by the law as a study uses it: warm, and from a cold start."""
-    from itscale.laws import LawData
     from itscale.plugins import registry
+    from itscale.plugins.laws import LawData
 
     entry = registry().get("laws", "beta_binomial").entry
     law = entry.factory(entry.options())

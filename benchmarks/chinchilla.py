@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from itscale.laws import TableData
-from itscale.tables import load_table
+from itscale.plugins.laws import TableData
+from itscale.plugins.table_laws import load_table
 from itscale_builtin.laws._robust import huber_sum, log_sum_exp
 from itscale_builtin.laws.chinchilla import Chinchilla, ChinchillaOptions
 

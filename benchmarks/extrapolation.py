@@ -54,8 +54,8 @@ from itscale.fitting import (
     thinned_counts,
 )
 from itscale.fitting.bootstrap import bounds
+from itscale.outcomes import FloatArray, IntArray
 from itscale.plugins import registry
-from itscale.selection import FloatArray, IntArray
 
 PROBLEMS, FURTHEST = 128, 10_000
 SHARES = (8, 4, 2)

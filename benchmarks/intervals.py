@@ -19,7 +19,6 @@ from functools import partial
 import numpy as np
 from scipy.special import betaln
 
-from itscale.config import CurveSection
 from itscale.estimators import (
     best_of_n,
     coverage,
@@ -31,9 +30,10 @@ from itscale.estimators import (
     resample_two_level,
     tally,
 )
-from itscale.laws import FitFailure, Law, LawData
+from itscale.outcomes import FloatArray, IntArray
 from itscale.plugins import registry
-from itscale.selection import FloatArray, IntArray
+from itscale.plugins.laws import FitFailure, Law, LawData
+from itscale.study.config import CurveSection
 
 POOL = 4_000
 """Problems of the population that data sets of votes and best-of-n are drawn from."""

@@ -21,8 +21,8 @@ from scipy.special import expit
 from scipy.stats import betabinom
 
 from itscale.fitting import Settings, evidence_of_counts, report_law, thinned_counts
+from itscale.outcomes import IntArray
 from itscale.plugins import registry
-from itscale.selection import IntArray
 
 SHARES = (8, 4, 2)
 

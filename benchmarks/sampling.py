@@ -17,11 +17,11 @@ from typing import Any
 
 import polars as pl
 
-from itscale.blocks import Block
 from itscale.plugins import registry
+from itscale.sampling.blocks import Block
 from itscale.stages.problems import read_problems, write_problems
 from itscale.stages.sampling import sample_block
-from itscale.store import read_metadata
+from itscale.store.parquet import read_metadata
 from itscale.study import Study, resolve
 from itscale_builtin.engines.vllm import engine_arguments
 

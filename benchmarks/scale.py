@@ -24,13 +24,13 @@ import numpy as np
 import polars as pl
 import psutil
 
-from itscale.blocks import Block, plan_blocks
-from itscale.columns import COMPLETIONS, LEDGER, VERDICTS
+from itscale.sampling.blocks import Block, plan_blocks
 from itscale.stages.curves import estimate_curves
 from itscale.stages.fits import fit_law
 from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.problems import write_problems
-from itscale.store import write_table
+from itscale.store.parquet import write_table
+from itscale.store.schemas import COMPLETIONS, LEDGER, VERDICTS
 from itscale.study import Study, resolve
 
 PLACE = ("synthetic", "none", "repeated_sampling")

@@ -18,10 +18,10 @@ from typing import Any
 
 import polars as pl
 
-from itscale.blocks import Block
+from itscale.sampling.blocks import Block
 from itscale.stages import sampling
 from itscale.stages.problems import write_problems
-from itscale.store import read_metadata
+from itscale.store.parquet import read_metadata
 from itscale.study import resolve
 from itscale_builtin.engines import vllm
 from itscale_builtin.engines.vllm import VllmEngine

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from itscale.columns import COMPLETIONS
-from itscale.store import write_table
+from itscale.store.parquet import write_table
+from itscale.store.schemas import COMPLETIONS
 
 TOKENS = 200
 CHARACTERS_PER_TOKEN = 3.6  # of English reasoning with mathematics; code has fewer

@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
-from itscale.cli.snakemake import command
-from itscale.manifest import write_manifest
-from itscale.plan import Plan, make_plan
+from itscale.planning.plan import Plan, make_plan
+from itscale.provenance.manifest import write_manifest
+from itscale.running.snakemake import command
 from itscale.stages.curves import estimate_curves
 from itscale.stages.figures import draw_figure
 from itscale.stages.fits import fit_law
@@ -27,7 +27,7 @@ from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block
 from itscale.stages.summary import write_summary
 from itscale.stages.verification import verify_block
-from itscale.store import payload_hash
+from itscale.store.parquet import payload_hash
 from itscale.study import resolve
 
 CHECKOUT = Path(__file__).resolve().parents[1]

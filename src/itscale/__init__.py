@@ -1,7 +1,7 @@
 """Inference-time scaling studies: sampling, verification, selection, scaling laws, report.
 
 The package is importable without Snakemake, torch or vLLM. Plugin authors need
-`hookimpl`, the entry records of `itscale.plugins`, and the types of `itscale.types`.
+`hookimpl`, the entry records of `itscale.plugins.registry`, and the types of `itscale.types`.
 """
 
 from importlib.metadata import version

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from itscale.plugins import (
+    from itscale.plugins.entries import (
         EngineEntry,
         FigureEntry,
         LawEntry,

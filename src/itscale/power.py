@@ -18,7 +18,7 @@ from scipy.stats import t as student
 
 from itscale.errors import DataError
 from itscale.estimators import coverage
-from itscale.selection import FloatArray, IntArray
+from itscale.outcomes import FloatArray, IntArray
 
 __all__ = [
     "BetaRates",

@@ -17,20 +17,23 @@ FOLDER = Path(itscale.__file__).parent
 STARTS = {
     "outcomes": "stages.imports",  # and that imports `stages.outcomes`
     "leaderboard_table": "stages.leaderboard",
-    "manifest": "manifest",
+    "manifest": "provenance.manifest",
 }
 """The module of a stage, where it is not called after it."""
 
 WITHOUT_EFFECT = frozenset(
     {
         # what a study may say, and what is said of it: values reach a stage by its params and fingerprints
-        *("checks", "config", "declarations", "entries", "evaluation", "hookspecs", "ingredients"),
-        *("mistakes", "plugins", "readiness", "schema", "strict_yaml", "study", "validation"),
+        "study",
+        *(f"plugins.{name}" for name in ("declarations", "entries", "ingredient", "place", "registry")),
+        "hookspecs",
         "boundary",  # and what is refused of what a plugin returns: what passes is passed on as it is
         # where, when and on what a job runs
-        *("blocks", "cli", "directory", "job", "leftovers", "plan", "resources", "throughput"),
+        *("cli", "planning", "running", "sampling.blocks", "sampling.throughput", "store.directory"),
         # words, and what is recorded beside the data
-        *("errors", "fingerprints", "messages", "provenance", "secrets"),
+        "errors",
+        *(f"messages.{name}" for name in ("mistakes", "printable", "secrets", "validation")),
+        *(f"provenance.{name}" for name in ("fingerprints", "footer")),
         "testing",
     }
 )
@@ -43,10 +46,14 @@ def modules_of(stage: str) -> set[str]:
     waiting = [STARTS.get(stage, f"stages.{stage}")]
     while waiting:
         module = waiting.pop()
-        if module not in found and module.split(".")[0] not in WITHOUT_EFFECT:
+        if module not in found and not _without_effect(module):
             found.add(module)
             waiting += [name for name in _imported(_text(module)) if path_of(name).is_file()]
     return found
+
+
+def _without_effect(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in WITHOUT_EFFECT)
 
 
 def path_of(module: str) -> Path:

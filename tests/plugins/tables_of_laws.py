@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from itscale.laws import TableData
+from itscale.plugins.laws import TableData
 
 FILE = {"file": Path("runs.csv")}
 CHINCHILLA = np.array([477.826, 2143.417, 1.817218, 0.347311, 0.367172])

@@ -8,8 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itscale.figures import Drawing
-from itscale.laws import TableData
+from itscale.outcomes import Accuracy
 from itscale.plugins import (
     EngineEntry,
     FigureEntry,
@@ -21,9 +20,10 @@ from itscale.plugins import (
     TaskEntry,
     VerifierEntry,
 )
-from itscale.sampling import SamplingOptions
-from itscale.selection import Accuracy
-from itscale.tables import TableOptions, table_file
+from itscale.plugins.figures import Drawing
+from itscale.plugins.laws import TableData
+from itscale.plugins.strategies import SamplingOptions
+from itscale.plugins.table_laws import TableOptions, table_file
 from itscale.testing import (
     EngineContract,
     EntryContract,

@@ -10,7 +10,7 @@ import stages_of_itscale
 from builtins_of_itscale import FOLDER, builtins, digest_of, key_of, source_digest, sources_of
 from stages_of_itscale import WITHOUT_EFFECT, stage_digest
 
-from itscale.plan import STAGE_REVISIONS
+from itscale.planning.plan import STAGE_REVISIONS
 
 RECORD = Path(__file__).with_name("digests.json")
 STAGES = Path(__file__).with_name("stage_digests.json")

@@ -16,7 +16,8 @@ import pytest
 from builtins_of_itscale import contract_of
 
 from itscale import hookspecs
-from itscale.plugins import KINDS, Entry, Registry, load, new_manager
+from itscale.plugins import KINDS, Entry, Registry
+from itscale.plugins.registry import load, new_manager
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
 FOLDER = tempfile.TemporaryDirectory(prefix="itscale-docs-")

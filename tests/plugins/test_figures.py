@@ -15,23 +15,23 @@ import pytest
 from scipy.special import betaln
 
 from itscale import hookimpl
-from itscale.columns import CURVES, FITS, FORECASTS, MISSING
 from itscale.errors import StudyError
-from itscale.figures import FigureData, FigureOptions, assign_marks, label_simulated, plain, save, style
-from itscale.latex import booktabs, escape
-from itscale.plugins import (
-    EngineEntry,
-    LawEntry,
-    SelectorEntry,
-    StrategyEntry,
-    TaskEntry,
-    VerifierEntry,
-    load,
-    new_manager,
+from itscale.plugins import EngineEntry, LawEntry, SelectorEntry, StrategyEntry, TaskEntry, VerifierEntry
+from itscale.plugins.figures import (
+    FigureData,
+    FigureOptions,
+    assign_marks,
+    label_simulated,
+    plain,
+    save,
+    style,
 )
-from itscale.sampling import SamplingOptions
+from itscale.plugins.registry import load, new_manager
+from itscale.plugins.strategies import SamplingOptions
 from itscale.stages.figures import draw_figure, figure_caption
-from itscale.store import write_table
+from itscale.store.latex import booktabs, escape
+from itscale.store.parquet import write_table
+from itscale.store.schemas import CURVES, FITS, FORECASTS, MISSING
 from itscale.study import Study, resolve
 from itscale.testing.figures import small_study
 from itscale_builtin.figures import (
@@ -601,7 +601,7 @@ def test_a_table_for_a_paper_is_no_wider_than_a_line_and_its_note_wraps(columns)
 
 def test_importing_the_package_and_its_figures_loads_no_matplotlib():
     code = (
-        "import sys, itscale, itscale.figures, itscale.stages.figures, itscale_builtin.figures;"
+        "import sys, itscale, itscale.plugins.figures, itscale.stages.figures, itscale_builtin.figures;"
         "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,8 +8,8 @@ from scipy.special import beta as beta_function
 from scipy.special import betaln
 
 from itscale.estimators import coverage, k_grid
-from itscale.laws import FitFailure, FitWarning, LawData
 from itscale.plugins import registry
+from itscale.plugins.laws import FitFailure, FitWarning, LawData
 
 
 def make(name, **options):

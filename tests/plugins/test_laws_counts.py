@@ -9,8 +9,8 @@ from scipy.integrate import quad
 from scipy.special import betaln, gamma, hyp2f1
 from scipy.stats import betabinom
 
-from itscale.laws import FitFailure, FitWarning, LawData
 from itscale.plugins import registry
+from itscale.plugins.laws import FitFailure, FitWarning, LawData
 from itscale_builtin.laws._counts import Counts, pooled
 from itscale_builtin.laws._quadrature import Density, binomial, grid, mixture_log_likelihood
 from itscale_builtin.laws.kumaraswamy_binomial import KUMARASWAMY

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import brentq
 
 from itscale.estimators import k_grid
-from itscale.laws import FitFailure, FitWarning, LawData
 from itscale.plugins import registry
+from itscale.plugins.laws import FitFailure, FitWarning, LawData
 from itscale_builtin.laws.broken_power_law import broken_power_law
 from itscale_builtin.laws.m4 import m4
 

@@ -8,8 +8,8 @@ from scipy.integrate import quad
 from scipy.special import expit
 
 from itscale.fitting import Settings, evidence_of_counts, report_law
-from itscale.laws import FitFailure, FitWarning, LawData, Likelihood, Resampled
 from itscale.plugins import registry
+from itscale.plugins.laws import FitFailure, FitWarning, LawData, Likelihood, Resampled
 
 AHEAD = np.array([200.0, 1e3, 1e4])
 
@@ -37,7 +37,7 @@ OF_A_CURVE = sorted(name for name in RESAMPLED if registry().get("laws", name).e
 
 
 @pytest.mark.parametrize("name", [*OF_A_CURVE, "smooth_mixture"])
-@pytest.mark.filterwarnings("ignore::itscale.laws.FitWarning")
+@pytest.mark.filterwarnings("ignore::itscale.plugins.laws.FitWarning")
 def test_resamples_at_once_are_as_good_as_one_by_one(name):
     """Coverage far out, where parameters hardly determined differ, is the same to a thousandth."""
     law = make(name)
@@ -89,7 +89,7 @@ def rates_of(kind, rng, problems):
         ("most are easy", 50, 300),
     ],
 )
-@pytest.mark.filterwarnings("ignore::itscale.laws.FitWarning")
+@pytest.mark.filterwarnings("ignore::itscale.plugins.laws.FitWarning")
 def test_resamples_at_once_end_where_a_fit_that_knows_no_estimate_ends(name, options, kind, n, problems):
     """A refit is the maximum of its likelihood: coverage to 1e-5, log L to 1e-6, from whatever start."""
     rng = np.random.default_rng(1)

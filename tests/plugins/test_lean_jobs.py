@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import sys
-from itscale.job import UNUSED_BY, study_of
+from itscale.running.job import UNUSED_BY, study_of
 from itscale.stages import problems, sampling, verification
 
 study = study_of(

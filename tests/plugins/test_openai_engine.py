@@ -10,8 +10,8 @@ import pytest
 from openai_server import Answer, choice, error, generate, refused, reply, serving
 
 from itscale.errors import EngineError
-from itscale.progress import Pace, Sampled, Tally
-from itscale.session import Session, Unit
+from itscale.sampling.progress import Pace, Sampled, Tally
+from itscale.sampling.session import Session, Unit
 from itscale.types import Problem, SamplingParams, Step
 from itscale_builtin.engines.openai import OpenAIEngine, OpenAIOptions
 

@@ -21,8 +21,8 @@ import pytest
 from openai_server import PROBLEM, Answer, choice, error, generate, refused, reply, serving
 from pydantic import ValidationError
 
-from itscale.blocks import Block
 from itscale.errors import EngineError, EngineLostError
+from itscale.sampling.blocks import Block
 from itscale.stages.curves import estimate_curves
 from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.problems import write_problems

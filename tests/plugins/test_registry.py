@@ -47,7 +47,7 @@ import itscale
 heavy = {heavy!r}
 print("core:", *sorted(heavy & sys.modules.keys()))
 from itscale.plugins import KINDS, registry
-import itscale.study
+import itscale.study.resolution
 names = [plugin.entry.name for kind in KINDS for plugin in registry().plugins(kind)]
 print("plugins:", *sorted(heavy & sys.modules.keys()))
 print("testing:", *sorted({{"pytest", "itscale.testing"}} & sys.modules.keys()))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from itscale.errors import StudyError
-from itscale.session import Session, Unit
+from itscale.sampling.session import Session, Unit
 from itscale.types import Problem
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
 from itscale_builtin.strategies.beam_search import BeamSearchOptions, beam_search, beam_width

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from scipy.special import expit
 from tables_of_laws import BENCHMARKS, FILE, families, passes, retrieval
 
-from itscale.laws import FitFailure, FitWarning, TableData
 from itscale.plugins import registry
-from itscale.tables import load_table
+from itscale.plugins.laws import FitFailure, FitWarning, TableData
+from itscale.plugins.table_laws import load_table
 from itscale_builtin.laws import _allocation as allocation
 from itscale_builtin.laws import _batch as batch
 from itscale_builtin.laws._components import equivalent_compute, family_line, fill, find_components
@@ -310,7 +310,7 @@ def test_one_task_says_nothing_of_informativeness():
         make("rag_allocation", link="logit").fit(retrieval(datasets=1))
 
 
-@pytest.mark.filterwarnings("ignore::itscale.laws.FitWarning")
+@pytest.mark.filterwarnings("ignore::itscale.plugins.laws.FitWarning")
 def test_the_sigmoid_improves_values_and_changes_no_choice():
     law, data = make("rag_allocation", datasets=("a", "b", "c", "d")), retrieval(noise=0.05)
     found = law.fit(data)

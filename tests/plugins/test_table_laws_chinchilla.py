@@ -14,8 +14,8 @@ import pytest
 from scipy.optimize import minimize
 from tables_of_laws import CHINCHILLA, twin
 
-from itscale.laws import FitFailure, FitWarning, TableData
-from itscale.tables import load_table
+from itscale.plugins.laws import FitFailure, FitWarning, TableData
+from itscale.plugins.table_laws import load_table
 from itscale_builtin.laws._robust import huber_sum, log_sum_exp
 from itscale_builtin.laws.chinchilla import Chinchilla, ChinchillaOptions, allocation, optimum
 

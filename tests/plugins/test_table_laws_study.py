@@ -5,18 +5,18 @@ import polars as pl
 import pytest
 from tables_of_laws import CHINCHILLA, twin
 
-from itscale.columns import FITS
 from itscale.errors import DataError, StudyError
 from itscale.fitting.report import Settings
-from itscale.laws import FitFailure, TableData
-from itscale.manifest import write_manifest
-from itscale.plan import make_plan
+from itscale.planning.plan import make_plan
 from itscale.plugins import LawEntry, Options
+from itscale.plugins.laws import FitFailure, TableData
+from itscale.plugins.table_laws import Table, TableOptions
+from itscale.provenance.manifest import write_manifest
 from itscale.stages.summary import summarise, summary_rows
 from itscale.stages.table_fits import TABLE_FORECASTS, check_table, fit_table, gates, origins, report_table
-from itscale.store import read_metadata, read_table
+from itscale.store.parquet import read_metadata, read_table
+from itscale.store.schemas import FITS
 from itscale.study import resolve
-from itscale.tables import Table, TableOptions
 from itscale.testing import TableLawContract
 
 SETTINGS = Settings(refits=40, holdout_refits=20, reach=10.0)

@@ -13,7 +13,7 @@ import pytest
 from itscale.errors import DataError, StudyError
 from itscale.plugins import TaskEntry, registry
 from itscale.stages.problems import count_problems, load_problems, read_problems, write_problems
-from itscale.store import payload_hash, read_metadata
+from itscale.store.parquet import payload_hash, read_metadata
 from itscale.study import Ingredient, resolve
 from itscale_builtin.tasks import gsm8k, math500
 from itscale_builtin.tasks.reasoning_gym import DEFECTIVE

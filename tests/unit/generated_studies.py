@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from itscale.manifest import write_manifest
-from itscale.plan import Plan
+from itscale.planning.plan import Plan
+from itscale.provenance.manifest import write_manifest
 from itscale.stages.curves import estimate_curves
 from itscale.stages.differences import compare_curves
 from itscale.stages.failures import gather_failures

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itscale.blocks import BLOCK_PATTERN, Block, plan_blocks
+from itscale.sampling.blocks import BLOCK_PATTERN, Block, plan_blocks
 
 SMALL = st.integers(1, 40)
 SIZES = st.integers(1, 16)

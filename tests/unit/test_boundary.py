@@ -14,14 +14,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itscale.blocks import Block
 from itscale.boundary import CheckedEngine, CheckedOracle, CheckedSelector, Place, make_prices
-from itscale.columns import FITS, OUTCOMES
 from itscale.errors import UserError
 from itscale.estimators.vote import standard_error
-from itscale.figures import Drawing
+from itscale.outcomes import Accuracy, ProblemOutcomes
 from itscale.plugins import PriceEntry
-from itscale.selection import Accuracy, ProblemOutcomes
+from itscale.plugins.figures import Drawing
+from itscale.sampling.blocks import Block
 from itscale.stages.curves import estimate_curves
 from itscale.stages.figures import draw_figure
 from itscale.stages.fits import fit_law
@@ -29,7 +28,8 @@ from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.problems import load_problems, write_problems
 from itscale.stages.sampling import sample_block
 from itscale.stages.verification import judge, verify_block
-from itscale.store import read_metadata, write_table
+from itscale.store.parquet import read_metadata, write_table
+from itscale.store.schemas import FITS, OUTCOMES
 from itscale.study import Ingredient, resolve
 from itscale.types import Problem, Step, Trajectory, Verdict
 from itscale_builtin.engines.simulated import SimulatedEngine

@@ -6,15 +6,15 @@ import pytest
 from docutils.core import publish_parts
 from scipy.special import betaln
 
-from itscale.columns import CURVES, FITS, FORECASTS, LEDGER, MISSING, OUTCOMES, SUMMARY
 from itscale.errors import DataError, PluginError
-from itscale.estimators import best_of_n, coverage, k_grid, until_pass
-from itscale.restructured import side_by_side
-from itscale.selection import Accuracy
+from itscale.estimators import best_of_n, coverage, k_grid, until_accepted
+from itscale.outcomes import Accuracy
 from itscale.stages.curves import estimate_curves
 from itscale.stages.fits import fit_law
 from itscale.stages.summary import read_summary, remarks, summarise, summary_rows, write_summary
-from itscale.store import payload_hash, read_table, write_table
+from itscale.store.parquet import payload_hash, read_table, write_table
+from itscale.store.restructured import side_by_side
+from itscale.store.schemas import CURVES, FITS, FORECASTS, LEDGER, MISSING, OUTCOMES, SUMMARY
 from itscale.study import resolve
 
 PROBLEMS, N = 24, 40
@@ -169,7 +169,9 @@ def test_a_selector_is_charged_the_completions_it_draws(tmp_path, pool):
     groups = pl.read_parquet(pool[0]).sort("problem_id").partition_by("problem_id")
     drawn = np.mean(
         [
-            until_pass(part["score_reward"].to_numpy() >= 0.5, part["correct"].to_numpy(), k_grid(N)).attempts
+            until_accepted(
+                part["score_reward"].to_numpy() >= 0.5, part["correct"].to_numpy(), k_grid(N)
+            ).attempts
             for part in groups
         ],
         axis=0,

@@ -6,10 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itscale.columns import ACCURACIES, DIFFERENCES
 from itscale.errors import DataError, StudyError
 from itscale.estimators import coverage, resample
-from itscale.estimators.differences import (
+from itscale.estimators.paired import (
     Arm,
     at_equal_budgets,
     at_equal_cost,
@@ -19,7 +18,8 @@ from itscale.estimators.differences import (
     sign_flip,
 )
 from itscale.stages.differences import compare_curves, difference_note, difference_rows
-from itscale.store import payload_hash, read_table, write_table
+from itscale.store.parquet import payload_hash, read_table, write_table
+from itscale.store.schemas import ACCURACIES, DIFFERENCES
 from itscale.study import resolve
 
 K = np.array([1, 2, 4, 8])

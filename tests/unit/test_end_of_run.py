@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from itscale.cli.run import _Run
-from itscale.columns import DIFFERENCES, SUMMARY
-from itscale.config import CurveSection
+from itscale.store.schemas import DIFFERENCES, SUMMARY
+from itscale.study.config import CurveSection
 
 
 @pytest.fixture

@@ -4,13 +4,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itscale.columns import OUTCOMES
 from itscale.errors import DesignError, UserError
-from itscale.estimators import all_correct, coverage, posterior_coverage, until_pass, until_success_coverage
+from itscale.estimators import (
+    all_correct,
+    coverage,
+    posterior_coverage,
+    until_accepted,
+    until_success_coverage,
+)
+from itscale.outcomes import ProblemOutcomes
 from itscale.plugins import StrategyEntry, registry
-from itscale.selection import ProblemOutcomes
 from itscale.stages.curves import estimate_curves
-from itscale.store import read_table, write_table
+from itscale.store.parquet import read_table, write_table
+from itscale.store.schemas import OUTCOMES
 from itscale.study import resolve
 
 SELECTORS = ["all_correct", "best_of_n", "first", "first_pass", "majority_vote", "oracle", "weighted_vote"]
@@ -47,7 +53,7 @@ def test_estimators_of_counts_refuse_too(estimate):
 
 def test_first_passes_are_refused_too():
     with pytest.raises(UserError, match="posterior_coverage"):
-        until_pass(np.ones(3, bool), np.ones(3, bool), np.array([1]), design="adaptive")
+        until_accepted(np.ones(3, bool), np.ones(3, bool), np.array([1]), design="adaptive")
 
 
 def test_coverage_of_adaptive_data_is_biased_and_the_posterior_is_not():

@@ -19,7 +19,7 @@ from itscale.estimators import (
     stops_of,
     until_success_coverage,
 )
-from itscale.selection import ProblemOutcomes
+from itscale.outcomes import ProblemOutcomes
 
 
 def law(rate, wanted, cap):

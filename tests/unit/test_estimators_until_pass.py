@@ -13,7 +13,7 @@ from itscale.estimators import (
     pass_given_base,
     soundness,
     two_types,
-    until_pass,
+    until_accepted,
 )
 
 # --- recorded completions -----------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ def _by_listing(passed, correct, k):
 def test_the_first_pass_is_the_mean_over_all_orders(n, seed):
     rng = np.random.default_rng(seed)
     passed, correct = rng.random((2, n)) < 0.5
-    found = until_pass(passed, correct, np.arange(1, n + 1))
+    found = until_accepted(passed, correct, np.arange(1, n + 1))
     for at, k in enumerate(range(1, n + 1)):
         parts = [found.correct[at], found.wrong[at], found.abstained[at], found.attempts[at]]
         assert parts == pytest.approx(_by_listing(passed, correct, k), abs=1e-12)
@@ -48,24 +48,24 @@ VERDICTS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_siz
 def test_the_first_pass_keeps_within_bounds(pairs):
     passed, correct = (np.array(column) for column in zip(*pairs, strict=True))
     n, budgets = len(passed), np.arange(1, len(passed) + 1)
-    found = until_pass(passed, correct, budgets)
+    found = until_accepted(passed, correct, budgets)
     assert found.correct + found.wrong + found.abstained == pytest.approx(np.ones(n), abs=1e-9)
     assert np.all(found.correct <= coverage([n], [correct.sum()], budgets)[0] + 1e-9)
     assert np.all(np.diff(found.correct) >= -1e-9)
     assert np.all(np.diff(found.abstained) <= 1e-9)
     assert np.all((found.attempts >= 1 - 1e-9) & (found.attempts <= budgets + 1e-9))
-    reverse = until_pass(passed[::-1], correct[::-1], budgets)
+    reverse = until_accepted(passed[::-1], correct[::-1], budgets)
     assert reverse.correct == pytest.approx(found.correct, abs=1e-12)
     if (~passed & correct).any():
         better = passed.copy()
         better[np.flatnonzero(~passed & correct)[0]] = True
-        assert np.all(until_pass(better, correct, budgets).correct >= found.correct - 1e-9)
+        assert np.all(until_accepted(better, correct, budgets).correct >= found.correct - 1e-9)
 
 
 def test_a_perfect_verifier_reaches_coverage():
     correct = np.arange(40) < 3
     budgets = np.arange(1, 41)
-    found = until_pass(correct, correct, budgets)
+    found = until_accepted(correct, correct, budgets)
     assert found.correct == pytest.approx(coverage([40], [3], budgets)[0], abs=1e-10)
     assert np.all(found.value(7.0) == found.correct)
 
@@ -77,7 +77,7 @@ def test_many_recorded_completions_follow_the_closed_form():
     correct = np.arange(n) < 0.2 * n
     passed = np.where(correct, np.arange(n) % 10 < 9, np.arange(n) % 4 < 1)
     budgets = np.array([1, 2, 5, 20])
-    found = until_pass(passed, correct, budgets)
+    found = until_accepted(passed, correct, budgets)
     assert found.correct == pytest.approx(types.accuracy(budgets), abs=1e-4)
     assert found.abstained == pytest.approx(types.abstention(budgets), abs=1e-4)
     assert found.value(2.0) == pytest.approx(types.value(budgets, 2.0), abs=3e-4)
@@ -88,7 +88,7 @@ def test_many_recorded_completions_follow_the_closed_form():
 @pytest.mark.parametrize("k", [0, 4])
 def test_attempts_that_were_not_made_are_refused(k):
     with pytest.raises(ValueError, match="expected"):
-        until_pass(np.ones(3, bool), np.ones(3, bool), np.array([k]))
+        until_accepted(np.ones(3, bool), np.ones(3, bool), np.array([k]))
 
 
 # --- closed forms -------------------------------------------------------------------------------------------

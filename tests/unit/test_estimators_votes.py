@@ -19,7 +19,7 @@ from itscale.estimators import (
     tally,
     weighted_vote,
 )
-from itscale.selection import UNPARSABLE
+from itscale.outcomes import UNPARSABLE
 
 # --- votes: core.md 1.4 -----------------------------------------------------------------------------------
 

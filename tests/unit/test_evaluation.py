@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from itscale.cli import app
 from itscale.errors import SandboxError
-from itscale.evaluation import require_sandbox
-from itscale.plan import make_plan
+from itscale.planning.plan import make_plan
 from itscale.sandbox import Rung, ladder
 from itscale.stages.sampling import sample_block
 from itscale.study import Study, load_study, resolve
+from itscale.study.evaluation import require_sandbox
 
 MISSING = "bubblewrap: bwrap is not installed"
 CHECKOUT = Path(__file__).resolve().parents[2]

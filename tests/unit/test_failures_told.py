@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from itscale.columns import FAILURES, MISSING
 from itscale.stages.failures import missing_lines
-from itscale.store import write_csv
+from itscale.store.parquet import write_csv
+from itscale.store.schemas import FAILURES, MISSING
 
 PLACE = {"task": "sums", "model": "toy", "strategy": "repeated_sampling"}
 

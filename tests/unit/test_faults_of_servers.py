@@ -8,15 +8,15 @@ from contextlib import contextmanager
 import polars as pl
 import pytest
 
-from itscale.blocks import Block
 from itscale.errors import EngineLostError, TooManyFailuresError, UserError
-from itscale.failures import read_failures
-from itscale.session import Unit
+from itscale.sampling.blocks import Block
+from itscale.sampling.failures import read_failures
+from itscale.sampling.session import Unit
 from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block
 from itscale.stages.verification import verify_block
-from itscale.store import payload_hash
+from itscale.store.parquet import payload_hash
 from itscale.study import resolve
 
 BLOCK = Block(0, 0, 4, 0, 2)

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from itscale.cli import app
-from itscale.columns import FITS, FORECASTS, LEADERBOARD
-from itscale.store import payload_hash, read_table
+from itscale.store.parquet import payload_hash, read_table
+from itscale.store.schemas import FITS, FORECASTS, LEADERBOARD
 
 FAST = ("--refits", "20")
 

@@ -17,8 +17,8 @@ from itscale.fitting import (
     thinned_counts,
 )
 from itscale.fitting.bootstrap import bounds, fit_with_refits, symmetric_bounds
-from itscale.laws import FitFailure
-from itscale.wording import interval_text
+from itscale.messages.numbers import interval_text
+from itscale.plugins.laws import FitFailure
 
 # --- diagnostics ------------------------------------------------------------------------------------------
 

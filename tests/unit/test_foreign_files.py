@@ -9,17 +9,17 @@ import pytest
 from typer.testing import CliRunner
 
 from itscale.cli import app
-from itscale.columns import OUTCOMES
+from itscale.curves.pools import open_outcomes
 from itscale.errors import DataError, StudyError, UserError
 from itscale.estimators import until_success_coverage
 from itscale.importing.columns import parse_columns, parse_where
 from itscale.importing.judging import oracle_named
 from itscale.importing.source import Source
+from itscale.messages.numbers import percent
 from itscale.stages.imports import import_outcomes
-from itscale.stages.pools import open_outcomes
-from itscale.store import read_metadata, write_table
+from itscale.store.parquet import read_metadata, write_table
+from itscale.store.schemas import OUTCOMES
 from itscale.study import resolve
-from itscale.wording import percent
 
 
 def bring(folder, name, content, columns=None, where=(), oracle=None, design=None, beside=(), successes=None):

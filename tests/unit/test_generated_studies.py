@@ -14,12 +14,12 @@ import yaml
 from generated_studies import make_study, run, spoil, spoil_text, without, write_files
 
 from itscale.errors import StudyError
-from itscale.mistakes import Mistake, MistakesError
-from itscale.plan import Plan, make_plan
+from itscale.messages.mistakes import Mistake, MistakesError
+from itscale.messages.validation import validate
+from itscale.planning.plan import Plan, make_plan
+from itscale.planning.readiness import ready
 from itscale.plugins import KINDS, registry
-from itscale.readiness import ready
 from itscale.study import examine, read_study, resolve
-from itscale.validation import validate
 
 ROUNDS = 12
 
@@ -73,7 +73,7 @@ def mended(study: dict[str, Any]) -> Plan | None:
 def ends_well(study: dict[str, Any]) -> bool:
     """Return whether a study runs to its end when nobody checks whether its parts fit together."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("itscale.study.check_study", lambda study: ())
+        patched.setattr("itscale.study.resolution.check_study", lambda study: ())
         try:
             resolved = resolve(study)
         except MistakesError:  # single values are wrong: no job would start

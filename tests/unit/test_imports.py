@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from itscale.cli import app
-from itscale.columns import CURVES, FITS, FORECASTS, OUTCOMES
+from itscale.curves import pools
+from itscale.curves.pools import open_outcomes
 from itscale.errors import DataError, StudyError
 from itscale.importing.columns import parse_columns
 from itscale.importing.judging import oracle_named
 from itscale.importing.source import Source
-from itscale.stages import imports, outcomes, pools
+from itscale.stages import imports, outcomes
 from itscale.stages.curves import estimate_curves
 from itscale.stages.fits import fit_law
 from itscale.stages.imports import import_outcomes
-from itscale.stages.pools import open_outcomes
-from itscale.store import payload_hash, read_metadata, read_table
+from itscale.store.parquet import payload_hash, read_metadata, read_table
+from itscale.store.schemas import CURVES, FITS, FORECASTS, OUTCOMES
 from itscale.study import resolve
 
 ROWS = [  # problem, attempt, correct, answer

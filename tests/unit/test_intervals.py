@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy.stats import beta, binom
 
-from itscale.config import CurveSection
+from itscale.curves.clusters import clusters_of
 from itscale.errors import StudyError
 from itscale.estimators import (
     agreement_interval,
@@ -23,8 +23,8 @@ from itscale.estimators import (
     resampled_problems,
     studentised_interval,
 )
-from itscale.stages.uncertainty import clusters_of
 from itscale.study import resolve
+from itscale.study.config import CurveSection
 
 
 def rng(seed=0):

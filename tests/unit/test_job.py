@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from itscale.cli.failures import Failure, parse_failures
+from itscale.running.failures import Failure, parse_failures
 
 JOB = """
 import os, subprocess, sys
 from types import SimpleNamespace
-from itscale import job as jobs
+from itscale.running import job as jobs
 
 jobs.study_of = lambda *_, **__: None
-from itscale.secrets import remember
+from itscale.messages.secrets import remember
 remember("a-very-long-secret")
 with jobs.job(SimpleNamespace(log=[sys.argv[1]], config={}, input={}, rule="sample")):
 """

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from itscale import leftovers
-from itscale.directory import DirectoryBusyError
+from itscale.running import leftovers
+from itscale.store.directory import DirectoryBusyError
 
 SQUEUE = """#!{python}
 import pathlib

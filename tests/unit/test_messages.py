@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from itscale.cli import app
 from itscale.cli.console import LiteralConsole
-from itscale.messages import PrintableStream, one_line, printable, spelt_out
-from itscale.store import write_csv
+from itscale.messages.printable import PrintableStream, one_line, printable, spelt_out
+from itscale.store.parquet import write_csv
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from itscale.meter import MeteredEngine
+from itscale.sampling.occupancy import MeteredEngine
 from itscale.types import GenerationRequest, Problem, SamplingParams
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
 

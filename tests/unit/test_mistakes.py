@@ -10,11 +10,11 @@ import pytest
 from pydantic import Field
 
 from itscale.errors import StudyError
-from itscale.mistakes import Mistake, MistakesError, independent
+from itscale.messages.mistakes import Mistake, MistakesError, independent
+from itscale.messages.validation import validate
 from itscale.plugins import Options
-from itscale.strict_yaml import NotYaml, read_yaml
 from itscale.study import load_study, resolve
-from itscale.validation import validate
+from itscale.study.strict_yaml import NotYaml, read_yaml
 
 STUDY: dict[str, Any] = {
     "study": "small",

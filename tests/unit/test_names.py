@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from itscale.cli import app
-from itscale.entries import KINDS, NAME, Kind, LawEntry
 from itscale.errors import PluginError, StudyError, nearest_name
 from itscale.importing.judging import oracle_named
-from itscale.mistakes import MistakesError
-from itscale.names import identifier
+from itscale.messages.mistakes import MistakesError
 from itscale.plugins import registry
+from itscale.plugins.entries import KINDS, NAME, Kind, LawEntry
+from itscale.plugins.names import identifier
 from itscale.study import resolve
 
 KNOWN_AS: list[tuple[Kind, str, str]] = [

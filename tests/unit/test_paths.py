@@ -7,14 +7,21 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from itscale.columns import OUTCOMES
 from itscale.errors import DataError
+from itscale.importing.readers import open_sources
 from itscale.importing.source import Source
-from itscale.importing.sources import open_sources
-from itscale.plan import make_plan
-from itscale.store import payload_hash, read_metadata, read_table, scan_table, write_batches, write_table
+from itscale.planning.plan import make_plan
+from itscale.plugins.table_laws import _read
+from itscale.store.parquet import (
+    payload_hash,
+    read_metadata,
+    read_table,
+    scan_table,
+    write_batches,
+    write_table,
+)
+from itscale.store.schemas import OUTCOMES
 from itscale.study import load_study
-from itscale.tables import _read
 
 NAMES = ("r[1]", "r?", "r*", "r[x", "{a}", "a b", "a\nb", "~", "~root", "-x", "s3:x", "%20", "<x>", "é漢")
 SCHEMA = {"name": pl.String}

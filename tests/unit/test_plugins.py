@@ -19,11 +19,8 @@ from itscale.plugins import (
     SelectorEntry,
     StrategyEntry,
     VerifierEntry,
-    add_installed,
-    lazy,
-    load,
-    new_manager,
 )
+from itscale.plugins.registry import add_installed, lazy, load, new_manager
 from itscale.testing import plugin_module, registry_of
 
 

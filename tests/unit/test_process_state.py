@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from itscale.boundary import CheckedOracle, CheckedScorer, CheckedSelector, Place
-from itscale.boundary.process import EVERYTHING, LASTING, SETTINGS, ProcessState
-from itscale.manifest import Artifact, Manifest, find_mismatches
-from itscale.selection import Accuracy, ProblemOutcomes
+from itscale.outcomes import Accuracy, ProblemOutcomes
+from itscale.plugins.process import EVERYTHING, LASTING, SETTINGS, ProcessState
+from itscale.provenance.manifest import Artifact, Manifest, find_mismatches
 from itscale.stages.verification import judge
 from itscale.types import Problem, Trajectory, Verdict
 
@@ -73,7 +73,7 @@ def test_what_a_selector_changes_is_put_back_and_said_once(before, caplog, monke
     # What is imported at the first call may have filters of its own.
     selector(lambda: None).accuracy(OUTCOMES, np.array([1]), np.random.default_rng(0))
     checked = selector(CHANGES[part])
-    monkeypatch.setattr("itscale.boundary.place._TOLD", set())
+    monkeypatch.setattr("itscale.plugins.place._TOLD", set())
     kept = [(one, one.now()) for one in EVERYTHING if "random" not in one.name]
     for _ in range(2):
         checked.accuracy(OUTCOMES, np.array([1]), np.random.default_rng(0))

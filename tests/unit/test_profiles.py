@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from itscale.cli.profiles import runs_elsewhere, with_own_profiles
-from itscale.cli.snakemake import command
+from itscale.running.profiles import runs_elsewhere, with_own_profiles
+from itscale.running.snakemake import command
 
 OURS = Path(__file__).resolve().parents[2] / "workflow" / "profiles"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from itscale.entries import EngineEntry, Entry, SelectorEntry, TaskEntry, VerifierEntry
-from itscale.mistakes import MistakesError
+from itscale.messages.mistakes import MistakesError
+from itscale.planning.readiness import Readiness, ready
 from itscale.plugins import Options
-from itscale.readiness import Readiness, ready
+from itscale.plugins.entries import EngineEntry, Entry, SelectorEntry, TaskEntry, VerifierEntry
 from itscale.study import examine
 from itscale.testing import registry_of
 from itscale.types import Problem
@@ -211,7 +211,9 @@ def test_a_plugin_that_fails_to_make_problems_is_named() -> None:
 def test_what_is_not_installed_is_a_mistake_unless_models_run_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("itscale.entries.find_spec", lambda module: None if module == "openai" else object())
+    monkeypatch.setattr(
+        "itscale.plugins.entries.find_spec", lambda module: None if module == "openai" else object()
+    )
     server = {"plugin": "openai", "model": "m", "base_url": "http://localhost:8000/v1"}
     (message,) = found(models={"toy": server})
     assert message.startswith("models.toy: engines/openai needs openai, not installed here: pip install")

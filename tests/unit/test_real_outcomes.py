@@ -6,14 +6,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from itscale.columns import CURVES
 from itscale.estimators import best_of_n, coverage, majority_exact, tally
 from itscale.importing.columns import parse_columns
 from itscale.importing.source import Source
-from itscale.selection import UNPARSABLE
+from itscale.outcomes import UNPARSABLE
 from itscale.stages.curves import estimate_curves
 from itscale.stages.imports import import_outcomes
-from itscale.store import read_table
+from itscale.store.parquet import read_table
+from itscale.store.schemas import CURVES
 from itscale.study import resolve
 
 pytestmark = pytest.mark.shared_data

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from itscale.plan import make_plan
-from itscale.resources import (
+from itscale.planning.plan import make_plan
+from itscale.planning.resources import (
     BLIND_MARGIN,
     LONGEST,
     MARGIN,
@@ -17,8 +17,8 @@ from itscale.resources import (
     mem_mb,
     runtime,
 )
+from itscale.sampling.throughput import Throughput
 from itscale.study import resolve
-from itscale.throughput import Throughput
 
 STUDY = {
     "study": "asks",

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from itscale.blocks import Block
+from itscale.curves.spending import read_ledgers
 from itscale.errors import DataError, EngineError, EngineLostError, StudyError, TooManyFailuresError
-from itscale.failures import allowed, read_failures
-from itscale.journal import Journal
-from itscale.session import Unit
+from itscale.sampling.blocks import Block
+from itscale.sampling.failures import allowed, read_failures
+from itscale.sampling.journal import Journal
+from itscale.sampling.session import Unit
 from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block, units_of
-from itscale.stages.spending import read_ledgers
-from itscale.store import payload_hash, read_metadata
+from itscale.store.parquet import payload_hash, read_metadata
 from itscale.study import resolve
 from itscale.types import Completion
 from itscale_builtin.engines.simulated import SimulatedEngine

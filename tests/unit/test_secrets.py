@@ -5,13 +5,13 @@ import json
 import polars as pl
 import pytest
 
-from itscale import secrets
-from itscale.columns import VERDICTS
 from itscale.errors import StudyError
-from itscale.journal import Journal
-from itscale.secrets import find_secrets, looks_secret, masked, remember
-from itscale.session import Unit
-from itscale.store import read_metadata, read_table, write_table
+from itscale.messages import secrets
+from itscale.messages.secrets import find_secrets, looks_secret, masked, remember
+from itscale.sampling.journal import Journal
+from itscale.sampling.session import Unit
+from itscale.store.parquet import read_metadata, read_table, write_table
+from itscale.store.schemas import VERDICTS
 from itscale.study import resolve
 from itscale.types import Completion
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itscale.errors import BudgetExhausted
-from itscale.progress import Tally
-from itscale.session import Session, Unit
+from itscale.sampling.progress import Tally
+from itscale.sampling.session import Session, Unit
 from itscale.types import Problem, SamplingParams
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
 

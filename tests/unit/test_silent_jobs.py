@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from itscale.cli.failures import parse_failures
-from itscale.cli.watch import Watch
+from itscale.running.failures import parse_failures
+from itscale.running.watch import Watch
 
 OUTPUT = """
 rule sample:

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from itscale.columns import COMPLETIONS, LEDGER
 from itscale.errors import DataError
-from itscale.merging import MergeConflictError, merge
-from itscale.store import (
+from itscale.provenance.merging import MergeConflictError, merge
+from itscale.store.parquet import (
     atomic_path,
     content_fault,
     payload_hash,
@@ -26,6 +25,7 @@ from itscale.store import (
     write_table,
     write_text,
 )
+from itscale.store.schemas import COMPLETIONS, LEDGER
 
 SCHEMA = {"name": pl.String, "value": pl.Float64}
 FRAME = pl.DataFrame({"name": ["a", "b"] * 50, "value": [0.5, None] * 50}, schema=SCHEMA)
@@ -60,7 +60,7 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from itscale.store import atomic_path
+from itscale.store.parquet import atomic_path
 with atomic_path(Path(sys.argv[1])) as temporary:
     temporary.write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from itscale.errors import StudyError, UserError
-from itscale.mistakes import Mistake, MistakesError
+from itscale.messages.mistakes import Mistake, MistakesError
 from itscale.plugins import (
     EngineEntry,
     FigureEntry,
@@ -17,7 +17,7 @@ from itscale.plugins import (
     TaskEntry,
     VerifierEntry,
 )
-from itscale.sampling import SamplingOptions, StepwiseOptions
+from itscale.plugins.strategies import SamplingOptions, StepwiseOptions
 from itscale.study import examine, load_study, resolve
 from itscale.testing import registry_of
 

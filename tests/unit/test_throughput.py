@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itscale.plan import make_plan
-from itscale.store import write_table
-from itscale.study import resolve
-from itscale.throughput import (
+from itscale.planning.plan import make_plan
+from itscale.sampling.throughput import (
     ASSUMED_TOKENS,
     ASSUMED_TOKENS_PER_SECOND,
     LATEST,
@@ -22,6 +20,8 @@ from itscale.throughput import (
     measure,
     pooled,
 )
+from itscale.store.parquet import write_table
+from itscale.study import resolve
 
 FAST = BlockTiming(tokens=3000, completions=10, seconds=2.0, job_seconds=5.0)
 SLOW = BlockTiming(tokens=1000, completions=30, seconds=2.0, job_seconds=4.0)

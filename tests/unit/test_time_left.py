@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from itscale.progress import Extent, Pace, Sampled, Speed, mean_tokens, seconds_left
+from itscale.sampling.progress import Extent, Pace, Sampled, Speed, mean_tokens, seconds_left
 
 LIMIT = 512
 

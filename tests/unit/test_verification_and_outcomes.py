@@ -9,16 +9,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from itscale.blocks import Block
-from itscale.columns import COMPLETIONS, MISSING, OUTCOMES, VERDICTS
 from itscale.errors import DataError, TooManyFailuresError
-from itscale.failures import Failure
-from itscale.session import Unit
+from itscale.sampling.blocks import Block
+from itscale.sampling.failures import Failure
+from itscale.sampling.session import Unit
 from itscale.stages.failures import gather_failures, unparsable
 from itscale.stages.outcomes import _batches, gather_outcomes
 from itscale.stages.problems import write_problems
 from itscale.stages.verification import judge, read_completions, verify_block
-from itscale.store import payload_hash, read_metadata, read_table, write_table
+from itscale.store.parquet import payload_hash, read_metadata, read_table, write_table
+from itscale.store.schemas import COMPLETIONS, MISSING, OUTCOMES, VERDICTS
 from itscale.study import Ingredient, Study, resolve
 from itscale.types import Completion, Problem, Verdict
 

@@ -3,9 +3,7 @@
 import polars as pl
 import pytest
 
-from itscale.columns import LEADERBOARD
-from itscale.stages.leaderboard import board_legend, board_text
-from itscale.wording import (
+from itscale.messages.numbers import (
     above_zero,
     failed_refits_text,
     holdout_text,
@@ -14,6 +12,8 @@ from itscale.wording import (
     marks_note,
     share_text,
 )
+from itscale.stages.leaderboard import board_legend, board_text
+from itscale.store.schemas import LEADERBOARD
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from workspace import STUDY, Workspace, environment, new_workspace, snakemake
 
-from itscale.store import payload_hash
+from itscale.store.parquet import payload_hash
 
 # Two of whatever a wildcard of `sample` stands for.
 TWO_OF_EACH = {

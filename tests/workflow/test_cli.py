@@ -8,8 +8,9 @@ import pytest
 from typer.testing import CliRunner
 from workspace import CHECKOUT
 
-from itscale.cli import app, snakemake
+from itscale.cli import app
 from itscale.plugins import KINDS, registry
+from itscale.running import snakemake
 
 HEAVY = ("torch", "vllm", "transformers", "snakemake", "matplotlib", "reasoning_gym", "polars", "scipy")
 

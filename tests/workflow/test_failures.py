@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from workspace import changed, installed
 
-from itscale.manifest import read_manifest
+from itscale.provenance.manifest import read_manifest
 
 RUN = ("run", "study.yaml", "--cores", "2")
 PLACE = "sums/toy/brittle"

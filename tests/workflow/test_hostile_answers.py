@@ -17,7 +17,7 @@ import pytest
 from workspace import Workspace, processes_in
 
 from itscale.sandbox.ladder import fault_of
-from itscale.store import read_metadata
+from itscale.store.parquet import read_metadata
 
 HEX = r"\x5f\x5fimport\x5f\x5f"
 

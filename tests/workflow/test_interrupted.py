@@ -5,14 +5,14 @@ import subprocess
 
 from workspace import changed, environment, installed, itscale
 
-from itscale.directory import hold
+from itscale.store.directory import hold
 
 
 def test_a_second_run_beside_a_live_one_says_so(workspace):
     holder = """
 import time
 from pathlib import Path
-from itscale.directory import hold
+from itscale.store.directory import hold
 hold(Path.cwd())
 print("held", flush=True)
 time.sleep(600)

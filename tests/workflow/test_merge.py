@@ -7,8 +7,8 @@ import pytest
 from workspace import PLACE, STUDY, Workspace, changed, new_workspace
 
 from itscale.errors import DataError
-from itscale.merging import MergeConflictError, merge
-from itscale.store import payload_hash, read_metadata, write_table
+from itscale.provenance.merging import MergeConflictError, merge
+from itscale.store.parquet import payload_hash, read_metadata, write_table
 
 FIRST, SECOND = "p00000-00006_c00000-00008", "p00000-00006_c00008-00016"
 COMPLETIONS = f"results/tiny/completions/{PLACE}"

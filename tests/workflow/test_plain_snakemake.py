@@ -9,7 +9,7 @@ import pytest
 from snakemake.cli import get_argument_parser
 from workspace import CHECKOUT, changed, installed
 
-from itscale.invocation import RUN_NO_JOB, models_are_elsewhere
+from itscale.running.invocation import RUN_NO_JOB, models_are_elsewhere
 
 FAR = ("--executor", "faraway", "--jobs", "1")
 

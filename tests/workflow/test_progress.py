@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from itscale.cli.failures import Failure, parse_failures
-from itscale.cli.snakemake import parse_dry_run
-from itscale.cli.watch import Progress, Watch, clock, display
-from itscale.job import LOADING, by_folder, optional_path, paths, progress_file, progress_writer
-from itscale.progress import Extent, Sampled
+from itscale.running.failures import Failure, parse_failures
+from itscale.running.job import LOADING, by_folder, optional_path, paths, progress_file, progress_writer
+from itscale.running.snakemake import parse_dry_run
+from itscale.running.watch import Progress, Watch, clock, display
+from itscale.sampling.progress import Extent, Sampled
 
 EXTENT = Extent(completions=32, expected=50, limit=100)
 BLOCKS = {"t/m/s/p00000-00004_c00000-00008": EXTENT, "t/m/s/p00000-00004_c00008-00016": EXTENT}
@@ -76,7 +76,7 @@ def test_completions_are_those_of_this_run(tmp_path):
 @pytest.fixture
 def clock_of(monkeypatch):
     """Set what the watch takes for the time."""
-    return lambda now: monkeypatch.setattr("itscale.cli.watch.time.monotonic", lambda: now)
+    return lambda now: monkeypatch.setattr("itscale.running.watch.time.monotonic", lambda: now)
 
 
 def test_what_an_earlier_run_left_of_a_block_does_not_tell_how_long_whole_ones_take(watch, clock_of):

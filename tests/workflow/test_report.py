@@ -9,9 +9,9 @@ import pytest
 from docutils.core import publish_parts
 from workspace import CHECKOUT, changed
 
-from itscale.messages import without_tags
-from itscale.plan import REPORTED, make_plan
-from itscale.restructured import side_by_side
+from itscale.messages.printable import without_tags
+from itscale.planning.plan import REPORTED, make_plan
+from itscale.store.restructured import side_by_side
 from itscale.study import resolve
 
 EVIL = "</script><script>document.title = 'owned'</script><!--<img src=x onerror=owned()>"

@@ -5,8 +5,8 @@ import json
 import pytest
 from workspace import PLACE, STUDY, changed
 
-from itscale.manifest import read_manifest
-from itscale.plan import make_plan
+from itscale.planning.plan import make_plan
+from itscale.provenance.manifest import read_manifest
 from itscale.study import resolve
 
 BLOCKS = ("p00000-00006_c00000-00008", "p00000-00006_c00008-00016")

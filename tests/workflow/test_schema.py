@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from itscale.schema import keys_table, study_schema, study_schema_text
+from itscale.study.schema import keys_table, study_schema, study_schema_text
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCHEMA = CHECKOUT / "workflow" / "schemas" / "study.schema.json"

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from workspace import PLACE, changed, installed
 
-from itscale.fingerprints import KINDS, Fingerprints, labels_of
-from itscale.manifest import read_manifest
+from itscale.provenance.fingerprints import KINDS, Fingerprints, labels_of
+from itscale.provenance.manifest import read_manifest
 from itscale.seeds import digest
-from itscale.store import read_metadata, write_table
+from itscale.store.parquet import read_metadata, write_table
 from itscale.study import load_study
 
 FIRST, SECOND = "p00000-00006_c00000-00008.parquet", "p00000-00006_c00008-00016.parquet"

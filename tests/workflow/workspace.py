@@ -18,8 +18,8 @@ import polars as pl
 import psutil
 import yaml
 
-from itscale.cli.snakemake import DryRun, parse_dry_run
-from itscale.store import payload_hash
+from itscale.running.snakemake import DryRun, parse_dry_run
+from itscale.store.parquet import payload_hash
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -4,11 +4,11 @@ from functools import partial
 
 from snakemake.exceptions import WorkflowError
 
-from itscale.directory import keep_off_import_path
+from itscale.store.directory import keep_off_import_path
 from itscale.errors import UserError
-from itscale.job import begin, study_of_workflow
-from itscale.plan import make_plan
-from itscale.resources import disk_mb, gpus, mem_mb, runtime
+from itscale.running.job import begin, study_of_workflow
+from itscale.planning.plan import make_plan
+from itscale.planning.resources import disk_mb, gpus, mem_mb, runtime
 from itscale.stages.figures import figure_caption
 
 keep_off_import_path()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from itscale.job import job, paths
+from itscale.running.job import job, paths
 from itscale.stages.curves import estimate_curves
 
 with job(snakemake) as study:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from itscale.job import job, paths
+from itscale.running.job import job, paths
 from itscale.stages.failures import gather_failures
 
 with job(snakemake) as study:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from itscale.job import job, paths
-from itscale.manifest import write_manifest
+from itscale.running.job import job, paths
+from itscale.provenance.manifest import write_manifest
 
 with job(snakemake) as study:
     write_manifest(study, artifacts=paths(snakemake.input), output=Path(snakemake.output.manifest))

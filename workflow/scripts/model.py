@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from itscale.job import job
+from itscale.running.job import job
 from itscale.stages.models import prepare_model
 
 with job(snakemake) as study:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from itscale.job import by_folder, job, optional_path, paths
+from itscale.running.job import by_folder, job, optional_path, paths
 from itscale.stages.imports import write_outcomes
 
 with job(snakemake) as study:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from itscale.job import job
+from itscale.running.job import job
 from itscale.stages.problems import write_problems
 
 with job(snakemake) as study:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from itscale.job import job, job_labels, optional_path, progress_writer
+from itscale.running.job import job, job_labels, optional_path, progress_writer
 from itscale.stages.sampling import sample_block
 
 with job(snakemake) as study:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from itscale.job import job, paths
+from itscale.running.job import job, paths
 from itscale.stages.summary import write_summary
 
 with job(snakemake) as study:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from itscale.job import job
+from itscale.running.job import job
 from itscale.stages.table_fits import fit_table
 
 with job(snakemake) as study:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from itscale.job import job, optional_path
+from itscale.running.job import job, optional_path
 from itscale.stages.verification import verify_block
 
 with job(snakemake) as study:

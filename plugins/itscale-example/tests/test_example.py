@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from itscale.laws import LawData
+from itscale.plugins.laws import LawData
 from itscale.study import load_study
 from itscale.testing import LawContract, OracleContract, StrategyContract
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, field_validator
 
+from itscale.messages.secrets import find_secrets
 from itscale.plugins import Options
-from itscale.secrets import find_secrets
 from itscale_builtin.engines.address import Address
 
 __all__ = ["OpenAIOptions"]

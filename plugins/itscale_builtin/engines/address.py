@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from itscale.secrets import masked
+from itscale.messages.secrets import masked
 
 __all__ = ["Address"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from itscale.errors import EngineError, EngineLostError
+from itscale.messages.secrets import masked, remember
 from itscale.plugins import EngineEntry
-from itscale.secrets import masked, remember
 from itscale.types import Capability, Generation, GenerationRequest, SamplingParams, Trajectory
 from itscale_builtin.engines._bounds import allow, bounded_client
 from itscale_builtin.engines._openai_options import OpenAIOptions

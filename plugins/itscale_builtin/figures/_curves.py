@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from itscale.figures import COVERAGE_MARK, DASHES, Drawing, FigureData, FigureOptions, Mark, assign_marks
-from itscale.selection import FloatArray
-from itscale.wording import counted
+from itscale.messages.numbers import counted
+from itscale.outcomes import FloatArray
+from itscale.plugins.figures import (
+    COVERAGE_MARK,
+    DASHES,
+    Drawing,
+    FigureData,
+    FigureOptions,
+    Mark,
+    assign_marks,
+)
 from itscale_builtin.figures import _panels as panels
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from itscale.config import ENSEMBLE
-from itscale.figures import FigureData
-from itscale.wording import above_zero, holdout_text, interval_text, parameters_text
+from itscale.messages.numbers import above_zero, holdout_text, interval_text, parameters_text
+from itscale.plugins.figures import FigureData
+from itscale.plugins.laws import ENSEMBLE
 
 __all__ = ["CURVE", "drawn_rows", "failures", "parameters", "summary_table"]
 

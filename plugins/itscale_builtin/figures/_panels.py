@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil, floor, log2, log10
 from typing import TYPE_CHECKING, Any
 
-from itscale.figures import plain
+from itscale.plugins.figures import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

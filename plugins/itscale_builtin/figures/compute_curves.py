@@ -7,8 +7,8 @@ from typing import Literal
 
 import polars as pl
 
-from itscale.figures import Drawing, FigureData
 from itscale.plugins import FigureEntry
+from itscale.plugins.figures import Drawing, FigureData
 from itscale_builtin.figures._curves import (
     CURVE,
     CurveOptions,

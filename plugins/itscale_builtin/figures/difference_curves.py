@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from itscale.figures import COVERAGE_MARK, Drawing, FigureData, FigureOptions, Mark, assign_marks
+from itscale.outcomes import FloatArray
 from itscale.plugins import FigureEntry
-from itscale.selection import FloatArray
+from itscale.plugins.figures import COVERAGE_MARK, Drawing, FigureData, FigureOptions, Mark, assign_marks
 from itscale_builtin.figures import _panels as panels
 from itscale_builtin.figures._curves import interval
 

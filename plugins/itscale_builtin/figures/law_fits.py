@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from itscale.config import ENSEMBLE
-from itscale.figures import Drawing, FigureData, FigureOptions, Mark, assign_marks
+from itscale.outcomes import FloatArray
 from itscale.plugins import FigureEntry
-from itscale.selection import FloatArray
+from itscale.plugins.figures import Drawing, FigureData, FigureOptions, Mark, assign_marks
+from itscale.plugins.laws import ENSEMBLE
 from itscale_builtin.figures import _panels as panels
 from itscale_builtin.figures._curves import display_names, highest
 from itscale_builtin.figures._law_table import CURVE, drawn_rows, failures, parameters, summary_table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from itscale.figures import Drawing, FigureData
 from itscale.plugins import FigureEntry
+from itscale.plugins.figures import Drawing, FigureData
 from itscale_builtin.figures._curves import CurveOptions, Plan, display_names, draw_curves, selector_lines
 
 __all__ = ["SelectionCurves", "entry"]

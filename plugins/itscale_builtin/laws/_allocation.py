@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itscale.laws import TableData
-from itscale.selection import FloatArray, IntArray
+from itscale.outcomes import FloatArray, IntArray
+from itscale.plugins.laws import TableData
 from itscale_builtin.laws.rag_allocation import RagAllocation, RagAllocationOptions
 
 __all__ = ["FrontierPoint", "eps_sensitivity", "optimal_frontier", "regret"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
 
 __all__ = ["LogLikelihood", "climb_all"]
 

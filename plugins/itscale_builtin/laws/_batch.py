@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq, nnls
 
-from itscale.laws import FitFailure
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
+from itscale.plugins.laws import FitFailure
 
 __all__ = [
     "LossLevel",

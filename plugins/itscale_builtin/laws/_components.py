@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
 
 __all__ = ["Components", "FamilyLine", "equivalent_compute", "family_line", "fill", "find_components"]
 

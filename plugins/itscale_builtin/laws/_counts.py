@@ -10,9 +10,9 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 from scipy.special import gammaln
 
-from itscale.laws import FitFailure, FitWarning, LawData
-from itscale.selection import FloatArray, IntArray
-from itscale.wording import counted
+from itscale.messages.numbers import counted
+from itscale.outcomes import FloatArray, IntArray
+from itscale.plugins.laws import FitFailure, FitWarning, LawData
 from itscale_builtin.laws._ascents import LogLikelihood
 
 __all__ = [

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from itscale.laws import LawData
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
+from itscale.plugins.laws import LawData
 from itscale_builtin.laws._points import LEAST_POINTS, Response
 
 __all__ = ["Curves", "Model", "curves_of", "descend_all", "with_fallback"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult, least_squares
 
-from itscale.laws import FitFailure, FitWarning
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
+from itscale.plugins.laws import FitFailure, FitWarning
 
 __all__ = [
     "AGREEMENT",

@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from itscale.laws import LawData
-from itscale.selection import FloatArray, IntArray
+from itscale.outcomes import FloatArray, IntArray
+from itscale.plugins.laws import LawData
 from itscale_builtin.laws._ascents import LogLikelihood, climb_all
 from itscale_builtin.laws._counts import (
     Counts,

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from itscale.laws import FitFailure, FitWarning, LawData
-from itscale.selection import FloatArray
-from itscale.wording import counted
+from itscale.messages.numbers import counted
+from itscale.outcomes import FloatArray
+from itscale.plugins.laws import FitFailure, FitWarning, LawData
 
 __all__ = [
     "LEAST_POINTS",

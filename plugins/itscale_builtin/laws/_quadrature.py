@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
 from itscale_builtin.laws._counts import Counts
 
 __all__ = [

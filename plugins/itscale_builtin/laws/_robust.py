@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from itscale.laws import FitWarning
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
+from itscale.plugins.laws import FitWarning
 
 __all__ = ["Minimum", "Model", "huber_sum", "log_sum_exp", "minimise"]
 

@@ -11,9 +11,9 @@ from pydantic import Field
 from scipy.optimize import fsolve
 from scipy.special import betaln, digamma
 
-from itscale.laws import LawData
+from itscale.outcomes import FloatArray, IntArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray, IntArray
+from itscale.plugins.laws import LawData
 from itscale_builtin.laws._counts import Counts, beta_start, maximise, pooled, warn_of_bounds
 
 __all__ = ["BetaBinomial", "BetaBinomialOptions", "beta_coverage", "entry", "log_beta_binomial"]

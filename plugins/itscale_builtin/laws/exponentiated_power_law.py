@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit
 
-from itscale.laws import FitFailure, LawData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray
+from itscale.plugins.laws import FitFailure, LawData
 from itscale_builtin.laws._points import usable_points
 
 __all__ = ["ExponentiatedPowerLaw", "entry"]

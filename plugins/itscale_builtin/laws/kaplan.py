@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from itscale.laws import FitFailure, TableData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry
-from itscale.selection import FloatArray
-from itscale.tables import RESPONSE, TableOptions, table_file, usable_rows
+from itscale.plugins.laws import FitFailure, TableData
+from itscale.plugins.table_laws import RESPONSE, TableOptions, table_file, usable_rows
 from itscale_builtin.laws._robust import log_sum_exp, minimise
 
 __all__ = ["Kaplan", "KaplanOptions", "entry"]

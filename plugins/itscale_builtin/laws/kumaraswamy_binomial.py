@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray
 from itscale_builtin.laws._mixtures import Mixture
 from itscale_builtin.laws._quadrature import Family, Grid, columns
 

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from itscale.laws import FitFailure, LawData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray
+from itscale.plugins.laws import FitFailure, LawData
 from itscale_builtin.laws._least_squares import say
 from itscale_builtin.laws._points import coverage_of, plain_points
 

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit
 
-from itscale.laws import FitFailure, LawData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray
+from itscale.plugins.laws import FitFailure, LawData
 from itscale_builtin.laws._descents import curves_of, descend_all, with_fallback
 from itscale_builtin.laws._least_squares import best_of, say, warn_of_identifiability
 from itscale_builtin.laws._points import coverage_of, plain_points

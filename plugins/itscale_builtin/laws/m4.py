@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.special import expit, logit
 
-from itscale.laws import LawData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray
+from itscale.plugins.laws import LawData
 from itscale_builtin.laws._descents import curves_of, descend_all, with_fallback
 from itscale_builtin.laws._least_squares import best_of, say, warn_of_identifiability, warn_of_span
 from itscale_builtin.laws._points import Response, coverage_of, falling_points

@@ -11,10 +11,10 @@ from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
 from itscale.errors import nearest
-from itscale.laws import FitFailure, TableData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry
-from itscale.selection import FloatArray
-from itscale.tables import RESPONSE, TableOptions, table_file, usable_rows
+from itscale.plugins.laws import FitFailure, TableData
+from itscale.plugins.table_laws import RESPONSE, TableOptions, table_file, usable_rows
 from itscale_builtin.laws._components import fill, find_components
 
 __all__ = ["Observational", "ObservationalOptions", "entry"]

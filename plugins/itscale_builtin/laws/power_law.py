@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from itscale.laws import LawData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray
+from itscale.plugins.laws import LawData
 from itscale_builtin.laws._points import usable_points
 
 __all__ = ["PowerLaw", "entry"]

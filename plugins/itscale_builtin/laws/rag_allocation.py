@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 from scipy.optimize import OptimizeWarning, curve_fit
 from scipy.special import expit, logit
 
-from itscale.laws import FitFailure, FitWarning, TableData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry
-from itscale.selection import FloatArray
-from itscale.tables import TableOptions, table_file, usable_rows
+from itscale.plugins.laws import FitFailure, FitWarning, TableData
+from itscale.plugins.table_laws import TableOptions, table_file, usable_rows
 
 __all__ = ["RagAllocation", "RagAllocationOptions", "design", "entry", "fit_linear", "sigmoid4"]
 

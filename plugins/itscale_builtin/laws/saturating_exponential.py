@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from itscale.laws import LawData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray
+from itscale.plugins.laws import LawData
 from itscale_builtin.laws._descents import curves_of, with_fallback
 from itscale_builtin.laws._least_squares import say
 from itscale_builtin.laws._points import coverage_of, plain_points

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import betaln, digamma
 
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray
 from itscale_builtin.laws._mixtures import Mixture
 from itscale_builtin.laws._quadrature import Family, Grid, columns
 

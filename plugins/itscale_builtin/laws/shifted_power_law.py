@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from itscale.laws import LawData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray
+from itscale.plugins.laws import LawData
 from itscale_builtin.laws._descents import curves_of, descend_all, with_fallback
 from itscale_builtin.laws._least_squares import (
     EXACT,

@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field
 from scipy.special import betainc, betaln
 
-from itscale.laws import LawData
+from itscale.outcomes import FloatArray, IntArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray, IntArray
+from itscale.plugins.laws import LawData
 from itscale_builtin.laws._counts import Counts, pooled, pooled_resamples
 
 __all__ = ["SmoothMixture", "SmoothMixtureOptions", "entry"]

@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import Field
 
 from itscale.estimators.pass_until import log_log_variance
-from itscale.laws import FitFailure, FitWarning, TableData
+from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry
-from itscale.selection import FloatArray
-from itscale.tables import TableOptions, table_file, usable_rows
+from itscale.plugins.laws import FitFailure, FitWarning, TableData
+from itscale.plugins.table_laws import TableOptions, table_file, usable_rows
 
 __all__ = ["Curvature", "TaskScaling", "TaskScalingOptions", "curvature", "entry"]
 

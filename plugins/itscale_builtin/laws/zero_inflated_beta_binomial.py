@@ -10,9 +10,9 @@ from pydantic import Field
 from scipy.optimize import brentq
 from scipy.special import chdtri, digamma
 
-from itscale.laws import FitFailure, FitWarning, LawData
+from itscale.outcomes import FloatArray, IntArray
 from itscale.plugins import LawEntry, Options
-from itscale.selection import FloatArray, IntArray
+from itscale.plugins.laws import FitFailure, FitWarning, LawData
 from itscale_builtin.laws._ascents import climb_all
 from itscale_builtin.laws._counts import (
     Counts,

@@ -3,8 +3,8 @@
 import numpy as np
 
 from itscale.estimators import require_fixed
+from itscale.outcomes import Accuracy, IntArray, ProblemOutcomes
 from itscale.plugins import Options, SelectorEntry
-from itscale.selection import Accuracy, IntArray, ProblemOutcomes
 
 __all__ = ["First", "entry"]
 

@@ -5,9 +5,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from itscale.estimators import until_pass
+from itscale.estimators import until_accepted
+from itscale.outcomes import Accuracy, IntArray, ProblemOutcomes
 from itscale.plugins import Options, SelectorEntry
-from itscale.selection import Accuracy, IntArray, ProblemOutcomes
 
 __all__ = ["FirstPass", "FirstPassOptions", "entry"]
 
@@ -32,7 +32,7 @@ class FirstPass:
     def accuracy(self, outcomes: ProblemOutcomes, budgets: IntArray, rng: np.random.Generator) -> Accuracy:
         """Return the chance that the answer is correct within k attempts, over all orders, exactly."""
         passed = outcomes.scores[self.options.scorer] >= self.options.threshold
-        found = until_pass(passed, outcomes.correct, budgets, design=outcomes.design)
+        found = until_accepted(passed, outcomes.correct, budgets, design=outcomes.design)
         mean = found.correct
         if self.options.if_none == "any" and not passed.all():
             mean = mean + found.abstained * outcomes.correct[~passed].mean()

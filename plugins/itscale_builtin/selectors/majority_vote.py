@@ -4,8 +4,8 @@ import numpy as np
 from pydantic import Field
 
 from itscale.estimators import majority, require_fixed, tally
+from itscale.outcomes import Accuracy, IntArray, ProblemOutcomes
 from itscale.plugins import Options, SelectorEntry
-from itscale.selection import Accuracy, IntArray, ProblemOutcomes
 
 __all__ = ["MajorityVote", "MajorityVoteOptions", "entry"]
 

@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from itscale import estimators
+from itscale.outcomes import Accuracy, FloatArray, IntArray, ProblemOutcomes
 from itscale.plugins import Options, SelectorEntry
-from itscale.selection import Accuracy, FloatArray, IntArray, ProblemOutcomes
 
 __all__ = ["WeightedVote", "WeightedVoteOptions", "entry"]
 

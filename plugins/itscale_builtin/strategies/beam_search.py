@@ -8,8 +8,8 @@ from pydantic import Field
 
 from itscale.errors import BudgetExhausted, StudyError
 from itscale.plugins import StrategyEntry
-from itscale.sampling import StepwiseOptions
-from itscale.session import Session
+from itscale.plugins.strategies import StepwiseOptions
+from itscale.sampling.session import Session
 from itscale.types import Completion, Problem
 
 

@@ -8,10 +8,10 @@ import scipy
 from pydantic import Field
 
 from itscale.errors import BudgetExhausted
+from itscale.outcomes import FloatArray, IntArray
 from itscale.plugins import StrategyEntry
-from itscale.sampling import StepwiseOptions
-from itscale.selection import FloatArray, IntArray
-from itscale.session import Session
+from itscale.plugins.strategies import StepwiseOptions
+from itscale.sampling.session import Session
 from itscale.types import Completion, Problem
 
 CLIP = 1e-7

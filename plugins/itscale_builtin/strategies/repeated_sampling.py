@@ -1,8 +1,8 @@
 """Repeated sampling: independent completions, selected afterwards (Brown et al. 2024, section 2)."""
 
 from itscale.plugins import StrategyEntry
-from itscale.sampling import SamplingOptions
-from itscale.session import Session
+from itscale.plugins.strategies import SamplingOptions
+from itscale.sampling.session import Session
 from itscale.types import Completion, Problem
 
 

@@ -7,12 +7,12 @@ names kind, plugin and label, the problem where there is one, what was found and
 from itscale.boundary.engines import CheckedEngine, make_engine
 from itscale.boundary.figures import make_figure
 from itscale.boundary.laws import make_law, make_table_law
-from itscale.boundary.place import Place
 from itscale.boundary.prices import make_prices
 from itscale.boundary.selectors import CheckedSelector, make_selector
 from itscale.boundary.strategies import check_completions, run_strategy
 from itscale.boundary.tasks import make_problems
 from itscale.boundary.verifiers import CheckedOracle, CheckedScorer, make_oracle, make_scorer
+from itscale.plugins.place import Place
 
 __all__ = [
     "CheckedEngine",

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
-from itscale.boundary.given import own_problem
-from itscale.boundary.place import Place, Shown, is_count, is_number, real, shown
-from itscale.boundary.process import LASTING
+from itscale.plugins.given import own_problem
+from itscale.plugins.place import Place, Shown, is_count, is_number, real, shown
+from itscale.plugins.process import LASTING
 from itscale.types import Capability, Engine, Generation, GenerationRequest, Trajectory
 
 if TYPE_CHECKING:
-    from itscale.entries import EngineEntry
-    from itscale.study import Ingredient
+    from itscale.plugins.entries import EngineEntry
+    from itscale.plugins.ingredient import Ingredient
 
 __all__ = ["CheckedEngine", "make_engine"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from itscale.boundary.place import Place, Shown, shown
-from itscale.figures import Drawing, FigureData, FigureMaker
+from itscale.plugins.figures import Drawing, FigureData, FigureMaker
+from itscale.plugins.place import Place, Shown, shown
 
 if TYPE_CHECKING:
-    from itscale.entries import FigureEntry
-    from itscale.study import Ingredient
+    from itscale.plugins.entries import FigureEntry
+    from itscale.plugins.ingredient import Ingredient
 
 __all__ = ["make_figure"]
 

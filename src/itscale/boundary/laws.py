@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from itscale.boundary.given import own_curve, own_table, read_only
-from itscale.boundary.place import Place, Shown, is_number, real, shown
 from itscale.errors import ContractError
-from itscale.laws import FitFailure, Law, LawData, TableData, TableLaw
-from itscale.selection import FloatArray, IntArray
+from itscale.outcomes import FloatArray, IntArray
+from itscale.plugins.given import own_curve, own_table, read_only
+from itscale.plugins.laws import FitFailure, Law, LawData, TableData, TableLaw
+from itscale.plugins.place import Place, Shown, is_number, real, shown
 
 if TYPE_CHECKING:
-    from itscale.entries import LawEntry
-    from itscale.study import Ingredient
+    from itscale.plugins.entries import LawEntry
+    from itscale.plugins.ingredient import Ingredient
 
 __all__ = ["make_law", "make_table_law"]
 

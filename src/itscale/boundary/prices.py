@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
-from itscale.boundary.place import Place, real
 from itscale.errors import nearest
-from itscale.ledger import Call
+from itscale.plugins.place import Place, real
+from itscale.sampling.ledger import Call
 
 if TYPE_CHECKING:
-    from itscale.entries import PriceEntry
-    from itscale.study import Ingredient
+    from itscale.plugins.entries import PriceEntry
+    from itscale.plugins.ingredient import Ingredient
 
 __all__ = ["check_prices", "make_prices"]
 

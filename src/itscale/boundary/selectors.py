@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itscale.boundary.given import own_outcomes, read_only
-from itscale.boundary.place import Place, Shown, shown
-from itscale.boundary.process import SETTINGS, seed_global_generators
-from itscale.selection import Accuracy, Estimand, FloatArray, IntArray, ProblemOutcomes, Selector
+from itscale.outcomes import Accuracy, Estimand, FloatArray, IntArray, ProblemOutcomes, Selector
+from itscale.plugins.given import own_outcomes, read_only
+from itscale.plugins.place import Place, Shown, shown
+from itscale.plugins.process import SETTINGS, seed_global_generators
 
 if TYPE_CHECKING:
-    from itscale.entries import SelectorEntry
-    from itscale.study import Ingredient
+    from itscale.plugins.entries import SelectorEntry
+    from itscale.plugins.ingredient import Ingredient
 
 __all__ = ["CheckedSelector", "make_selector"]
 

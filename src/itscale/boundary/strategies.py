@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sized
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args
 
-from itscale.boundary.place import Place, Shown, is_number, shown
-from itscale.boundary.process import LASTING, ProcessState
+from itscale.plugins.place import Place, Shown, is_number, shown
+from itscale.plugins.process import LASTING, ProcessState
 from itscale.types import Completion, FinishReason, Problem, Trajectory
 
 if TYPE_CHECKING:
-    from itscale.entries import StrategyEntry
-    from itscale.session import Session
-    from itscale.study import Ingredient
+    from itscale.plugins.entries import StrategyEntry
+    from itscale.plugins.ingredient import Ingredient
+    from itscale.sampling.session import Session
 
 __all__ = ["check_completions", "run_strategy"]
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from itscale.boundary.given import own_problem
-from itscale.boundary.place import Place, Shown, shown, textual
-from itscale.boundary.process import LASTING
+from itscale.plugins.given import own_problem
+from itscale.plugins.place import Place, Shown, shown, textual
+from itscale.plugins.process import LASTING
 from itscale.types import Problem
 
 if TYPE_CHECKING:
-    from itscale.entries import TaskEntry
-    from itscale.study import Ingredient
+    from itscale.plugins.entries import TaskEntry
+    from itscale.plugins.ingredient import Ingredient
 
 __all__ = ["check_problem", "make_problems"]
 

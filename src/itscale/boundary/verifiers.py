@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from itscale.boundary.given import own_problem
-from itscale.boundary.place import Place, real, textual
-from itscale.boundary.process import LASTING, ProcessState
+from itscale.plugins.given import own_problem
+from itscale.plugins.place import Place, real, textual
+from itscale.plugins.process import LASTING, ProcessState
 from itscale.types import Engine, Oracle, Problem, Scorer, Trajectory, Verdict
 
 if TYPE_CHECKING:
-    from itscale.entries import VerifierEntry
-    from itscale.study import Ingredient
+    from itscale.plugins.entries import VerifierEntry
+    from itscale.plugins.ingredient import Ingredient
 
 __all__ = ["CheckedOracle", "CheckedScorer", "make_oracle", "make_scorer"]
 

@@ -8,9 +8,9 @@ import typer
 from typer.core import TyperGroup
 
 from itscale.cli.terminal import complain
-from itscale.directory import keep_off_import_path
 from itscale.errors import UserError, describe_os_error
-from itscale.messages import PrintableFormatter
+from itscale.messages.printable import PrintableFormatter
+from itscale.store.directory import keep_off_import_path
 
 __all__ = ["app"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from itscale.plan import Plan
+    from itscale.planning.plan import Plan
 
 __all__ = ["check", "checked_plan"]
 
@@ -70,9 +70,9 @@ def checked_plan(path: Path, *, elsewhere: bool = False) -> tuple[Plan, list[str
     UserError
         With everything that is wrong, a line each.
     """
-    from itscale.plan import make_plan
-    from itscale.readiness import ready
-    from itscale.study import read_study
+    from itscale.planning.plan import make_plan
+    from itscale.planning.readiness import ready
+    from itscale.study.resolution import read_study
 
     examined = read_study(path)
     found = ready(examined, elsewhere=elsewhere)

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from itscale.messages import printable
+from itscale.messages.printable import printable
 
 __all__ = ["LiteralConsole"]
 

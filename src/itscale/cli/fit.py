@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from itscale.fitting import LawReport, Settings
-    from itscale.study import Ingredient
-    from itscale.tables import TableOptions
+    from itscale.plugins.ingredient import Ingredient
+    from itscale.plugins.table_laws import TableOptions
 
 __all__ = ["fit"]
 
@@ -101,10 +101,11 @@ def _mapping(columns: str) -> dict[str, str]:
 
 def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> dict[str, Ingredient[Any]]:
     """Return the laws that are meant, their options checked; a law of a table gets `data` as its file."""
-    from itscale.mistakes import MistakesError
-    from itscale.plugins import LawEntry, registry
-    from itscale.study import Ingredient
-    from itscale.validation import validate
+    from itscale.messages.mistakes import MistakesError
+    from itscale.messages.validation import validate
+    from itscale.plugins.entries import LawEntry
+    from itscale.plugins.ingredient import Ingredient
+    from itscale.plugins.registry import registry
 
     try:
         given = json.loads(options)
@@ -135,11 +136,11 @@ def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> di
 
 def _fit_table(laws: Mapping[str, Ingredient[Any]], settings: Settings) -> dict[str, pl.DataFrame]:
     """Return the fits and the forecasts of a law of a table, which its options name."""
-    from itscale.columns import FITS
-    from itscale.config import FitSection
     from itscale.fitting import forecast_rows
     from itscale.stages.fits import named_rows
     from itscale.stages.table_fits import TABLE_FORECASTS, check_table, report_table
+    from itscale.store.schemas import FITS
+    from itscale.study.config import FitSection
 
     ((label, ingredient),) = laws.items()
     law, table = check_table(ingredient)
@@ -171,10 +172,10 @@ def _fit_curve(
     from itscale.boundary.laws import make_law
     from itscale.cli.console import LiteralConsole
     from itscale.cli.fit_data import read_evidence
-    from itscale.config import FitSection
     from itscale.importing.columns import parse_where
     from itscale.stages.fits import report_ingredient, report_tables
     from itscale.stages.leaderboard import board_tables
+    from itscale.study.config import FitSection
 
     series = all(getattr(make_law(ingredient), "unbounded", False) for ingredient in laws.values())
     origins_of = FitSection().origins
@@ -201,10 +202,10 @@ def _series_tables(
     """Return a report on a series as tables: its x need not be whole, and no ensemble reads its refits."""
     import polars as pl
 
-    from itscale.columns import FITS, REFITS
     from itscale.fitting import forecast_rows
     from itscale.stages.fits import named_rows
     from itscale.stages.table_fits import TABLE_FORECASTS
+    from itscale.store.schemas import FITS, REFITS
 
     rows = [row for one in report.forecasts for row in forecast_rows(one, confidence)]
     fits, forecasts = named_rows(report.fits, FITS, identity), named_rows(rows, TABLE_FORECASTS, identity)
@@ -215,7 +216,7 @@ def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: Settings) 
     """Print parameters and exponents law by law, what was remarked, then the leaderboard."""
     import polars as pl
 
-    from itscale.wording import above_zero, holdout_text
+    from itscale.messages.numbers import above_zero, holdout_text
 
     fits = tables["fits"]
     level = f"{100 * settings.confidence:g} %"
@@ -279,7 +280,7 @@ def _show_legend(console: Any, fits: pl.DataFrame, cells: Sequence[str]) -> None
     """Print what the rows and the marks in cells of the table of parameters are."""
     import polars as pl
 
-    from itscale.wording import marks_note
+    from itscale.messages.numbers import marks_note
 
     fitted = fits.filter(pl.col("status") == "ok")
     if fitted.is_empty():
@@ -321,7 +322,7 @@ def _show_board(console: Any, board: pl.DataFrame, confidence: float) -> None:
 
 
 def _bounded(row: Mapping[str, Any], name: str) -> str:
-    from itscale.wording import interval_text
+    from itscale.messages.numbers import interval_text
 
     estimate, low, high = (
         (row[f"{name}{end}"] for end in ("", "_low", "_high"))
@@ -332,7 +333,7 @@ def _bounded(row: Mapping[str, Any], name: str) -> str:
 
 
 def _write(table: pl.DataFrame, path: Path) -> None:
-    from itscale.store import write_csv, write_table
+    from itscale.store.parquet import write_csv, write_table
 
     if path.suffix == ".parquet":
         write_table(table, path, {"stage": "fit"})

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import polars as pl
 
+from itscale.curves.pools import open_outcomes
 from itscale.errors import DataError, StudyError, nearest
 from itscale.estimators import k_grid
 from itscale.fitting import Evidence, evidence_of_curve, origins_of_curve
 from itscale.importing.columns import check_columns
 from itscale.importing.delimited import open_delimited
 from itscale.importing.files import UNREADABLE, check_file, reason
+from itscale.importing.readers import Where
 from itscale.importing.source import Source
-from itscale.importing.sources import Where
 from itscale.importing.values import number, shown
-from itscale.selection import DESIGNS
+from itscale.outcomes import DESIGNS
 from itscale.stages.fits import pool_evidence
 from itscale.stages.imports import import_outcomes
-from itscale.stages.pools import open_outcomes
 
 __all__ = ["read_evidence"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itscale.cli.terminal import say
-from itscale.wording import percent
+from itscale.messages.numbers import percent
 
 if TYPE_CHECKING:
-    from itscale.ingredients import Ingredient
-    from itscale.plugins import VerifierEntry
-    from itscale.selection import Design
+    from itscale.outcomes import Design
+    from itscale.plugins.entries import VerifierEntry
+    from itscale.plugins.ingredient import Ingredient
     from itscale.stages.imports import Imported
 
 __all__ = ["import_"]
@@ -106,7 +106,7 @@ def _check_output(path: Path, sources: list[Path]) -> None:
 
 def _is_import(path: Path) -> bool:
     from itscale.errors import DataError
-    from itscale.store import read_metadata
+    from itscale.store.parquet import read_metadata
 
     try:
         return bool(read_metadata(path).get("stage") == "import")
@@ -116,7 +116,7 @@ def _is_import(path: Path) -> bool:
 
 def _design(name: str | None) -> Design | None:
     from itscale.errors import StudyError, nearest
-    from itscale.selection import DESIGNS
+    from itscale.outcomes import DESIGNS
 
     if name is not None and name not in DESIGNS:
         raise StudyError(f"--design: found {name!r}; {nearest(name, DESIGNS)}")

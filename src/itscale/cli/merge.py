@@ -20,7 +20,7 @@ def merge(
     ] = None,
 ) -> None:
     """Merge blocks and verdicts of several directories into one; run the study there to make the rest."""
-    from itscale.merging import merge as merge_places
+    from itscale.provenance.merging import merge as merge_places
 
     for name, done in merge_places(sources, into, prefer).items():
         total = sum(done.blocks.values())

@@ -11,7 +11,8 @@ import typer
 from itscale.errors import PluginError, nearest
 
 if TYPE_CHECKING:
-    from itscale.plugins import Kind, Options, Plugin
+    from itscale.plugins.entries import Kind, Options
+    from itscale.plugins.registry import Plugin
 
 __all__ = ["app"]
 
@@ -28,7 +29,7 @@ def list_plugins(
     from rich.table import Table
 
     from itscale.cli.console import LiteralConsole
-    from itscale.plugins import registry
+    from itscale.plugins.registry import registry
 
     table = Table("kind", "name", "summary", "from", box=None, pad_edge=False)
     for one in _kinds(kind):
@@ -44,7 +45,8 @@ def list_plugins(
 @app.command("show")
 def show(name: Annotated[str, typer.Argument(help="a plugin's name, or distribution/name")]) -> None:
     """Show a plugin: what it does, where it comes from, and its options."""
-    from itscale.plugins import KINDS, registry
+    from itscale.plugins.entries import KINDS
+    from itscale.plugins.registry import registry
 
     short = name.rpartition("/")[2]
     known = {kind: {plugin.entry.name for plugin in registry().plugins(kind)} for kind in KINDS}
@@ -63,7 +65,7 @@ def _show(kind: Kind, plugin: Plugin) -> None:
     from rich.table import Table
 
     from itscale.cli.console import LiteralConsole
-    from itscale.plugins import LawEntry
+    from itscale.plugins.entries import LawEntry
 
     entry = plugin.entry
     facts = {
@@ -99,7 +101,7 @@ def _options(model: type[Options]) -> list[tuple[str, str, str, str]]:
 def _rows(
     schema: Mapping[str, Any], inner: Mapping[str, Any], prefix: str
 ) -> Iterator[tuple[str, str, str, str]]:
-    from itscale.schema import describe_type
+    from itscale.study.schema import describe_type
 
     for name, value in schema.get("properties", {}).items():
         default = "required" if name in schema.get("required", ()) else json.dumps(value.get("default"))
@@ -110,7 +112,7 @@ def _rows(
 
 
 def _kinds(kind: str | None) -> tuple[Kind, ...]:
-    from itscale.plugins import KINDS
+    from itscale.plugins.entries import KINDS
 
     if kind is None:
         return KINDS

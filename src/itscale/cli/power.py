@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itscale.errors import DataError, StudyError
-from itscale.wording import counted
+from itscale.messages.numbers import counted
 
 if TYPE_CHECKING:
+    from itscale.curves.pools import Counts
     from itscale.power import Cell, Plan, Rates
-    from itscale.stages.pools import Counts
 
 __all__ = ["power"]
 
@@ -188,9 +188,9 @@ def _counts(path: Path) -> Counts:
     """Read the counts of a pilot: outcomes of a study, or a CSV."""
     import polars as pl
 
+    from itscale.curves.pools import Counts, open_outcomes
     from itscale.errors import nearest
-    from itscale.stages.pools import Counts, open_outcomes
-    from itscale.store import literal
+    from itscale.store.parquet import literal
 
     if path.suffix == ".parquet":
         return open_outcomes(path).counts()

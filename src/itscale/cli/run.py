@@ -18,10 +18,10 @@ from itscale.cli.terminal import complain
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from itscale.cli.failures import Failure
-    from itscale.cli.snakemake import DryRun
-    from itscale.plan import Plan
-    from itscale.progress import Extent
+    from itscale.planning.plan import Plan
+    from itscale.running.failures import Failure
+    from itscale.running.snakemake import DryRun
+    from itscale.sampling.progress import Extent
 
 __all__ = ["run"]
 
@@ -44,9 +44,9 @@ def run(
     """Run a study and build its report. What is already there and still right is not done again."""
     from itscale.cli.check import checked_plan
     from itscale.cli.console import LiteralConsole
-    from itscale.cli.profiles import jobs_bring_their_own
-    from itscale.job import CHECKED, digest
-    from itscale.study import read_document
+    from itscale.running.job import CHECKED, digest
+    from itscale.running.profiles import jobs_bring_their_own
+    from itscale.study.resolution import read_document
 
     console = LiteralConsole()
     plan, notes = checked_plan(study, elsewhere=jobs_bring_their_own(context.args))
@@ -62,7 +62,7 @@ class _Run:
     def __init__(
         self, console: Console, plan: Plan, path: Path, cores: int | None, extra: tuple[str, ...]
     ) -> None:
-        from itscale.cli.snakemake import command
+        from itscale.running.snakemake import command
 
         self.console = console
         self.plan = plan
@@ -75,9 +75,9 @@ class _Run:
 
     def go(self, only_say: bool, retry: bool) -> None:
         """Do what there is to do."""
-        from itscale.cli.snakemake import dry_run
         from itscale.cli.tables import refuse_strangers, restore_problems, set_aside
-        from itscale.directory import HELD, hold
+        from itscale.running.snakemake import dry_run
+        from itscale.store.directory import HELD, hold
 
         if only_say:
             if retry:
@@ -117,7 +117,7 @@ class _Run:
         Samples take them as ancient: Snakemake plans nothing for them to follow from, and does not look for
         other reasons either of whatever stands behind a job that it plans.
         """
-        from itscale.cli.snakemake import dry_run, start
+        from itscale.running.snakemake import dry_run, start
 
         again = self.made_again(todo)
         if not again:
@@ -134,7 +134,7 @@ class _Run:
     def reopen(self, *, only_count: bool) -> None:
         """Open what failed again, and say how much that is."""
         from itscale.errors import UserError
-        from itscale.reopening import reopen_failures
+        from itscale.running.reopening import reopen_failures
 
         if "--cache" in self.command:
             raise UserError(
@@ -163,9 +163,9 @@ class _Run:
 
     def clear(self) -> None:
         """End what a killed run left: this one holds the directory, so its jobs and locks are nobody's."""
-        from itscale.directory import is_locked_by_snakemake
-        from itscale.job import PATIENCE
-        from itscale.leftovers import cancel_leftovers
+        from itscale.running.job import PATIENCE
+        from itscale.running.leftovers import cancel_leftovers
+        from itscale.store.directory import is_locked_by_snakemake
 
         if jobs := cancel_leftovers(Path.cwd()):
             self.console.print(f"cancelled what an earlier run left in Slurm: job {', '.join(jobs)}")
@@ -176,9 +176,9 @@ class _Run:
 
     def watch(self, todo: DryRun, descriptor: int) -> None:
         """Run Snakemake to its end, showing progress."""
-        from itscale.cli.snakemake import start
-        from itscale.cli.watch import Watch, display
         from itscale.errors import UserError
+        from itscale.running.snakemake import start
+        from itscale.running.watch import Watch, display
 
         arguments = [*self.command, "--report", str(self.report), "--report-after-run"]
         process = start(arguments, self.output, keep_open=(descriptor,))
@@ -201,7 +201,7 @@ class _Run:
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
         """Wait for Snakemake, which was interrupted, too, to end its jobs; see to it that it did."""
-        from itscale.leftovers import cancel_leftovers
+        from itscale.running.leftovers import cancel_leftovers
 
         self.console.print("stopping; run again to go on from here")
         try:
@@ -213,14 +213,14 @@ class _Run:
 
     def failures(self) -> list[Failure]:
         """Return the jobs that failed, whether or not they were tried again."""
-        from itscale.cli.failures import parse_failures
+        from itscale.running.failures import parse_failures
 
         return parse_failures(self.output.read_text(encoding="utf-8", errors="replace"))
 
     def fail(self) -> None:
         """Say which jobs failed and why."""
-        from itscale.cli.snakemake import complaint
         from itscale.errors import UserError, describe_os_error
+        from itscale.running.snakemake import complaint
 
         if shutil.disk_usage(Path.cwd()).free < FULL:
             raise UserError(
@@ -238,8 +238,8 @@ class _Run:
 
     def snakemake(self, *arguments: str) -> None:
         """Run Snakemake for something short."""
-        from itscale.cli.snakemake import complaint, start
         from itscale.errors import UserError
+        from itscale.running.snakemake import complaint, start
 
         log = self.logs / "snakemake.log"
         if start([*self.command, *arguments], log).wait() != 0:
@@ -255,8 +255,8 @@ class _Run:
         import polars as pl
         from rich.table import Table
 
+        from itscale.messages.numbers import counted
         from itscale.stages.summary import LAW, read_summary, remarks, summary_rows
-        from itscale.wording import counted
 
         path = self.reports / "summary.csv"
         summary = read_summary(path)
@@ -287,7 +287,7 @@ class _Run:
         import polars as pl
 
         from itscale.stages.differences import difference_note, difference_rows, shown_selectors
-        from itscale.store import literal
+        from itscale.store.parquet import literal
 
         path = self.reports / "differences.csv"
         if not self.plan.study.config.differences or not path.is_file():
@@ -308,9 +308,9 @@ class _Run:
 
     def incomplete(self) -> None:
         """Say what is missing from the study, and how to get it."""
-        from itscale.columns import FAILURES, MISSING
         from itscale.stages.failures import missing_lines, unparsable
-        from itscale.store import read_table
+        from itscale.store.parquet import read_table
+        from itscale.store.schemas import FAILURES, MISSING
 
         results = Path("results", self.plan.study.name)
         if not (results / "missing.parquet").is_file():  # a storage provider keeps it, or nothing was sampled

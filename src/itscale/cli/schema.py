@@ -9,6 +9,6 @@ __all__ = ["schema"]
 
 def schema() -> None:
     """Print the JSON schema of study files."""
-    from itscale.schema import study_schema_text
+    from itscale.study.schema import study_schema_text
 
     typer.echo(study_schema_text(), nl=False)

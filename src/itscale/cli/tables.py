@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itscale.directory import snakemake_record
 from itscale.errors import DamagedError, DataError
-from itscale.store import payload_hash, read_metadata
+from itscale.store.directory import snakemake_record
+from itscale.store.parquet import payload_hash, read_metadata
 
 if TYPE_CHECKING:
-    from itscale.plan import Plan
+    from itscale.planning.plan import Plan
 
 __all__ = ["ASIDE", "refuse_strangers", "restore_problems", "set_aside"]
 
@@ -27,7 +27,7 @@ def set_aside(plan: Plan, results: Path, manifest: Path) -> list[str]:
 
     Nothing is deleted: what can be read of it may be worth something to somebody.
     """
-    from itscale.manifest import read_manifest
+    from itscale.provenance.manifest import read_manifest
 
     said = []
     for path in _there(plan, results):
@@ -94,7 +94,7 @@ def refuse_strangers(plan: Plan, results: Path, made_again: Collection[str], eve
     DataError
         With the first file that is refused, and how many more are.
     """
-    from itscale.fingerprints import Fingerprints
+    from itscale.provenance.fingerprints import Fingerprints
 
     fingerprints = Fingerprints(plan.study, _hashes(plan))
     faults: list[DataError] = []
@@ -117,7 +117,7 @@ def refuse_strangers(plan: Plan, results: Path, made_again: Collection[str], eve
 
 def _hashes(plan: Plan) -> dict[str, str]:
     """Return the hash of each file of a study that was finished, by path."""
-    from itscale.manifest import read_manifest
+    from itscale.provenance.manifest import read_manifest
 
     try:
         manifest = read_manifest(Path("reports", plan.study.name, "manifest.json"))

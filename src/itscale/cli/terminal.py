@@ -8,7 +8,7 @@ import textwrap
 
 import typer
 
-from itscale.messages import one_line, printable
+from itscale.messages.printable import one_line, printable
 
 __all__ = ["complain", "say"]
 

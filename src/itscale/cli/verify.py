@@ -20,7 +20,7 @@ def verify(
     ] = None,
 ) -> None:
     """Recompute the hash of every file of a study; exit status 1 if anything no longer matches."""
-    from itscale.manifest import find_mismatches, read_manifest
+    from itscale.provenance.manifest import find_mismatches, read_manifest
 
     mismatches = 0
     for path in _manifests(place):
@@ -42,8 +42,8 @@ def verify(
 
 
 def _changed_study(path: Path, digest: str) -> list[str]:
-    from itscale.manifest import study_digest
-    from itscale.study import load_study
+    from itscale.provenance.manifest import study_digest
+    from itscale.study.resolution import load_study
 
     if study_digest(load_study(path)) == digest:
         return []
@@ -64,6 +64,6 @@ def _manifests(place: Path | None) -> list[Path]:
         return found
     if place.name == "manifest.json":
         return [place]
-    from itscale.study import load_study
+    from itscale.study.resolution import load_study
 
     return [Path("reports", load_study(place).name, "manifest.json")]

@@ -43,13 +43,13 @@ from itscale.estimators.resampling import (
     resample_two_level,
     resampled_problems,
 )
-from itscale.estimators.until_pass import (
+from itscale.estimators.until_accepted import (
     TaskTypes,
-    UntilPass,
+    UntilAccepted,
     pass_given_base,
     soundness,
     two_types,
-    until_pass,
+    until_accepted,
 )
 from itscale.estimators.vote import Tally, majority, majority_exact, majority_simulated, tally
 from itscale.estimators.weighted_vote import weighted_vote
@@ -62,7 +62,7 @@ __all__ = [
     "PassUntil",
     "Tally",
     "TaskTypes",
-    "UntilPass",
+    "UntilAccepted",
     "agreement_interval",
     "all_correct",
     "bca_interval",
@@ -101,7 +101,7 @@ __all__ = [
     "studentised_interval",
     "tally",
     "two_types",
-    "until_pass",
+    "until_accepted",
     "until_success_coverage",
     "weighted_vote",
 ]

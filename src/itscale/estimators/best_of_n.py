@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itscale.estimators.coverage import log_failure
-from itscale.selection import FloatArray, IntArray
+from itscale.outcomes import FloatArray, IntArray
 
 __all__ = ["best_of_n", "expected_best_score"]
 

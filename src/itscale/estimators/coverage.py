@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.special import betaln, gammaln, xlog1py, xlogy
 
 from itscale.estimators.design import require_fixed
-from itscale.selection import Design, FloatArray, IntArray
+from itscale.outcomes import Design, FloatArray, IntArray
 
 __all__ = [
     "all_correct",

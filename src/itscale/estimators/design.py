@@ -1,7 +1,7 @@
 """Which estimators are unbiased for which sampling design, and what to take instead."""
 
 from itscale.errors import DesignError
-from itscale.selection import Design
+from itscale.outcomes import Design
 
 __all__ = ["require_fixed"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itscale.selection import FloatArray, IntArray
+from itscale.outcomes import FloatArray, IntArray
 
 __all__ = ["FamilyShift", "family_shift"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from itscale.selection import IntArray
+from itscale.outcomes import IntArray
 
 __all__ = ["k_grid"]
 

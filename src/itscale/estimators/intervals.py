@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from itscale.estimators.resampling import Resampled, resample, resample_two_level, simplex_weights
-from itscale.selection import FloatArray, IntArray
+from itscale.outcomes import FloatArray, IntArray
 
 __all__ = [
     "BOUNDED",

@@ -13,7 +13,7 @@ from scipy.special import betaincinv
 
 from itscale.errors import DesignError
 from itscale.estimators.coverage import coverage, log_failure
-from itscale.selection import FloatArray, IntArray, ProblemOutcomes
+from itscale.outcomes import FloatArray, IntArray, ProblemOutcomes
 
 __all__ = [
     "PassUntil",

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from itscale.selection import FloatArray, IntArray
+from itscale.outcomes import FloatArray, IntArray
 
 __all__ = ["NEGLIGIBLE", "chances_to_win"]
 

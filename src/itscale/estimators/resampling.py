@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itscale.estimators.coverage import coverage
-from itscale.selection import FloatArray, IntArray
+from itscale.outcomes import FloatArray, IntArray
 
 __all__ = [
     "Resampled",

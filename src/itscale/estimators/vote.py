@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itscale.estimators.coverage import log_factorials
-from itscale.selection import UNPARSABLE, Accuracy, FloatArray, IntArray
+from itscale.outcomes import UNPARSABLE, Accuracy, FloatArray, IntArray
 
 __all__ = ["EXACT_WORK", "Tally", "majority", "majority_exact", "majority_simulated", "tally"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itscale.estimators.vote import check_budgets, majority, standard_error, tally, worth_of_winners
-from itscale.selection import UNPARSABLE, Accuracy, FloatArray, IntArray
+from itscale.outcomes import UNPARSABLE, Accuracy, FloatArray, IntArray
 
 __all__ = ["weighted_vote"]
 

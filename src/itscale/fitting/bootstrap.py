@@ -12,8 +12,8 @@ import numpy as np
 
 from itscale.estimators import parameter_interval
 from itscale.fitting.evidence import Evidence
-from itscale.laws import FitFailure, FitWarning, Law, Resampled
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
+from itscale.plugins.laws import FitFailure, FitWarning, Law, Resampled
 
 __all__ = ["Fitted", "bounds", "fit_again", "fit_once", "fit_with_refits", "symmetric_bounds"]
 

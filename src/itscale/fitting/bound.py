@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import lambertw
 
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
 
 __all__ = ["even_chances", "limited_by_problems", "solved_bound", "unsolved_bound"]
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from itscale.laws import Law
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
+from itscale.plugins.laws import Law
 
 __all__ = [
     "HoldoutScores",

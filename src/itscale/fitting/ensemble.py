@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from itscale.config import ENSEMBLE
 from itscale.fitting.bound import even_chances, solved_bound
 from itscale.fitting.forecast import Forecast
 from itscale.fitting.report import holdout_facts
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
+from itscale.plugins.laws import ENSEMBLE
 
 __all__ = ["ENSEMBLE", "combine", "far_share", "leaderboard", "weigh", "weighted_midmean"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from itscale.estimators import coverage, k_grid
-from itscale.laws import LawData
-from itscale.selection import Design, FloatArray, IntArray
+from itscale.outcomes import Design, FloatArray, IntArray
+from itscale.plugins.laws import LawData
 
 __all__ = [
     "GAP",

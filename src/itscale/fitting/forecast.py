@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from itscale.fitting.bootstrap import bounds
-from itscale.selection import FloatArray
+from itscale.outcomes import FloatArray
 
 __all__ = ["Forecast", "forecast_rows", "forecasts_of", "refit_rows"]
 

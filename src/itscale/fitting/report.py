@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from itscale.entries import LawEntry
 from itscale.fitting import diagnostics
 from itscale.fitting.bootstrap import Fitted, fit_with_refits, symmetric_bounds
 from itscale.fitting.bound import limited_by_problems, unsolved_bound
 from itscale.fitting.evidence import Evidence
 from itscale.fitting.forecast import Forecast
-from itscale.laws import Asymptotic, FitFailure, Law, Likelihood, Penalised
+from itscale.outcomes import FloatArray
+from itscale.plugins.entries import LawEntry
+from itscale.plugins.laws import Asymptotic, FitFailure, Law, Likelihood, Penalised
 from itscale.seeds import generator
-from itscale.selection import FloatArray
 
 __all__ = ["LawReport", "Settings", "failed_report", "holdout_facts", "report_law"]
 

@@ -12,14 +12,15 @@ import polars as pl
 from itscale.boundary.verifiers import CheckedOracle
 from itscale.errors import DataError, StudyError, UserError, nearest
 from itscale.importing.columns import metadata_keys
-from itscale.mistakes import MistakesError
-from itscale.names import meant
-from itscale.plugins import VerifierEntry, registry
+from itscale.messages.mistakes import MistakesError
+from itscale.messages.validation import validate
+from itscale.plugins.entries import VerifierEntry
+from itscale.plugins.names import meant
+from itscale.plugins.registry import registry
 from itscale.types import Problem, Verdict
-from itscale.validation import validate
 
 if TYPE_CHECKING:
-    from itscale.ingredients import Ingredient
+    from itscale.plugins.ingredient import Ingredient
 
 __all__ = ["judged", "options_in", "oracle_named"]
 
@@ -35,7 +36,7 @@ def oracle_named(name: str, where: str, options: dict[str, Any] | None = None) -
     StudyError, PluginError
         If there is none of that name, it is a scorer, or an option is wrong.
     """
-    from itscale.ingredients import Ingredient
+    from itscale.plugins.ingredient import Ingredient
 
     oracles = {
         known: entry

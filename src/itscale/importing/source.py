@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itscale.columns import OUTCOMES
 from itscale.errors import DataError, StudyError
 from itscale.importing.columns import metadata_keys, score_label
-from itscale.importing.sources import Where, columns_of
-from itscale.selection import Design
-from itscale.store import content_fault, read_metadata, scan_table
+from itscale.importing.readers import Where, columns_of
+from itscale.outcomes import Design
+from itscale.store.parquet import content_fault, read_metadata, scan_table
+from itscale.store.schemas import OUTCOMES
 
 if TYPE_CHECKING:
-    from itscale.ingredients import Ingredient
-    from itscale.plugins import VerifierEntry
+    from itscale.plugins.entries import VerifierEntry
+    from itscale.plugins.ingredient import Ingredient
 
 __all__ = ["Source", "table_metadata"]
 

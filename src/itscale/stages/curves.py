@@ -11,17 +11,10 @@ import numpy as np
 import polars as pl
 
 from itscale.boundary import CheckedSelector, make_selector
-from itscale.columns import CURVES
-from itscale.errors import DataError
-from itscale.estimators import curve_intervals, k_grid
-from itscale.fingerprints import Fingerprints
-from itscale.plugins import SelectorEntry
-from itscale.provenance import provenance
-from itscale.seeds import generator
-from itscale.selection import COVERAGE, Accuracy, FloatArray, IntArray
-from itscale.stages.accuracies import accuracy_rows, tokens_by_problem_of_pools, tokens_by_problem_of_runs
-from itscale.stages.pools import Outcomes, Pool, open_outcomes
-from itscale.stages.spending import (
+from itscale.curves.accuracies import accuracy_rows, tokens_by_problem_of_pools, tokens_by_problem_of_runs
+from itscale.curves.clusters import Counted, clusters_of, counted_curve
+from itscale.curves.pools import Outcomes, Pool, open_outcomes
+from itscale.curves.spending import (
     Tokens,
     all_runs,
     read_ledgers,
@@ -29,9 +22,17 @@ from itscale.stages.spending import (
     tokens_of_pools,
     tokens_of_runs,
 )
-from itscale.stages.uncertainty import Counted, clusters_of, counted_curve
-from itscale.store import read_metadata, write_table
-from itscale.study import Ingredient, Study
+from itscale.errors import DataError
+from itscale.estimators import curve_intervals, k_grid
+from itscale.outcomes import COVERAGE, Accuracy, FloatArray, IntArray
+from itscale.plugins.entries import SelectorEntry
+from itscale.plugins.ingredient import Ingredient
+from itscale.provenance.fingerprints import Fingerprints
+from itscale.provenance.footer import provenance
+from itscale.seeds import generator
+from itscale.store.parquet import read_metadata, write_table
+from itscale.store.schemas import CURVES
+from itscale.study.study import Study
 
 __all__ = ["estimate_curves"]
 

@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from itscale.columns import ACCURACIES, DIFFERENCES
-from itscale.config import ArmSection
+from itscale.curves.clusters import clusters_of
 from itscale.errors import DataError
 from itscale.estimators import curve_intervals
-from itscale.estimators.differences import Arm, at_equal_budgets, at_equal_cost, flips_for, holm, sign_flip
-from itscale.fingerprints import Fingerprints
-from itscale.latex import booktabs
-from itscale.provenance import provenance
+from itscale.estimators.paired import Arm, at_equal_budgets, at_equal_cost, flips_for, holm, sign_flip
+from itscale.messages.numbers import counted, interval_note
+from itscale.outcomes import FloatArray, IntArray, selector_names
+from itscale.provenance.fingerprints import Fingerprints
+from itscale.provenance.footer import provenance
 from itscale.seeds import generator
-from itscale.selection import FloatArray, IntArray, selector_names
-from itscale.stages.uncertainty import clusters_of
-from itscale.store import read_metadata, read_table, without_noise, write_csv, write_table, write_text
-from itscale.study import Study
-from itscale.wording import counted, interval_note
+from itscale.store.latex import booktabs
+from itscale.store.parquet import read_metadata, read_table, without_noise, write_csv, write_table, write_text
+from itscale.store.schemas import ACCURACIES, DIFFERENCES
+from itscale.study.config import ArmSection
+from itscale.study.study import Study
 
 __all__ = ["compare_curves", "difference_note", "difference_rows", "shown_selectors"]
 

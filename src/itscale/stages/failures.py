@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from itscale.columns import COMPLETIONS, FAILURES, MISSING, OUTCOMES, VERDICTS
-from itscale.failures import read_failures
-from itscale.provenance import provenance
+from itscale.messages.numbers import percent
+from itscale.provenance.footer import provenance
+from itscale.sampling.failures import read_failures
 from itscale.stages.outcomes import UNCLASSIFIED, units_of_blocks
-from itscale.store import scan_table, write_csv, write_table
-from itscale.study import Study
-from itscale.wording import percent
+from itscale.store.parquet import scan_table, write_csv, write_table
+from itscale.store.schemas import COMPLETIONS, FAILURES, MISSING, OUTCOMES, VERDICTS
+from itscale.study.study import Study
 
 __all__ = ["gather_failures", "incomplete", "missing_lines", "part_text", "unparsable"]
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import polars as pl
 
 from itscale.boundary import make_figure
-from itscale.columns import CURVES, DIFFERENCES, FITS, FORECASTS, MISSING, Schema
 from itscale.errors import StudyError, nearest
-from itscale.figures import FigureData, label_simulated, save, style
-from itscale.messages import one_line, without_tags
-from itscale.plugins import FigureEntry
+from itscale.messages.printable import one_line, without_tags
+from itscale.plugins.entries import FigureEntry
+from itscale.plugins.figures import FigureData, label_simulated, save, style
+from itscale.plugins.ingredient import Ingredient
 from itscale.stages.failures import incomplete, unparsable
-from itscale.store import read_table
-from itscale.study import Ingredient, Study
+from itscale.store.parquet import read_table
+from itscale.store.schemas import CURVES, DIFFERENCES, FITS, FORECASTS, MISSING, Schema
+from itscale.study.study import Study
 
 __all__ = ["draw_figure", "figure_caption"]
 

@@ -10,10 +10,9 @@ import numpy as np
 import polars as pl
 
 from itscale.boundary import Place, make_law
-from itscale.boundary.process import seed_global_generators
-from itscale.columns import CURVES, FITS, FORECASTS, REFITS, Schema
+from itscale.curves.clusters import clusters_of
+from itscale.curves.pools import Counts, Outcomes, open_outcomes
 from itscale.errors import ContractError
-from itscale.fingerprints import Fingerprints
 from itscale.fitting import (
     Evidence,
     LawReport,
@@ -26,14 +25,16 @@ from itscale.fitting import (
     refit_rows,
     report_law,
 )
-from itscale.plugins import LawEntry
-from itscale.provenance import provenance
+from itscale.outcomes import IntArray
+from itscale.plugins.entries import LawEntry
+from itscale.plugins.ingredient import Ingredient
+from itscale.plugins.process import seed_global_generators
+from itscale.provenance.fingerprints import Fingerprints
+from itscale.provenance.footer import provenance
 from itscale.seeds import generator
-from itscale.selection import IntArray
-from itscale.stages.pools import Counts, Outcomes, open_outcomes
-from itscale.stages.uncertainty import clusters_of
-from itscale.store import read_table, write_table
-from itscale.study import Ingredient, Study
+from itscale.store.parquet import read_table, write_table
+from itscale.store.schemas import CURVES, FITS, FORECASTS, REFITS, Schema
+from itscale.study.study import Study
 
 __all__ = ["fit_law", "named_rows", "pool_evidence", "report_ingredient", "report_tables", "settings_of"]
 

@@ -15,27 +15,27 @@ import numpy as np
 import polars as pl
 
 from itscale.boundary.verifiers import CheckedOracle, make_oracle
-from itscale.columns import OUTCOMES, Schema
+from itscale.curves.pools import COUNT, SCORE_PREFIX, open_outcomes, successes_of
 from itscale.errors import DataError
 from itscale.estimators import coverage
 from itscale.importing.checks import FOUND, MOST_ATTEMPTS, TOKENS, WHOLE, checks_of, hint
 from itscale.importing.columns import score_label
 from itscale.importing.files import UNREADABLE, reason
 from itscale.importing.judging import judged
+from itscale.importing.readers import open_sources
 from itscale.importing.source import Source, table_metadata
-from itscale.importing.sources import open_sources
 from itscale.importing.values import PARTIAL, correctness, number, shown, whole
-from itscale.ingredients import Ingredient
-from itscale.plugins import VerifierEntry
-from itscale.provenance import provenance
+from itscale.outcomes import Design
+from itscale.plugins.entries import VerifierEntry
+from itscale.plugins.ingredient import Ingredient
+from itscale.provenance.footer import provenance
 from itscale.sandbox import Rung, containment
 from itscale.sandbox.containment import DEFAULT_WEAKEST
-from itscale.selection import Design
 from itscale.stages.outcomes import gather_outcomes
-from itscale.stages.pools import COUNT, SCORE_PREFIX, open_outcomes, successes_of
 from itscale.stages.verification import judge
-from itscale.store import read_metadata, write_batches
-from itscale.study import Study
+from itscale.store.parquet import read_metadata, write_batches
+from itscale.store.schemas import OUTCOMES, Schema
+from itscale.study.study import Study
 
 __all__ = ["Imported", "import_outcomes", "is_import_of", "write_outcomes"]
 

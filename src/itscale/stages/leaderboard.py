@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from itscale.columns import FITS, FORECASTS, LEADERBOARD, REFITS, Schema
-from itscale.fingerprints import Fingerprints
 from itscale.fitting import (
     ENSEMBLE,
     combine,
@@ -21,11 +19,13 @@ from itscale.fitting import (
     unsolved_bound,
 )
 from itscale.fitting.report import EXTRAPOLATION_POINTS
-from itscale.latex import booktabs
-from itscale.provenance import provenance
-from itscale.store import read_table, write_csv, write_table, write_text
-from itscale.study import Study
-from itscale.wording import above_zero, holdout_text, share_text
+from itscale.messages.numbers import above_zero, holdout_text, share_text
+from itscale.provenance.fingerprints import Fingerprints
+from itscale.provenance.footer import provenance
+from itscale.store.latex import booktabs
+from itscale.store.parquet import read_table, write_csv, write_table, write_text
+from itscale.store.schemas import FITS, FORECASTS, LEADERBOARD, REFITS, Schema
+from itscale.study.study import Study
 
 __all__ = ["board_legend", "board_tables", "board_text", "rank_laws", "write_leaderboard"]
 

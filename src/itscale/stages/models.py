@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from itscale.errors import EngineError
-from itscale.study import Study
+from itscale.study.study import Study
 
 __all__ = ["prepare_model"]
 

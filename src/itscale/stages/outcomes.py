@@ -9,11 +9,12 @@ from pathlib import Path
 
 import polars as pl
 
-from itscale.blocks import Block
 from itscale.boundary import CheckedOracle, make_oracle
-from itscale.columns import COMPLETIONS, OUTCOMES, PROBLEMS, VERDICTS, Schema
 from itscale.errors import DataError
-from itscale.failures import (
+from itscale.provenance.fingerprints import Fingerprints
+from itscale.provenance.footer import provenance
+from itscale.sampling.blocks import Block
+from itscale.sampling.failures import (
     Failure,
     ProblemFailures,
     allowed,
@@ -21,11 +22,10 @@ from itscale.failures import (
     read_failures,
     too_many,
 )
-from itscale.fingerprints import Fingerprints
-from itscale.provenance import provenance
 from itscale.sandbox import containment
-from itscale.store import read_metadata, read_table, write_batches
-from itscale.study import Study
+from itscale.store.parquet import read_metadata, read_table, write_batches
+from itscale.store.schemas import COMPLETIONS, OUTCOMES, PROBLEMS, VERDICTS, Schema
+from itscale.study.study import Study
 
 __all__ = ["UNCLASSIFIED", "gather_outcomes", "units_of_blocks"]
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import polars as pl
 
 from itscale.boundary import make_problems
-from itscale.columns import PROBLEMS
 from itscale.errors import DataError
-from itscale.plugins import TaskEntry
-from itscale.provenance import provenance
+from itscale.plugins.entries import TaskEntry
+from itscale.plugins.ingredient import Ingredient
+from itscale.provenance.footer import provenance
 from itscale.seeds import digest
-from itscale.store import read_table, write_table
-from itscale.study import Ingredient, Study
+from itscale.store.parquet import read_table, write_table
+from itscale.store.schemas import PROBLEMS
+from itscale.study.study import Study
 from itscale.types import Problem
 
 __all__ = ["count_problems", "load_problems", "problems_digest", "read_problems", "write_problems"]

@@ -13,23 +13,23 @@ from typing import Any
 
 import polars as pl
 
-from itscale.blocks import Block
 from itscale.boundary import Place, make_engine, make_scorer, run_strategy
-from itscale.boundary.given import own_problem
-from itscale.columns import COMPLETIONS, LEDGER
 from itscale.errors import DataError, EngineError
-from itscale.evaluation import require_sandbox
-from itscale.failures import Failure, allowed, ends_the_job, log_failure, too_many
-from itscale.journal import Journal, journal_of
-from itscale.meter import MeteredEngine
-from itscale.progress import Sampled, Tally
-from itscale.provenance import provenance
+from itscale.plugins.given import own_problem
+from itscale.provenance.footer import provenance
+from itscale.sampling.blocks import Block
+from itscale.sampling.failures import Failure, allowed, ends_the_job, log_failure, too_many
+from itscale.sampling.journal import Journal, journal_of
+from itscale.sampling.occupancy import MeteredEngine
+from itscale.sampling.progress import Sampled, Tally
+from itscale.sampling.session import Session, Unit
+from itscale.sampling.throughput import BlockTiming
 from itscale.seeds import digest, seed63
-from itscale.session import Session, Unit
 from itscale.stages.problems import problems_digest, read_problems
-from itscale.store import write_table
-from itscale.study import Study
-from itscale.throughput import BlockTiming
+from itscale.store.parquet import write_table
+from itscale.store.schemas import COMPLETIONS, LEDGER
+from itscale.study.evaluation import require_sandbox
+from itscale.study.study import Study
 from itscale.types import Completion, Engine, Problem, Scorer
 
 __all__ = ["Progress", "sample_block"]

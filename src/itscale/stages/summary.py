@@ -8,15 +8,15 @@ from typing import Any
 
 import polars as pl
 
-from itscale.columns import CURVES, FITS, MISSING, SUMMARY, Schema
 from itscale.errors import DataError
-from itscale.latex import transposed
-from itscale.restructured import side_by_side
-from itscale.selection import selector_names
+from itscale.messages.numbers import failed_refits_text, interval_note, marks_note, parameters_text
+from itscale.outcomes import selector_names
 from itscale.stages.failures import part_text
-from itscale.store import literal, read_table, without_noise, write_csv, write_text
-from itscale.study import Study
-from itscale.wording import failed_refits_text, interval_note, marks_note, parameters_text
+from itscale.store.latex import transposed
+from itscale.store.parquet import literal, read_table, without_noise, write_csv, write_text
+from itscale.store.restructured import side_by_side
+from itscale.store.schemas import CURVES, FITS, MISSING, SUMMARY, Schema
+from itscale.study.study import Study
 
 __all__ = ["LAW", "read_summary", "remarks", "summarise", "summary_rows", "write_summary"]
 

@@ -13,21 +13,22 @@ import numpy as np
 import polars as pl
 
 from itscale.boundary import make_table_law
-from itscale.columns import FITS, FORECASTS, Schema
 from itscale.errors import ContractError
-from itscale.fingerprints import Fingerprints
 from itscale.fitting import diagnostics
 from itscale.fitting.bootstrap import bounds
 from itscale.fitting.forecast import Forecast, forecast_rows
 from itscale.fitting.report import EXTRAPOLATION_POINTS, Settings, holdout_facts
-from itscale.laws import FitFailure, FitWarning, TableData, TableLaw
-from itscale.plugins import LawEntry
-from itscale.provenance import provenance
+from itscale.outcomes import FloatArray, IntArray
+from itscale.plugins.entries import LawEntry
+from itscale.plugins.ingredient import Ingredient
+from itscale.plugins.laws import FitFailure, FitWarning, TableData, TableLaw
+from itscale.plugins.table_laws import Centred, Derived, Frontier, Table, TableOptions, load_table
+from itscale.provenance.fingerprints import Fingerprints
+from itscale.provenance.footer import provenance
 from itscale.seeds import generator
-from itscale.selection import FloatArray, IntArray
-from itscale.store import write_table
-from itscale.study import Ingredient, Study
-from itscale.tables import Centred, Derived, Frontier, Table, TableOptions, load_table
+from itscale.store.parquet import write_table
+from itscale.store.schemas import FITS, FORECASTS, Schema
+from itscale.study.study import Study
 
 __all__ = ["TABLE_FORECASTS", "TableReport", "check_table", "fit_table", "gates", "origins", "report_table"]
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import polars as pl
 
-from itscale.blocks import Block
 from itscale.boundary import (
     CheckedEngine,
     CheckedOracle,
@@ -21,18 +20,20 @@ from itscale.boundary import (
     make_oracle,
     make_scorer,
 )
-from itscale.boundary.given import own_problem
-from itscale.columns import COMPLETIONS, VERDICTS
 from itscale.errors import DataError, EngineError
-from itscale.failures import Failure, ProblemFailures, ends_the_job, reason_of
-from itscale.journal import Name, ScoreJournal, journal_of
-from itscale.plugins import VerifierEntry
-from itscale.provenance import provenance
+from itscale.plugins.entries import VerifierEntry
+from itscale.plugins.given import own_problem
+from itscale.plugins.ingredient import Ingredient
+from itscale.provenance.footer import provenance
+from itscale.sampling.blocks import Block
+from itscale.sampling.failures import Failure, ProblemFailures, ends_the_job, reason_of
+from itscale.sampling.journal import Name, ScoreJournal, journal_of
 from itscale.sandbox import containment
 from itscale.seeds import digest, seed63
 from itscale.stages.problems import problems_digest, read_problems
-from itscale.store import read_metadata, read_table, write_table
-from itscale.study import Ingredient, Study
+from itscale.store.parquet import read_metadata, read_table, write_table
+from itscale.store.schemas import COMPLETIONS, VERDICTS
+from itscale.study.study import Study
 from itscale.types import Completion, Oracle, Problem, Trajectory, Verdict
 
 __all__ = ["judge", "name_of", "read_completions", "verify_block"]

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from itscale.boundary import Place
-from itscale.config import Section, StrategySection, TaskSection
 from itscale.errors import ContractError, PluginError
-from itscale.plugins import Entry, Kind, Options
-from itscale.study import Ingredient
+from itscale.plugins.entries import Entry, Kind, Options
+from itscale.plugins.ingredient import Ingredient
+from itscale.study.config import Section, StrategySection, TaskSection
 
 __all__ = ["HEAVY_MODULES", "EntryContract", "kept_word"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from itscale.boundary import make_figure
-from itscale.columns import CURVES, DIFFERENCES, FITS, FORECASTS, Schema
-from itscale.figures import Drawing, FigureData, save, style
+from itscale.plugins.figures import Drawing, FigureData, save, style
+from itscale.store.schemas import CURVES, DIFFERENCES, FITS, FORECASTS, Schema
 from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["FigureContract", "small_study"]

@@ -12,7 +12,8 @@ import pytest
 from scipy.special import comb
 
 from itscale.boundary import make_law
-from itscale.laws import (
+from itscale.outcomes import FloatArray, IntArray
+from itscale.plugins.laws import (
     Asymptotic,
     FitFailure,
     FitWarning,
@@ -21,7 +22,6 @@ from itscale.laws import (
     Penalised,
     PosteriorPredictive,
 )
-from itscale.selection import FloatArray, IntArray
 from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["DEGENERATE", "LawContract", "law_data"]

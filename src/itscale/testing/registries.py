@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 
 from itscale import hookimpl
-from itscale.plugins import KINDS, Entry, Kind, Registry, load, new_manager
+from itscale.plugins.entries import KINDS, Entry, Kind
+from itscale.plugins.registry import Registry, load, new_manager
 
 __all__ = ["plugin_module", "registry_of"]
 

@@ -11,7 +11,7 @@ from scipy.special import comb
 
 from itscale.boundary import make_selector
 from itscale.errors import UserError
-from itscale.selection import UNPARSABLE, FloatArray, IntArray, ProblemOutcomes
+from itscale.outcomes import UNPARSABLE, FloatArray, IntArray, ProblemOutcomes
 from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["SelectorContract", "coverage", "random_outcomes"]

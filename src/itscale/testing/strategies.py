@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import pytest
 
 from itscale.boundary import run_strategy
-from itscale.plugins import registry
-from itscale.sampling import SamplingOptions
-from itscale.session import Session, Unit
+from itscale.plugins.registry import registry
+from itscale.plugins.strategies import SamplingOptions
+from itscale.sampling.session import Session, Unit
 from itscale.testing.entries import EntryContract, kept_word
 from itscale.types import Completion, Engine, Generation, GenerationRequest, Problem, Trajectory
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from itscale.boundary import make_table_law
-from itscale.laws import FitFailure, FitWarning, TableData
-from itscale.selection import FloatArray, IntArray
-from itscale.tables import TableOptions
+from itscale.outcomes import FloatArray, IntArray
+from itscale.plugins.laws import FitFailure, FitWarning, TableData
+from itscale.plugins.table_laws import TableOptions
 from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["TableLawContract"]
 
 
-@pytest.mark.filterwarnings("ignore::itscale.laws.FitWarning")
+@pytest.mark.filterwarnings("ignore::itscale.plugins.laws.FitWarning")
 class TableLawContract(EntryContract):
     """Tests of a law of a table.
 

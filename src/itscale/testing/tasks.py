@@ -7,7 +7,7 @@ from itertools import islice
 from typing import ClassVar
 
 from itscale.boundary import make_problems
-from itscale.plugins import registry
+from itscale.plugins.registry import registry
 from itscale.testing.entries import EntryContract, kept_word
 from itscale.types import Problem
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import pytest
 
 from itscale.boundary import CheckedOracle, CheckedScorer
-from itscale.plugins import registry
+from itscale.plugins.registry import registry
 from itscale.testing.entries import EntryContract, kept_word
 from itscale.types import Engine, Problem, Step, Trajectory
 

@@ -1,0 +1,150 @@
+"""What was spent at each budget: tokens per problem, generator and scorer apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from itscale.outcomes import FloatArray, IntArray
+from itscale.sampling.failures import read_failures
+from itscale.store.parquet import read_table
+from itscale.store.schemas import LEDGER
+
+__all__ = [
+    "Tokens",
+    "all_runs",
+    "known_sum",
+    "read_ledgers",
+    "run_budgets",
+    "tokens_of_pools",
+    "tokens_of_runs",
+]
+
+UNIT = ("problem_id", "budget", "replicate", "start")
+"""Columns of a ledger that say whose row it is."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Mean tokens per problem at each budget, shape (budgets,): generated, of prompts, and of scorers.
+
+    NaN where nobody counted them.
+    """
+
+    generated: FloatArray
+    prompt: FloatArray
+    scorer: FloatArray
+
+    def at(self, budgets: npt.NDArray[np.bool_]) -> Tokens:
+        """Return those of some of the budgets."""
+        return Tokens(self.generated[budgets], self.prompt[budgets], self.scorer[budgets])
+
+
+def read_ledgers(ledgers: Sequence[Path]) -> pl.DataFrame:
+    """Read ledgers, with the tokens of each row's scorer beside those of the generator.
+
+    What units spent that failed is left out: it is no cost of the completions there are.
+    """
+    parts = [_without_failures(path) for path in ledgers]
+    table = pl.concat(parts) if parts else pl.DataFrame(schema=dict(LEDGER))
+    generates = pl.col("call") == "generate"
+    return table.select(
+        "problem_id",
+        "budget",
+        "replicate",
+        "by",
+        "call",
+        generated=pl.when(generates).then("generated_tokens").otherwise(0),
+        prompt=pl.when(generates).then("prompt_tokens").otherwise(0),
+        scorer=pl.when(generates).then(0).otherwise(pl.col("prompt_tokens") + pl.col("generated_tokens")),
+    )
+
+
+def _without_failures(path: Path) -> pl.DataFrame:
+    table = read_table(path, LEDGER).select(*LEDGER)
+    units = [failure.unit for failure in read_failures(path)]
+    rows = [(unit.problem_id, unit.budget, unit.replicate, unit.start) for unit in units]
+    schema = {name: LEDGER[name] for name in UNIT}
+    return table.join(pl.DataFrame(rows, schema=schema, orient="row"), on=UNIT, how="anti")
+
+
+def known_sum(name: str, where: pl.Expr | None = None) -> pl.Expr:
+    """Return the sum of a column of a ledger as Float64: NaN, not less, where a term is not known.
+
+    `where` leaves out rows.
+    """
+    column = pl.col(name) if where is None else pl.col(name).filter(where)
+    return column.cast(pl.Float64).fill_null(np.nan).sum().alias(name)
+
+
+def tokens_of_pools(
+    spans: pl.DataFrame, spent: pl.DataFrame, problems: Sequence[str], drawn: FloatArray, scorer: str
+) -> Tokens:
+    """Return tokens at each k: the completions a selector draws, the prompt once, its own scorer.
+
+    Each drawn completion counts as the mean one of its problem.
+
+    Parameters
+    ----------
+    spans
+        What each problem's completions add up to, as `Outcomes.spans` has it.
+    spent
+        Ledgers, as `read_ledgers` gives them.
+    problems
+        The problems, in the order of the rows of `drawn`.
+    drawn
+        How many completions the selector draws of each problem at each k, shape (problems, budgets).
+    scorer
+        Label of the scorer that is counted; none if empty.
+
+    Returns
+    -------
+    Tokens
+        NaN where neither the outcomes nor a ledger know, be it of one problem: a mean of the others would be
+        another.
+    """
+    mine = pl.col("by") == scorer
+    charged = spent.group_by("problem_id").agg(known_sum("generated"), known_sum("scorer", mine))
+    each = (
+        pl.DataFrame({"problem_id": list(problems)}, schema={"problem_id": pl.String})
+        .join(spans, on="problem_id", how="left", maintain_order="left")
+        .join(charged, on="problem_id", how="left", maintain_order="left")
+        .with_columns(generated=pl.coalesce("generated", "generated_tokens"))
+        .select(
+            generated=pl.col("generated").fill_null(np.nan) / pl.col("sampled"),
+            prompt=pl.col("prompt_tokens").cast(pl.Float64).fill_null(np.nan),
+            scorer=pl.col("scorer").fill_null(0) / pl.col("sampled"),
+        )
+    )
+    generated, prompt, scored = (each[name].to_numpy() for name in each.columns)
+    return Tokens(
+        generated=(drawn * generated[:, None]).mean(axis=0),
+        prompt=np.full(drawn.shape[1], prompt.mean()),
+        scorer=(drawn * scored[:, None]).mean(axis=0),
+    )
+
+
+def tokens_of_runs(runs: pl.DataFrame, spent: pl.DataFrame, budgets: IntArray) -> Tokens:
+    """Return the mean tokens of a run at each budget: every branch, every score asked for on the way."""
+    counts = runs.group_by("budget").len()
+    sums = spent.group_by("budget").agg(known_sum(name) for name in ("generated", "prompt", "scorer"))
+    table = pl.DataFrame({"budget": budgets}).with_columns(pl.col("budget").cast(pl.Int32))
+    table = table.join(counts, on="budget", how="left").join(sums, on="budget", how="left").sort("budget")
+    means = {name: (table[name] / table["len"]).to_numpy() for name in ("generated", "prompt", "scorer")}
+    return Tokens(**means)
+
+
+def all_runs(left: pl.DataFrame, spent: pl.DataFrame) -> pl.DataFrame:
+    """List the runs: those that left completions, and those whose ledger is all they left."""
+    columns = ("problem_id", "budget", "replicate")
+    return pl.concat([left.select(columns), spent.select(columns)]).unique().sort(columns)
+
+
+def run_budgets(runs: pl.DataFrame) -> IntArray:
+    """Return the budgets of the runs, increasing."""
+    return np.unique(runs["budget"].cast(pl.Int64).to_numpy())

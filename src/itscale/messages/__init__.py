@@ -1,0 +1,1 @@
+"""What users read: mistakes, numbers and texts, in one line, printable and without secrets."""

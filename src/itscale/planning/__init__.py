@@ -1,0 +1,1 @@
+"""What a study amounts to, and whether it can run here: blocks, jobs, resources."""

@@ -1,0 +1,61 @@
+"""What jobs ask of a cluster: minutes, memory and disk, each more at every attempt.
+
+Rules ask by these functions; a profile overrides them by `set-resources`. How often a job is tried is the
+profile's `retries` alone: a rule's own would stay inside the allocation of the first try.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from itscale.planning.plan import Plan
+from itscale.sampling.blocks import Block
+
+__all__ = ["disk_mb", "gpus", "mem_mb", "runtime"]
+
+MARGIN = 1.5
+"""Minutes asked for, over those expected from blocks that are done."""
+BLIND_MARGIN = 4.0
+"""The same where none is done."""
+SHORTEST, LONGEST = 10, 3 * 24 * 60
+"""Minutes: below, queues gain nothing; above, few take a job."""
+SECONDS_PER_VERDICT = 0.02
+"""An expression of a completion parsed and compared."""
+BASE_MB = 1000
+"""Two Snakemakes (130 MB each) and the libraries."""
+MODEL_MB = 16000
+"""A model computed on the job's machine, as it is loaded."""
+COMPLETION_MB = 0.02
+"""A completion in memory, as objects, as text in the journal and as a row of a table."""
+
+
+def runtime(plan: Plan, wildcards: Any, attempt: int) -> int:
+    """Return the minutes of a job that samples or verifies a block."""
+    throughput = plan.throughput[wildcards.task, wildcards.model, wildcards.strategy]
+    completions = plan.completions(Block.parse(wildcards.block))
+    if plan.starts_engine(wildcards):
+        seconds = throughput.seconds(completions)
+    else:
+        seconds = completions * SECONDS_PER_VERDICT
+    margin = MARGIN if throughput.measured else BLIND_MARGIN
+    return min(max(SHORTEST, math.ceil(seconds / 60 * margin)) * attempt, LONGEST)
+
+
+def mem_mb(plan: Plan, wildcards: Any, attempt: int) -> int:
+    """Return the memory (MB) of a job that samples or verifies a block."""
+    block = plan.completions(Block.parse(wildcards.block)) * COMPLETION_MB
+    return math.ceil(BASE_MB + block + MODEL_MB * plan.computes_here(wildcards)) * attempt
+
+
+def disk_mb(plan: Plan, wildcards: Any, attempt: int) -> int:
+    """Return the scratch space (MB) of a job that samples or verifies a block."""
+    return math.ceil(BASE_MB + plan.completions(Block.parse(wildcards.block)) * COMPLETION_MB) * attempt
+
+
+def gpus(plan: Plan, wildcards: Any) -> int:
+    """Return the GPUs over which a model that computes on the job's machine is spread; else none."""
+    if not plan.computes_here(wildcards):
+        return 0
+    options = plan.study.models[wildcards.model].options
+    return math.prod(getattr(options, name, 1) for name in ("tensor_parallel", "pipeline_parallel"))

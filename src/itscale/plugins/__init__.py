@@ -1,0 +1,36 @@
+"""Plugins: what each kind registers, and the look-up of a name. What an author of plugins imports."""
+
+from itscale.plugins.entries import (
+    KINDS,
+    EngineEntry,
+    Entry,
+    FigureEntry,
+    Kind,
+    LawEntry,
+    Options,
+    PriceEntry,
+    SelectorEntry,
+    StrategyEntry,
+    TaskEntry,
+    VerifierEntry,
+)
+from itscale.plugins.registry import Plugin, Registry, SetAside, registry
+
+__all__ = [
+    "KINDS",
+    "EngineEntry",
+    "Entry",
+    "FigureEntry",
+    "Kind",
+    "LawEntry",
+    "Options",
+    "Plugin",
+    "PriceEntry",
+    "Registry",
+    "SelectorEntry",
+    "SetAside",
+    "StrategyEntry",
+    "TaskEntry",
+    "VerifierEntry",
+    "registry",
+]

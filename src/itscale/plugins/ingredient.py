@@ -1,0 +1,65 @@
+"""Ingredients of a study: plugins with validated options, each under the label that the study gives it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from itscale.errors import PluginError
+from itscale.plugins.entries import EngineEntry, Entry, LawEntry, Options, TaskEntry
+from itscale.store.parquet import payload_hash
+from itscale.types import Capability
+
+__all__ = ["Ingredient"]
+
+E = TypeVar("E", bound=Entry)
+
+
+@dataclass(frozen=True)
+class Ingredient(Generic[E]):
+    """A plugin with validated options, under the label the study gives it."""
+
+    label: str
+    entry: E
+    options: Options
+    distribution: str
+    version: str
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what its outputs depend on: name, revision, options and files read, as JSON values.
+
+        Raises
+        ------
+        DataError
+            If a file that a task or a law reads is missing.
+        """
+        files = {name: payload_hash(path) for name, path in sorted(self.files.items())}
+        return {
+            "name": f"{self.distribution}/{self.entry.name}",
+            "revision": self.entry.revision,
+            "options": json.loads(self.options.model_dump_json()),
+            **({"files": files} if files else {}),
+        }
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Local files that it reads, by option."""
+        return self.entry.files(self.options) if isinstance(self.entry, TaskEntry | LawEntry) else {}
+
+    def require_installed(self) -> None:
+        """Raise PluginError, saying what to install, if a module it needs is missing."""
+        missing = self.entry.missing_modules()
+        if missing:
+            hint = f": {self.entry.installed_by}" if self.entry.installed_by else ""
+            raise PluginError(
+                f"{self.entry.kind}/{self.entry.name} needs {', '.join(missing)}, not installed here{hint}"
+            )
+
+    @property
+    def offers(self) -> frozenset[Capability]:
+        """What an engine with these options can do."""
+        entry = cast(EngineEntry, self.entry)
+        return entry.offers if entry.configured is None else entry.configured(self.options)

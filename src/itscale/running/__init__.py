@@ -1,0 +1,1 @@
+"""Jobs and runs: what surrounds a stage, Snakemake, progress, failures, and what a killed run left."""

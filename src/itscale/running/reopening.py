@@ -1,0 +1,93 @@
+"""Blocks that are done but for what failed, opened again: a next run does that and nothing else of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from itscale.sampling.blocks import Block
+from itscale.sampling.failures import Failure, read_failures
+from itscale.sampling.journal import Journal, ScoreJournal, journal_of
+from itscale.stages.sampling import units_of
+from itscale.stages.verification import name_of, read_completions
+from itscale.store.parquet import read_metadata, read_table
+from itscale.store.schemas import LEDGER, VERDICTS
+from itscale.types import Completion
+
+__all__ = ["Reopened", "reopen_failures"]
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """What will be tried again: units that failed, and completions that a verifier failed on."""
+
+    units: int
+    verdicts: int
+
+
+def reopen_failures(results: Path, manifest: Path, *, only_count: bool = False) -> Reopened:
+    """Put what is right of blocks with failures back into their journals, and remove the blocks.
+
+    The manifest goes, too: it stands for a study that is done. A kill on the way loses nothing.
+
+    Parameters
+    ----------
+    results
+        Results of a study; no run is under way there.
+    manifest
+        Its manifest, if it has one.
+    only_count
+        Change nothing.
+    """
+    blocks = sorted(results.glob("completions/*/*/*/p*.parquet"))
+    failed = {path: found for path in blocks if (found := read_failures(path))}
+    tables = sorted(results.glob("verdicts/*/*/*/*/p*.parquet"))
+    broken = {path: lost for path in tables if (lost := _lost(path))}
+    if not only_count and (failed or broken):
+        manifest.unlink(missing_ok=True)
+        for path in tables:
+            below = path.relative_to(results / "verdicts")
+            judged = results / "completions" / below.parent.parent / below.name
+            if path in broken or judged in failed:
+                _reopen_verdicts(path, judged)
+        for path, failures in failed.items():
+            ledger = results / "ledger" / path.relative_to(results / "completions")
+            _reopen_block(path, ledger, failures)
+    return Reopened(sum(map(len, failed.values())), sum(broken.values()))
+
+
+def _lost(path: Path) -> int:
+    """Return how many completions of a table of verdicts their verifier failed on."""
+    return int((read_table(path, VERDICTS, ["status"])["status"] == "error").sum())
+
+
+def _reopen_block(completions: Path, ledger: Path, failures: list[Failure]) -> None:
+    made: dict[tuple[str, int, int], list[Completion]] = {}
+    for completion in read_completions(completions):
+        run = completion.problem_id, completion.budget, completion.replicate
+        made.setdefault(run, []).append(completion)
+    spent: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
+    for row in read_table(ledger, LEDGER).select(*LEDGER).iter_rows(named=True):
+        spent.setdefault((row["problem_id"], row["budget"], row["replicate"]), []).append(row)
+    lost = {failure.unit for failure in failures}
+    problems = sorted({problem for problem, *_ in (*made, *spent)})
+    with Journal(journal_of(completions), read_metadata(completions)["fingerprint"]) as journal:
+        for unit in units_of(Block.parse(completions.stem), problems):
+            run = unit.problem_id, unit.budget, unit.replicate
+            if unit not in lost and unit not in journal.finished and (run in made or run in spent):
+                journal.add(unit, made.get(run, []), spent.get(run, []))
+    completions.unlink()
+    ledger.unlink()
+
+
+def _reopen_verdicts(path: Path, completions: Path) -> None:
+    """Keep the scores there are: they may have been paid for. An oracle's verdicts are made again."""
+    table = read_table(path, VERDICTS).drop_nulls("score")
+    names = table.select("problem_id", "budget", "replicate", "index").iter_rows()
+    scores = dict(zip(names, table["score"], strict=True))
+    if scores:
+        with ScoreJournal(journal_of(path), read_metadata(path)["fingerprint"]) as journal:
+            named = map(name_of, read_completions(completions))
+            journal.add({name: scores[name[:4]] for name in named if name[:4] in scores})
+    path.unlink()

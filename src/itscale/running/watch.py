@@ -1,0 +1,263 @@
+"""Live progress of a run: jobs from Snakemake's output, completions and tokens from the sampling jobs."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from itscale.running.job import LOADING, progress_file
+from itscale.running.snakemake import DONE
+from itscale.sampling.progress import Extent, Pace, Sampled, Speed, mean_tokens, seconds_left, total
+
+__all__ = ["Display", "Progress", "Watch", "display"]
+
+VERIFIER = re.compile(r"^    wildcards: .*\bverifier=([\w-]+)")
+SUBMITTED = re.compile(r"^Job \d+ has been submitted .*/slurm_logs/rule_(\w+)/")
+"""All that some versions of the Slurm executor say of a job that begins."""
+PLAIN_EVERY = 10.0
+"""Seconds between two lines where there is no terminal."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is; rates are None until there is something to measure."""
+
+    jobs: int
+    all_jobs: int
+    completions: int
+    all_completions: int
+    tokens_per_second: float | None
+    seconds_left: float | None
+    elapsed: float
+    rule: str
+    loading: str = ""
+    seconds_loading: float = 0.0
+    failed: int = 0
+
+    def line(self) -> str:
+        """Return it as one line."""
+        parts = [clock(self.elapsed), f"jobs {self.jobs}/{self.all_jobs}"]
+        if self.all_completions:
+            parts.append(f"completions {self.completions:,}/{self.all_completions:,}")
+        if self.failed:
+            parts.append(f"{self.failed:,} failed")
+        if self.loading:
+            parts.append(f"loading {self.loading} {self.seconds_loading:.0f} s")
+        if self.tokens_per_second is not None:
+            parts.append(f"{self.tokens_per_second:,.0f} tokens/s")
+        if self.seconds_left is not None:
+            parts.append(f"{clock(self.seconds_left)} of sampling left")
+        if self.rule:
+            parts.append(self.rule)
+        return "  ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """Return minutes and seconds, with hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@dataclass
+class Watch:
+    """Follows a run.
+
+    Attributes
+    ----------
+    output
+        Snakemake's own output.
+    logs
+        Where the jobs' logs are.
+    blocks
+        Blocks to sample (`task/model/strategy/block`), with what each shall hold.
+    jobs
+        Jobs to do.
+    """
+
+    output: Path
+    logs: Path
+    blocks: Mapping[str, Extent]
+    jobs: int
+    started: float = field(default_factory=time.monotonic)
+    _earlier: Mapping[Path, int] = field(init=False)
+    _read: int = 0
+    _done: int = 0
+    _rule: str = ""
+    _pace: Pace = field(default_factory=Pace)
+    _loading: dict[str, float] = field(default_factory=dict)
+    _widest: int = 0
+    _full: bool = False
+
+    def __post_init__(self) -> None:
+        """Note what an earlier run left; its times would not tell, as clocks are set."""
+        written = {path: _written(path) for path in map(self._notes, self.blocks)}
+        self._earlier = {path: when for path, when in written.items() if when is not None}
+
+    def look(self) -> Progress:
+        """Return how far the run is now."""
+        self._follow()
+        now = time.monotonic()
+        states = self._states(now)
+        sampled = total(states.values())
+        at_work = any(_unfinished(state, self.blocks[block]) for block, state in states.items())
+        if at_work:  # while jobs of other kinds run, time that passes says nothing of speed
+            self._pace.see(now, sampled)
+            self._note_width(states)
+        wanted = sum(extent.completions for extent in self.blocks.values())
+        speed = self._pace.speed() if at_work else None
+        loading, seconds = self._load(now)
+        return Progress(
+            jobs=self._done,
+            all_jobs=self.jobs,
+            completions=sampled.completions,
+            all_completions=wanted,
+            tokens_per_second=speed.tokens_per_second if speed else None,
+            seconds_left=self._left(states, speed) if speed else None,
+            elapsed=now - self.started,
+            rule=self._rule,
+            loading=loading,
+            seconds_loading=seconds,
+            failed=sampled.failed,
+        )
+
+    def _follow(self) -> None:
+        """Read what Snakemake has said since the last look."""
+        with self.output.open("rb") as file:
+            file.seek(self._read)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]  # a line may be half written
+        self._read += len(whole)
+        for line in whole.decode(errors="replace").splitlines():
+            if match := DONE.match(line):
+                self._done = min(int(match[1]), self.jobs)  # Snakemake also counts the target itself
+            elif line.startswith(("rule ", "localrule ")):
+                self._rule = line.split()[1].rstrip(":")
+            elif match := VERIFIER.match(line):  # its plugin may take for ever
+                self._rule = f"verify by {match[1]}"
+            elif match := SUBMITTED.match(line):
+                self._rule = match[1]
+
+    def _states(self, now: float) -> dict[str, Sampled]:
+        """Return how far each block of this run is; none while its model is loaded."""
+        states = {}
+        for block, extent in self.blocks.items():
+            path = self._notes(block)
+            if self._earlier.get(path) == _written(path):
+                continue
+            try:
+                told = json.loads(path.read_bytes())
+                if told == LOADING:
+                    self._loading.setdefault(block, now)
+                    continue
+                state = Sampled(**told)
+            except (OSError, ValueError, TypeError, RecursionError):
+                continue
+            self._loading.pop(block, None)
+            state.completions = min(state.completions, extent.completions)
+            states[block] = state
+        return states
+
+    def _load(self, now: float) -> tuple[str, float]:
+        """Return the model that is loaded at present, and for how long it has been."""
+        if not self._loading:
+            return "", 0.0
+        block, since = min(self._loading.items(), key=lambda item: item[1])
+        return block.split("/")[1], now - since
+
+    def _notes(self, block: str) -> Path:
+        """Return where the job that samples a block says how far it is."""
+        return progress_file(self.logs / "sampling" / f"{block}.log")
+
+    def _note_width(self, states: Mapping[str, Sampled]) -> None:
+        """Note how many sequences run at once, and whether an engine has had as many as it takes."""
+        for block, state in states.items():
+            waiting = _unfinished(state, self.blocks[block]) - state.running
+            self._widest = max(self._widest, state.running)
+            self._full = self._full or (state.ended > 0 and waiting > 0)
+
+    def _left(self, states: Mapping[str, Sampled], speed: Speed) -> float | None:
+        """Return how long sampling goes on: what has begun, and after it what has not, at the same speed.
+
+        None where nothing tells the speed of what has not begun: the few sequences that an earlier run left
+        of a block say little of a whole one.
+        """
+        waiting = [self.blocks[block] for block in self.blocks if block not in states]
+        if not self._full and any(extent.completions > self._widest for extent in waiting):
+            return None
+        seconds = seconds_left(total(states.values()), self._joint(states), speed)
+        for block, extent in self.blocks.items():
+            if block not in states:
+                alike = [other for other in states if _combination(other) == _combination(block)]
+                state = total(states[other] for other in alike)
+                mean = mean_tokens(state, self._joint(alike)) if alike else extent.expected
+                seconds += extent.completions * mean / speed.tokens_per_second
+        return seconds
+
+    def _joint(self, blocks: Iterable[str]) -> Extent:
+        """Return the extent of several blocks together."""
+        extents = [self.blocks[block] for block in blocks]
+        completions = sum(extent.completions for extent in extents)
+        tokens = sum(extent.completions * extent.expected for extent in extents)
+        return Extent(completions, tokens / completions, max(extent.limit for extent in extents))
+
+
+def _unfinished(state: Sampled, extent: Extent) -> int:
+    return max(0, extent.completions - state.completions - state.failed)
+
+
+def _combination(block: str) -> str:
+    return block.rpartition("/")[0]
+
+
+def _written(path: Path) -> int | None:
+    """Return when a file was written, in nanoseconds; None if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+class Display(Protocol):
+    """Shows progress."""
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how far the run is."""
+
+
+@contextmanager
+def display(console: Console) -> Iterator[Display]:
+    """Show progress: on a terminal in place, elsewhere as a line now and then, and when a speed is known."""
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            yield lambda progress: live.update(_bar(progress))
+        return
+    due, fast = PLAIN_EVERY, False
+
+    def show(progress: Progress) -> None:
+        nonlocal due, fast
+        news = progress.tokens_per_second is not None and not fast
+        if news or progress.elapsed >= due:
+            due, fast = progress.elapsed + PLAIN_EVERY, fast or news
+            console.print(progress.line(), markup=False)
+
+    yield show
+
+
+def _bar(progress: Progress, width: int = 24) -> Text:
+    """Return a bar over completions where the run samples, else over jobs, with the line behind it."""
+    done, total = progress.jobs, progress.all_jobs
+    if progress.completions < progress.all_completions:
+        done, total = progress.completions, progress.all_completions
+    full = round(width * done / total) if total else width
+    return Text.assemble(("━" * full, "green"), ("━" * (width - full), "bright_black"), "  ", progress.line())

@@ -1,0 +1,163 @@
+"""Journals: what is finished before a whole block is, kept so that a killed job redoes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+from itscale.messages.secrets import masked_words
+from itscale.sampling.failures import Failure
+from itscale.sampling.session import Unit
+from itscale.types import Completion
+
+__all__ = ["Journal", "Name", "ScoreJournal", "journal_of"]
+
+Entry = tuple[list[Completion], list[dict[str, Any]]]
+"""Completions of a unit and its rows of the ledger."""
+
+Name = tuple[str, int, int, int, str]
+"""What names a completion within its strategy: problem, budget, replicate, index, and a digest of it all: a
+block that was begun again may hold others at some places."""
+
+SYNC_EVERY = 1.0
+"""Seconds of scores that a kill may lose: many cost nothing, and a sync each would cost more."""
+
+
+def journal_of(output: Path) -> Path:
+    """Return where the journal of a block's table is, beside it.
+
+    It is not an output of the workflow, so nobody deletes it between two tries.
+    """
+    return output.with_name(f".{output.stem}.journal")
+
+
+class _Lines(ABC):
+    """An append-only file of records, one a line.
+
+    A first line says what the records belong to; a journal of anything else is started anew. A line torn by a
+    kill, and all after it, is dropped.
+
+    Parameters
+    ----------
+    path
+        Where the journal is.
+    identity
+        JSON value: fingerprint and inputs of the block.
+    """
+
+    def __init__(self, path: Path, identity: Any) -> None:
+        self.path = path
+        self.identity = identity
+        self._header = json.dumps({"block": identity}, sort_keys=True).encode() + b"\n"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = self._read()
+        self._file = path.open("r+b" if whole else "wb")
+        self._file.truncate(whole)
+        self._file.seek(whole)
+        if not whole:
+            self._file.write(self._header)
+            self._sync()
+
+    @abstractmethod
+    def _take(self, record: Any) -> None:
+        """Take over a record of an earlier try; ValueError, TypeError or KeyError if it is none."""
+
+    def _read(self) -> int:
+        """Take over the whole lines of a journal of this block; return their length in bytes."""
+        if not self.path.exists():
+            return 0
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        if not lines or lines[0] != self._header:
+            return 0
+        length = len(lines[0])
+        for line in lines[1:]:
+            if not line.endswith(b"\n"):
+                break
+            try:
+                self._take(json.loads(line))
+            except (ValueError, TypeError, KeyError, RecursionError):
+                break
+            length += len(line)
+        return length
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        self._file.write(masked_words(json.dumps(record)).encode() + b"\n")
+
+    def _sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def delete(self) -> None:
+        """Remove the journal: its block is written."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+
+class Journal(_Lines):
+    """The journal of a block that is sampled, synced unit by unit.
+
+    A unit that failed is noted for who looks for the cause; a later try does it again.
+    """
+
+    def __init__(self, path: Path, identity: Any) -> None:
+        self.finished: dict[Unit, Entry] = {}
+        self.failed: dict[Unit, tuple[Failure, list[dict[str, Any]]]] = {}
+        super().__init__(path, identity)
+
+    def _take(self, record: Any) -> None:
+        unit = Unit(**record["unit"])
+        if "failure" not in record:
+            self.finished[unit] = [Completion(**row) for row in record["completions"]], record["ledger"]
+
+    def add(self, unit: Unit, completions: list[Completion], ledger: list[dict[str, Any]]) -> None:
+        """Record a finished unit; it is on disk when this returns."""
+        rows = [asdict(row) for row in completions]
+        self._append({"unit": asdict(unit), "completions": rows, "ledger": ledger})
+        self._sync()
+        self.finished[unit] = (completions, ledger)
+
+    def add_failure(self, failure: Failure, ledger: list[dict[str, Any]]) -> None:
+        """Record a unit that failed, and what it spent."""
+        self._append({"unit": asdict(failure.unit), "failure": failure.reason, "ledger": ledger})
+        self._sync()
+        self.failed[failure.unit] = (failure, ledger)
+
+
+class ScoreJournal(_Lines):
+    """The journal of a block that is scored: scores may have been paid for. Synced every second."""
+
+    def __init__(self, path: Path, identity: Any) -> None:
+        self.scores: dict[Name, float] = {}
+        super().__init__(path, identity)
+        self._synced = time.monotonic()
+
+    def _take(self, record: Any) -> None:
+        problem, budget, replicate, index, content = record["completion"]
+        name = str(problem), int(budget), int(replicate), int(index), str(content)
+        self.scores[name] = float(record["score"])
+
+    def add(self, scores: Mapping[Name, float]) -> None:
+        """Record scores; they are on disk within a second, or when the journal is left."""
+        for name, score in scores.items():
+            self._append({"completion": name, "score": score})
+        self.scores.update(scores)
+        if time.monotonic() - self._synced >= SYNC_EVERY:
+            self._sync()
+            self._synced = time.monotonic()
+
+    def __exit__(self, *exc: object) -> None:
+        if not self._file.closed:
+            self._sync()
+        super().__exit__(*exc)

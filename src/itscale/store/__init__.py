@@ -1,0 +1,1 @@
+"""Files: parquet with checked columns, LaTeX, and one run at a time in a folder."""

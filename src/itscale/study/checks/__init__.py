@@ -1,0 +1,41 @@
+"""What is wrong with a study beyond its single values: pure functions of the study that yield mistakes.
+
+Each looks at what is right of a study, so one mistake hides no other. What lies outside of a study (files,
+folders, installed packages) is looked at in `itscale.planning.readiness`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from itscale.messages.mistakes import Mistake
+from itscale.study.checks.extents import check_budgets, check_extents, check_something_to_do
+from itscale.study.checks.needs import check_capabilities, check_options, check_parameters, check_scorers
+from itscale.study.checks.selection import check_designs, check_imported
+from itscale.study.checks.showing import check_differences, check_figures
+
+if TYPE_CHECKING:
+    from itscale.study.study import Study
+
+__all__ = ["CHECKS", "check_study"]
+
+CHECKS: tuple[Callable[[Study], Iterable[Mistake]], ...] = (
+    check_something_to_do,
+    check_options,
+    check_extents,
+    check_budgets,
+    check_scorers,
+    check_capabilities,
+    check_parameters,
+    check_imported,
+    check_designs,
+    check_figures,
+    check_differences,
+)
+
+
+def check_study(study: Study) -> Iterator[Mistake]:
+    """Yield what is wrong with a study whose names are resolved and whose values are right one by one."""
+    for check in CHECKS:
+        yield from check(study)

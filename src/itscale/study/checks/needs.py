@@ -1,0 +1,99 @@
+"""What ingredients need of each other: scorers by their labels, capabilities of engines, bounded sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from itscale.errors import nearest, nearest_name
+from itscale.messages.mistakes import Mistake
+from itscale.plugins.names import meant
+from itscale.plugins.strategies import SamplingOptions, StepwiseOptions
+from itscale.study.config import INGREDIENTS
+
+if TYPE_CHECKING:
+    from itscale.plugins.ingredient import Ingredient
+    from itscale.study.study import Study
+
+__all__ = ["check_capabilities", "check_options", "check_parameters", "check_scorers"]
+
+
+def check_options(study: Study) -> Iterator[Mistake]:
+    """Every strategy bounds a session."""
+    for label, strategy in study.strategies.items():
+        if not isinstance(strategy.options, SamplingOptions):
+            yield Mistake(
+                ("strategies", label),
+                f"options of {strategy.entry.name!r}: found {type(strategy.options).__name__}, expected a "
+                "subclass of itscale.plugins.strategies.SamplingOptions: a session is bounded by max_tokens",
+            )
+
+
+def check_scorers(study: Study) -> Iterator[Mistake]:
+    """Every scorer that is asked for is among the verifiers."""
+    selecting = study.selectors if study.config.models else {}  # others select from what is imported
+    named: tuple[tuple[str, Mapping[str, Ingredient[Any]]], ...] = (
+        ("selectors", selecting),
+        ("strategies", study.strategies),
+    )
+    for key, ingredients in named:
+        for label, ingredient in ingredients.items():
+            scorer = getattr(ingredient.options, "scorer", None)
+            if scorer is not None and scorer not in study.scorers and not _is_wrong_itself(study, scorer):
+                yield Mistake((key, label, "scorer"), _unknown_scorer(study, scorer))
+
+
+def _is_wrong_itself(study: Study, label: str) -> bool:
+    """Return whether there is such a verifier, of which nothing is known as something is wrong with it."""
+    return label in study.config.verifiers and label not in study.named_oracles
+
+
+def _unknown_scorer(study: Study, scorer: str) -> str:
+    if scorer in study.named_oracles:
+        return f"{scorer!r} knows what is correct, expected a verifier that gives scores"
+    for key in INGREDIENTS:
+        if key != "verifiers" and scorer in getattr(study.config, key):
+            return f"{scorer!r} is one of the {key}, expected a verifier that gives scores"
+    near = nearest_name(scorer, study.scorers)
+    if study.scorers and (near or scorer not in study.installed_scorers):
+        return f"no scorer {scorer!r} among the verifiers; {nearest(scorer, study.scorers)}"
+    if (plugin := meant(scorer, study.installed_scorers)) is None:
+        known = ", ".join(sorted({entry.name for entry in study.installed_scorers.values()}))
+        return f"no scorer {scorer!r}; expected a verifier that gives scores, as {known or 'none installed'}"
+    add = f"add it to the study's verifiers: `verifiers: [{plugin}]`"
+    if scorer in study.installed_scorers:
+        return f"no scorer {scorer!r}; {add}"
+    return f"no scorer {scorer!r}; did you mean {plugin!r}? If so, {add}"
+
+
+def check_capabilities(study: Study) -> Iterator[Mistake]:
+    """Every engine offers, as it is configured, what strategies and the scorers they use need of it."""
+    asking: list[tuple[str, str, frozenset[Any]]] = [
+        ("strategies", label, strategy.entry.needs) for label, strategy in study.strategies.items()
+    ]
+    asking += [
+        ("verifiers", label, scorer.entry.needs | scorer.entry.recorded)
+        for label, scorer in study.scorers.items()
+    ]
+    for model, engine in study.models.items():
+        offers = engine.offers
+        for key, label, needs in asking:
+            if lacking := sorted(needs - offers):
+                able = " as it is configured; see its options" if needs <= engine.entry.offers else ""
+                yield Mistake(
+                    (key, label),
+                    f"needs {', '.join(lacking)} of the engine; models.{model} ({engine.entry.name}) offers "
+                    f"{', '.join(sorted(offers))}{able}",
+                )
+
+
+def check_parameters(study: Study) -> Iterator[Mistake]:
+    """Every engine, as it is configured, can do what strategies ask of it in a request."""
+    for model, engine in study.models.items():
+        for label, strategy in study.strategies.items():
+            options = strategy.options
+            if not isinstance(options, SamplingOptions):
+                continue  # said by `check_options`
+            params = options.step() if isinstance(options, StepwiseOptions) else options.completion()
+            for message in engine.entry.refuses(engine.options, params):
+                yield Mistake(("models", model), f"{message} (for strategies.{label})")

@@ -1,0 +1,112 @@
+"""A study whose every plugin name is resolved and every option validated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from itscale.importing.source import Source
+from itscale.plugins.entries import (
+    EngineEntry,
+    Entry,
+    FigureEntry,
+    LawEntry,
+    SelectorEntry,
+    StrategyEntry,
+    TaskEntry,
+    VerifierEntry,
+)
+from itscale.plugins.ingredient import Ingredient
+from itscale.study.config import StudyConfig
+from itscale.study.imported import Combination
+
+__all__ = ["Study"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study whose every name is resolved and every option validated.
+
+    `oracles` maps each task's label to the verifier that judges it; `scorers` are the verifiers that give
+    scores, `named_oracles` the others that stand among the study's verifiers, `installed_scorers` all that
+    could, by the names they answer to; `outcomes` are those from elsewhere, by the task, model and strategy
+    they are shown as.
+    """
+
+    config: StudyConfig
+    tasks: Mapping[str, Ingredient[TaskEntry]]
+    models: Mapping[str, Ingredient[EngineEntry]]
+    strategies: Mapping[str, Ingredient[StrategyEntry]]
+    oracles: Mapping[str, Ingredient[VerifierEntry]]
+    scorers: Mapping[str, Ingredient[VerifierEntry]]
+    selectors: Mapping[str, Ingredient[SelectorEntry]]
+    laws: Mapping[str, Ingredient[LawEntry]]
+    figures: Mapping[str, Ingredient[FigureEntry]]
+    outcomes: Mapping[Combination, Source] = field(default_factory=dict)
+    named_oracles: Mapping[str, Ingredient[VerifierEntry]] = field(default_factory=dict)
+    installed_scorers: Mapping[str, Entry] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.config.study
+
+    def ingredients(self) -> Iterator[Ingredient[Any]]:
+        """Yield every ingredient once."""
+        for part in (
+            self.tasks,
+            self.models,
+            self.strategies,
+            self.oracles,
+            self.scorers,
+            self.selectors,
+            self.laws,
+            self.figures,
+        ):
+            yield from part.values()
+
+    @property
+    def curve_laws(self) -> tuple[str, ...]:
+        """Labels of the laws fitted to every (task, model, strategy)."""
+        return tuple(label for label, law in self.laws.items() if law.entry.takes != "table")
+
+    @property
+    def table_laws(self) -> tuple[str, ...]:
+        """Labels of the laws fitted to a table that their options name."""
+        return tuple(label for label, law in self.laws.items() if law.entry.takes == "table")
+
+    def verifier(self, task: str, label: str) -> Ingredient[VerifierEntry]:
+        """Return a task's oracle or a scorer by its label."""
+        oracle = self.oracles[task]
+        return oracle if oracle.label == label else self.scorers[label]
+
+    def verifiers_of(self, task: str) -> list[str]:
+        """Return labels of the verifiers that judge a task's completions: its oracle, then the scorers."""
+        return [self.oracles[task].label, *self.scorers]
+
+    def sampling_fingerprint(self, model: str, strategy: str) -> dict[str, Any]:
+        """Return what the random streams of a strategy on a model depend on, beside seed and problem.
+
+        The extents (completions, budgets, replicates, problems) are not in it: a larger study keeps the
+        completions of a smaller one.
+        """
+        scorer = self.scorer_of(strategy)
+        return {
+            "model": self.models[model].fingerprint(),
+            "strategy": self.strategies[strategy].fingerprint(),
+            "scorer": scorer.fingerprint() if scorer else None,
+        }
+
+    def draws(self, strategy: str) -> str:
+        """Return whether completions of a strategy are `exchangeable` or come in `runs`.
+
+        Those of imported outcomes are taken for exchangeable.
+        """
+        known = self.strategies.get(strategy)
+        return known.entry.draws if known else "exchangeable"
+
+    def scorer_of(self, strategy: str) -> Ingredient[VerifierEntry] | None:
+        """Return the scorer that a strategy asks for while it generates, if it does."""
+        label = getattr(self.strategies[strategy].options, "scorer", None)
+        return None if label is None else self.scorers[label]
