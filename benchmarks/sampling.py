@@ -48,7 +48,7 @@ def ours(study: Study, block: Block, problems: Path) -> tuple[int, float]:
         ledger = Path(scratch) / "ledger.parquet"
         sample_block(
             study, TASK, MODEL, STRATEGY, block,
-            problems=problems, model_directory=None, completions=completions, ledger=ledger,
+            problems=problems, model_directories={}, completions=completions, ledger=ledger,
         )  # fmt: skip
         tokens = pl.read_parquet(completions)["generated_tokens"].sum()
         return int(tokens), float(read_metadata(completions)["timing"]["seconds"])

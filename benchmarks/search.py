@@ -106,7 +106,7 @@ def main() -> None:
                 strategy,
                 block,
                 problems=problems,
-                model_directory=None,
+                model_directories={},
                 completions=completions,
                 ledger=ledger,
             )

@@ -147,7 +147,7 @@ class Stages:
 
     def _combination(self, plan: Plan, place: tuple[str, str, str]) -> None:
         problems = self.results / "problems" / f"{place[0]}.parquet"
-        given = {"problems": problems, "model_directory": None}
+        given = {"problems": problems, "model_directories": {}}
         completions, ledgers = [], []
         verdicts: dict[str, list[Path]] = {verifier: [] for verifier in self.study.verifiers_of(place[0])}
         for block in plan.blocks(*place):

@@ -17,6 +17,7 @@ __all__ = [
     "Oracle",
     "Problem",
     "Problems",
+    "Question",
     "SamplingParams",
     "Scorer",
     "Step",
@@ -37,8 +38,8 @@ log-probability of what it generated, score trajectories (a reward model)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One item of a task.
+class Question:
+    """What a strategy knows of a problem: no answer to it.
 
     Attributes
     ----------
@@ -46,16 +47,34 @@ class Problem:
         Unique within its task; every random stream of the problem derives from it.
     messages
         The chat that is put to the model: dicts with `role` and `content`.
-    reference
-        The right answer, as text. Never None: a problem without a reference cannot be verified.
-    metadata
-        What its verifier needs beyond the reference. JSON values only.
+    material
+        What there is to work with beyond the messages (documents, hints ...). JSON values only.
     """
 
     problem_id: str
     messages: tuple[Message, ...]
+    material: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem(Question):
+    """One item of a task.
+
+    Attributes
+    ----------
+    reference
+        The right answer, as text. Never None: a problem without a reference cannot be verified.
+    metadata
+        What its verifier needs beyond the reference; no strategy sees it. JSON values only.
+    """
+
     reference: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def question(self) -> Question:
+        """The problem without its answer."""
+        return Question(problem_id=self.problem_id, messages=self.messages, material=self.material)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +107,7 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A delimited piece of a trajectory; what process reward models score.
+    """A delimited piece of a trajectory, or text that no model wrote; what process reward models score.
 
     Attributes
     ----------
@@ -97,11 +116,18 @@ class Step:
     token_ids
         The engine's own tokens, so that a continuation is exact; empty where an engine gives none.
     tokens
-        How many tokens were generated for the step; about how many, if they were not `counted`.
+        How many tokens were generated for the step; about how many, if they were not `counted`; 0 of a text
+        that was given.
     logprob
         Sum of the log-probabilities of its tokens under the generator (nats); None if not reported.
     node
         The step's number in its session's tree, from 1 (0 is the empty root); unique within a run.
+    counted
+        Whether anybody counted its tokens.
+    by
+        Label of the helper model that wrote it; empty for the model that is sampled.
+    given
+        Whether no model wrote it: it was appended, and is read as a part of the prompt.
     """
 
     text: str
@@ -110,24 +136,47 @@ class Step:
     logprob: float | None
     node: int
     counted: bool = True
+    by: str = ""
+    given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """A partial completion: immutable, made of steps, knows its parent.
+    """A partial completion: immutable, made of steps, knows its parent and the chat it answers.
 
-    Two trajectories with one `node` are the same: resampling a particle copies nothing.
+    Two trajectories with one `lineage` are the same: resampling a particle copies nothing.
+
+    Attributes
+    ----------
+    problem
+        The problem it belongs to, without its answer.
+    parent, step
+        What it continues, and by what; None for a trajectory not yet begun.
+    finish_reason
+        Why there is nothing left to generate; None if there is.
+    messages
+        The chat it answers, where that is not the problem's own.
+    lineage
+        What it was made of: the chat it began with, then how often its ancestors had been continued before.
+        Its random stream is a function of it.
     """
 
-    problem: Problem
+    problem: Question
     parent: Trajectory | None = None
     step: Step | None = None
     finish_reason: FinishReason | None = None
+    messages: tuple[Message, ...] | None = None
+    lineage: tuple[int | str, ...] = ()
 
     @property
     def node(self) -> int:
         """Number of the last step in the session's tree; 0 for a trajectory not yet begun."""
         return self.step.node if self.step else 0
+
+    @property
+    def chat(self) -> tuple[Message, ...]:
+        """The chat it answers."""
+        return self.problem.messages if self.messages is None else self.messages
 
     @property
     def finished(self) -> bool:
@@ -146,7 +195,7 @@ class Trajectory:
 
     @property
     def text(self) -> str:
-        """The whole text so far."""
+        """The whole text so far, what was given included."""
         return "".join(step.text for step in self.steps)
 
     @property
@@ -202,7 +251,7 @@ class Completion:
     nodes: Sequence[int] = ()
     weight: float | None = None
 
-    def trajectory(self, problem: Problem) -> Trajectory:
+    def trajectory(self, problem: Question) -> Trajectory:
         """Rebuild the trajectory (without token ids), as a scorer wants it."""
         here = Trajectory(problem)
         start = 0
@@ -251,27 +300,40 @@ class GenerationRequest:
     Attributes
     ----------
     problem
-        Whose messages are the prompt.
+        Whose request it is; only an engine whose truth is known reads its reference.
+    messages
+        The chat that is the prompt; the problem's own if left out.
     prefix
-        Steps already generated; () for a fresh completion.
+        Steps that are there already; () for a fresh completion. Those without `token_ids` are text: one that
+        was `given`, or written by another model. What ended the text before a given one is dropped.
     params
         How to sample.
     seeds
         One 63-bit seed per generation wanted; engines of seed scope `block` ignore their values.
     on_tokens
         Called, while generating, with a seed's place in `seeds` and the number of tokens generated for it
-        since the last call: 0 when it begins, by engines that cannot tell more. For showing progress.
+        since the last call: 0 when it begins, by engines that cannot tell more. For showing progress, and for
+        charging a request that is cancelled.
+    on_prompt
+        Called with the tokens of the prompt and how many of them were cached, as soon as they are known.
     on_end
         Called with a seed's place when its generation ends, by engines that know before the whole request
         has ended.
     """
 
     problem: Problem
+    messages: tuple[Message, ...] | None = None
     prefix: tuple[Step, ...]
     params: SamplingParams
     seeds: tuple[int, ...]
     on_tokens: Callable[[int, int], None] = field(default=lambda place, tokens: None, compare=False)
+    on_prompt: Callable[[int, int], None] = field(default=lambda prompt, cached: None, compare=False)
     on_end: Callable[[int], None] = field(default=lambda place: None, compare=False)
+
+    @property
+    def chat(self) -> tuple[Message, ...]:
+        """The chat that is the prompt."""
+        return self.problem.messages if self.messages is None else self.messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +352,8 @@ class Generation:
         Tokens of prompt and prefix the request was charged, and how many of them came from a prefix cache.
         For a request of several seeds the prompt is charged once, to the first generation.
     context_tokens
-        Length of the prompt proper (messages, without prefix): the same for every generation.
+        Length of what no model wrote: the messages and the given texts of the prefix. The same for every
+        generation.
     logprob
         Sum over the generated tokens (nats), or None.
     finish_reason

@@ -138,8 +138,10 @@ async def repeats_itself(problem, session, options):
 async def spends_in_secret(problem, session, options):
     """Goes round the session."""
     drawn = await session.extend([session.start()] * session.budget, options.completion())
-    request = GenerationRequest(problem=problem, prefix=(), params=options.completion(), seeds=(1,))
-    await session._engine.generate(request)
+    request = GenerationRequest(
+        problem=session._desk.problem, prefix=(), params=options.completion(), seeds=(1,)
+    )
+    await session._desk.engines[""].generate(request)
     return session.complete(drawn)
 
 

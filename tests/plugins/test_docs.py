@@ -24,7 +24,7 @@ FOLDER = tempfile.TemporaryDirectory(prefix="itscale-docs-")
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("itscale_")}
 
 ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {
-    "rejection": {"options": {"scorer": "reward"}},
+    "criticised": {"options": {"critic": "other"}, "helpers": {"other": {}}},
     "geometric": {"tolerance": 1.0},
 }
 

@@ -11,7 +11,8 @@ from openai_server import Answer, choice, error, generate, refused, reply, servi
 
 from itscale.errors import EngineError
 from itscale.sampling.progress import Pace, Sampled, Tally
-from itscale.sampling.session import Session, Unit
+from itscale.sampling.session import Session
+from itscale.sampling.units import Unit
 from itscale.types import Problem, SamplingParams, Step
 from itscale_builtin.engines.openai import OpenAIEngine, OpenAIOptions
 

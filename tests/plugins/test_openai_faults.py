@@ -413,7 +413,7 @@ def sampled(folder: Path, url: str) -> pl.DataFrame:
     files = {name: folder / f"{name}.parquet" for name in ("problems", "outcomes", "curves")}
     files |= {n: folder / n / f"{block.name}.parquet" for n in ("completions", "ledger", "verdicts")}
     write_problems(study, "sums", files["problems"])
-    told = {"problems": files["problems"], "completions": files["completions"], "model_directory": None}
+    told = {"problems": files["problems"], "completions": files["completions"], "model_directories": {}}
     sample_block(study, *place, block, **told, ledger=files["ledger"])
     verify_block(study, *place, "exact_match", **told, output=files["verdicts"])
     gather_outcomes(

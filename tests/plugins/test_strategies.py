@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from itscale.errors import StudyError
-from itscale.sampling.session import Session, Unit
+from itscale.sampling.partners import Partners, SessionScorer
+from itscale.sampling.session import Session
+from itscale.sampling.units import Unit
 from itscale.types import Problem
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
 from itscale_builtin.strategies.beam_search import BeamSearchOptions, beam_search, beam_width
@@ -49,7 +51,13 @@ def run(strategy, options, *, budget, problems, right=0.9, wrong=0.1, noise=0.0,
             unit = Unit(problem_id=problem.problem_id, budget=budget, stop=budget)
             scorer = EngineScorer()
             return problem, Session(
-                problem, unit, engine, model="m", stream=(0,), token_limit=10_000, scorer=scorer
+                problem,
+                unit,
+                engine,
+                model="m",
+                stream=(0,),
+                token_limit=10_000,
+                partners=Partners(scorer=SessionScorer(scorer=scorer, label="r")) if scorer else None,
             )
 
         pairs = [session(number) for number in range(problems)]

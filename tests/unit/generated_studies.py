@@ -333,7 +333,7 @@ class _Stages:
                 *place,
                 block,
                 problems=self.path("problems", task),
-                model_directory=None,
+                model_directories={},
                 completions=written,
                 ledger=self.path("ledger", *place, block.name),
             )
@@ -346,7 +346,7 @@ class _Stages:
                     label,
                     problems=self.path("problems", task),
                     completions=written,
-                    model_directory=None,
+                    model_directories={},
                     output=files[-1],
                 )
         write_outcomes(

@@ -71,7 +71,7 @@ def sample(study, strategy="pool"):
     block = Block(0, 0, 3, 0, 4) if strategy == "pool" else Block(2, 0, 3, 0, 1)
     files = {"completions": Path("block.parquet"), "ledger": Path("ledger.parquet")}
     problems = Path("problems.parquet")
-    sample_block(study, "sums", "sim", strategy, block, problems=problems, model_directory=None, **files)
+    sample_block(study, "sums", "sim", strategy, block, problems=problems, model_directories={}, **files)
 
 
 def verify(study, verifier):
@@ -81,7 +81,7 @@ def verify(study, verifier):
         verifier,
         problems=Path("problems.parquet"),
         completions=Path("block.parquet"),
-        model_directory=None,
+        model_directories={},
         output=Path(f"{verifier}.parquet"),
     )
 
@@ -547,7 +547,7 @@ def test_a_scorer_that_changes_its_problem_is_named(study):
     sample(study)
 
     def spoil(given):
-        given[0].problem.metadata["seen"] = True
+        given[0].problem.messages[0]["content"] = "easier"
         return [0.5] * len(given)
 
     changed = hostile(study, "scorers", "reward", scorer(spoil))

@@ -469,7 +469,6 @@ def test_a_label_decides_nothing(tmp_path, pool):
         "pass@1",
         "k",
         "oracle",
-        "coverage (single)",
         "coverage (budget)",
         "problems (selector)",
         "coverage (k)",

@@ -70,7 +70,7 @@ def test_it_is_refused_in_words(
     nothing: Any = None  # it is refused before anything is read
     with pytest.raises(SandboxError):
         sample_block(
-            study, "t", "toy", "repeated_sampling", nothing, problems=nothing, model_directory=None,
+            study, "t", "toy", "repeated_sampling", nothing, problems=nothing, model_directories={},
             completions=tmp_path / "c.parquet", ledger=tmp_path / "l.parquet",
         )  # fmt: skip
     require_sandbox(study_of({"t": task}, sandbox="process"))

@@ -11,7 +11,7 @@ import pytest
 from itscale.errors import EngineLostError, TooManyFailuresError, UserError
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import read_failures
-from itscale.sampling.session import Unit
+from itscale.sampling.units import Unit
 from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block
@@ -116,7 +116,7 @@ def sample(folder, url, retries, timeout=30):
     problems = folder / "problems.parquet"
     write_problems(study, "sums", problems)
     files = {name: folder / f"{name}.parquet" for name in ("completions", "ledger")}
-    sample_block(study, *PLACE, BLOCK, problems=problems, model_directory=None, **files)
+    sample_block(study, *PLACE, BLOCK, problems=problems, model_directories={}, **files)
     return files["completions"]
 
 
@@ -218,7 +218,7 @@ def test_whatever_a_model_writes_is_a_row_and_counted_wrong(tmp_path, content, k
     verdicts, outcomes = folder / "verdicts.parquet", folder / "outcomes.parquet"
     given = {"problems": folder / "problems.parquet"}
     verify_block(
-        study, *PLACE, "exact_match", **given, completions=made, model_directory=None, output=verdicts
+        study, *PLACE, "exact_match", **given, completions=made, model_directories={}, output=verdicts
     )
     gathered = {"completions": [made], "verdicts": {"exact_match": [verdicts]}, "output": outcomes}
     gather_outcomes(study, *PLACE, **given, **gathered)
@@ -226,7 +226,7 @@ def test_whatever_a_model_writes_is_a_row_and_counted_wrong(tmp_path, content, k
     assert (rows.height, rows["correct"].sum()) == (8, 0)
 
 
-@pytest.mark.parametrize("content", [5, ["text"]])
+@pytest.mark.parametrize("content", [5, [5]])
 def test_what_is_no_text_is_refused_in_one_line(tmp_path, content):
     folder = tmp_path / "block"
     folder.mkdir()

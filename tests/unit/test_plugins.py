@@ -306,7 +306,7 @@ def test_commands_go_on_beside_a_broken_package(site: Path, tmp_path: Path) -> N
         ),
         (
             lambda: SelectorEntry(name="x", factory=list, takes_scores=True, summary=""),
-            "selectors/x: takes_scores: found True and no option `scorer`",
+            "selectors/x: takes_scores: found True and no option of the type ScorerLabel",
         ),
     ],
 )

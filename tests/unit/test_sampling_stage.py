@@ -13,7 +13,7 @@ from itscale.errors import DataError, EngineError, EngineLostError, StudyError, 
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import allowed, read_failures
 from itscale.sampling.journal import Journal
-from itscale.sampling.session import Unit
+from itscale.sampling.units import Unit
 from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block, units_of
 from itscale.store.parquet import payload_hash, read_metadata
@@ -57,7 +57,7 @@ def sample(study, tmp_path, name, block=POOL, strategy="repeated", **kwargs):
         strategy,
         block,
         problems=tmp_path / "problems.parquet",
-        model_directory=None,
+        model_directories={},
         completions=completions,
         ledger=ledger,
         **kwargs,

@@ -9,7 +9,7 @@ from itscale.errors import StudyError
 from itscale.messages import secrets
 from itscale.messages.secrets import find_secrets, looks_secret, masked, remember
 from itscale.sampling.journal import Journal
-from itscale.sampling.session import Unit
+from itscale.sampling.units import Unit
 from itscale.store.parquet import read_metadata, read_table, write_table
 from itscale.store.schemas import VERDICTS
 from itscale.study import resolve

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itscale.errors import BudgetExhausted
+from itscale.sampling.partners import Partners, SessionScorer
 from itscale.sampling.progress import Tally
-from itscale.sampling.session import Session, Unit
+from itscale.sampling.session import Session
+from itscale.sampling.units import Unit
 from itscale.types import Problem, SamplingParams
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
 
@@ -55,8 +57,7 @@ def session(engine=None, *, stop=8, start=0, budget=0, token_limit=1000, scorer=
         model="m",
         stream=stream,
         token_limit=token_limit,
-        scorer=scorer,
-        scorer_label="length",
+        partners=Partners(scorer=scorer and SessionScorer(scorer=scorer, label="length")),
     )
 
 
@@ -125,7 +126,7 @@ def test_tokens_are_counted_once_whether_or_not_the_engine_tells_them_early():
     engine = Talking()
     engine.tally = Tally()
     one = session(engine)
-    one._tally = engine.tally.unit(8)
+    one._desk.tally = engine.tally.unit(8)
     pool(one)
     first = [made.tokens for made in engine.made]
     told, state = engine.told, engine.tally.state
@@ -138,10 +139,10 @@ def test_tokens_are_counted_once_whether_or_not_the_engine_tells_them_early():
 def test_steps_are_no_completions_until_the_unit_is_done():
     tally = Tally(done=3)
     one = session(CountingEngine())
-    one._tally = tally.unit(one.budget)
+    one._desk.tally = tally.unit(one.budget)
     stepwise(one, rounds=2)
     assert (tally.state.completions, tally.state.ended, tally.state.running) == (3, 0, 0)
-    one._tally.finish()
+    one._desk.tally.finish()
     assert (tally.state.completions, tally.state.ended) == (3 + one.budget, one.budget)
     assert tally.state.ended_tokens == tally.state.tokens == one.ledger.generated_tokens
 
@@ -154,10 +155,10 @@ def test_what_an_error_leaves_under_way_is_under_way_no_more():
 
     tally = Tally()
     one = session(Dying())
-    one._tally = tally.unit(one.budget)
+    one._desk.tally = tally.unit(one.budget)
     with pytest.raises(OSError, match="gone"):
         pool(one)
-    one._tally.fail()
+    one._desk.tally.fail()
     state = tally.state
     assert (state.tokens, state.running, state.running_tokens) == (5, 0, 0)
     assert (state.completions, state.failed) == (0, one.budget)

@@ -17,6 +17,7 @@ from itscale.plugins import (
     TaskEntry,
     VerifierEntry,
 )
+from itscale.plugins.references import ScorerLabel
 from itscale.plugins.strategies import SamplingOptions, StepwiseOptions
 from itscale.study import examine, load_study, resolve
 from itscale.testing import registry_of
@@ -28,7 +29,7 @@ class SumsOptions(Options):
 
 
 class ScorerOptions(Options):
-    scorer: str
+    scorer: ScorerLabel
     """Label of the scorer."""
 
 

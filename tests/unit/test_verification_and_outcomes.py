@@ -12,7 +12,7 @@ import pytest
 from itscale.errors import DataError, TooManyFailuresError
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure
-from itscale.sampling.session import Unit
+from itscale.sampling.units import Unit
 from itscale.stages.failures import gather_failures, unparsable
 from itscale.stages.outcomes import _batches, gather_outcomes
 from itscale.stages.problems import write_problems
@@ -83,7 +83,7 @@ def verdicts(study: Study, verifier: str, completions: Path, strategy: str = "re
         verifier,
         problems=Path("problems.parquet"),
         completions=completions,
-        model_directory=None,
+        model_directories={},
         output=output,
     )
     return output

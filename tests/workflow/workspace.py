@@ -128,7 +128,9 @@ def installed(module: str, folder: Path) -> Path:
     about.mkdir(parents=True)
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1\n")
     (about / "entry_points.txt").write_text(f"[itscale]\n{module} = {module}\n")
-    shutil.copy(Path(__file__).with_name(f"{module}.py"), folder)
+    here = Path(__file__).parent
+    sources = (one / f"{module}.py" for one in (here, here.with_name("probes")))
+    shutil.copy(next(source for source in sources if source.is_file()), folder)
     return folder
 
 

@@ -55,16 +55,18 @@ def get_verdicts(wildcards):
     )
 
 
-def get_model_directory(wildcards):
-    """Return the prepared model, where the engine wants it prepared and the job starts the engine."""
-    if not plan.starts_engine(wildcards) or not plan.wants_preparing(wildcards.model):
-        return []
-    return ancient(f"<resources>/models/{wildcards.model}")
+def get_model_directories(wildcards):
+    """Return the prepared models among those that the job starts, where their engines want that."""
+    return [
+        ancient(f"<resources>/models/{model}")
+        for model in plan.models_of(wildcards)
+        if plan.wants_preparing(model)
+    ]
 
 
 def get_threads(wildcards):
     """Return all cores for a model that computes here, else one; on a cluster, what a GPU is fed by."""
-    if not plan.computes_here(wildcards):
+    if not plan.computing_here(wildcards):
         return 1
     return 8 if workflow.non_local_exec else workflow.cores
 

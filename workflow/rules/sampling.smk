@@ -9,7 +9,7 @@ key of the cache between workflows is made of them, and not of wildcards.
 rule sample:
     input:
         problems=ancient("<results>/problems/{task}.parquet"),
-        model=get_model_directory,
+        models=get_model_directories,
     output:
         completions="<results>/completions/{task}/{model}/{strategy}/{block}.parquet",
         ledger="<results>/ledger/{task}/{model}/{strategy}/{block}.parquet",

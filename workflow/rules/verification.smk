@@ -5,7 +5,7 @@ rule verify:
     input:
         problems=ancient("<results>/problems/{task}.parquet"),
         completions="<results>/completions/{task}/{model}/{strategy}/{block}.parquet",
-        model=get_model_directory,
+        models=get_model_directories,
     output:
         verdicts="<results>/verdicts/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
     log:

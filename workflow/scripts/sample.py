@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from itscale.running.job import job, job_labels, optional_path, progress_writer
+from itscale.running.job import by_name, job, job_labels, progress_writer
 from itscale.stages.sampling import sample_block
 
 with job(snakemake) as study:
-    paths = {"problems": Path(snakemake.input.problems), "model_directory": optional_path(snakemake.input.model)}
+    paths = {"problems": Path(snakemake.input.problems), "model_directories": by_name(snakemake.input.models)}
     paths |= {name: Path(path) for name, path in snakemake.output.items()}
     sample_block(study, **job_labels(snakemake), **paths, progress=progress_writer(Path(snakemake.log[0])))

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from itscale.running.job import job, optional_path
+from itscale.running.job import by_name, job
 from itscale.stages.verification import verify_block
 
 with job(snakemake) as study:
     place = {name: snakemake.wildcards[name] for name in ("task", "model", "strategy", "verifier")}
     paths = {name: Path(snakemake.input[name]) for name in ("problems", "completions")}
-    paths |= {"model_directory": optional_path(snakemake.input.model), "output": Path(snakemake.output.verdicts)}
+    paths |= {"model_directories": by_name(snakemake.input.models), "output": Path(snakemake.output.verdicts)}
     verify_block(study, **place, **paths)

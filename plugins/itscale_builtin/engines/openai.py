@@ -176,7 +176,7 @@ class OpenAIEngine:
 
     def _arguments(self, request: GenerationRequest, count: int, seed: int | None) -> dict[str, Any]:
         params = request.params
-        messages = [dict(message) for message in request.problem.messages]
+        messages = [dict(message) for message in request.chat]
         extra: dict[str, Any] = {name: WITHOUT_EFFECT[name] for name in self.options.always_send}
         extra |= self.options.extra
         if request.prefix:

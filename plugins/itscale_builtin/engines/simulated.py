@@ -97,8 +97,10 @@ class SimulatedEngine:
             )
             for seed in request.seeds
         ]
-        context = sum(len(message["content"].split()) for message in request.problem.messages)
+        context = sum(len(message["content"].split()) for message in request.chat)
+        context += sum(len(step.text.split()) for step in request.prefix if step.given)
         prompt = context + sum(step.tokens for step in request.prefix)
+        request.on_prompt(prompt, 0)
         await asyncio.sleep(0)  # other requests come in
         if self.options.seconds_per_token:
             await self._take_time(request, [tokens for _, tokens, _, _ in made])

@@ -14,8 +14,9 @@ from pydantic import Field, JsonValue, model_validator
 
 from itscale.errors import EngineError, EngineLostError
 from itscale.plugins import EngineEntry, Options
-from itscale.types import Capability, Generation, GenerationRequest, Problem, SamplingParams, Trajectory
+from itscale.types import Capability, Generation, GenerationRequest, SamplingParams, Trajectory
 from itscale_builtin.engines.guard import Guard, children, script_hidden
+from itscale_builtin.engines.starting import Forks, start
 from itscale_builtin.engines.wheel import Wheel, prepare_wheel
 
 __all__ = ["VllmEngine", "VllmOptions", "engine_arguments", "entry"]
@@ -36,6 +37,10 @@ prompts have: 16 completions of prompts of 65 tokens ran twice as fast with 32."
 GPU_INTERVAL = 16
 """Tokens of a sequence between two reports on a GPU, where each report costs the host time that the device
 waits for. On a CPU every token is reported."""
+
+
+_FORKS = Forks()
+"""Of this process: what it may do depends on what was done in it before."""
 
 
 class VllmOptions(Options):
@@ -98,20 +103,18 @@ def _factory(options: VllmOptions, *, seed: int, model_directory: Path | None) -
     """Load the model and return the engine that runs it."""
     if options.wheel and model_directory is None:
         raise EngineError(f"vllm: wheel {options.wheel}: not prepared, expected its model directory")
+    _FORKS.watch()
     model = str(model_directory) if options.wheel else str(options.model)
     check_model(model, options.revision)
     _set_environment()
     from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.usage.usage_lib import UsageContext
-    from vllm.v1.engine.async_llm import AsyncLLM
 
     arguments = AsyncEngineArgs(**engine_arguments(options, model=model, seed=seed))
     before = children()
     try:
-        # vLLM sizes its batches by who asks: an offline job wants throughput, not latency.
         with script_hidden():
-            llm = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+            llm = start(arguments, _FORKS)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:  # a TimeoutError is an OSError
         raise EngineError(f"vllm: {model}: does not start: {_one_line(error)}") from error
     return VllmEngine(llm, options, Guard(children() - before))
 
@@ -230,14 +233,14 @@ class VllmEngine:
         self._options = options
         self.offers = offered(options)
         self._tokenizer = llm.get_tokenizer()
+        self._specials = frozenset(self._tokenizer.all_special_ids)
         self._limit: int = llm.model_config.max_model_len
         self._numbers = itertools.count()
         self._contexts: dict[tuple[str, ...], list[int]] = {}
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Return one generation per seed, in order; the values of the seeds are not used."""
-        context = self._context(request.problem)
-        prompt = context + [token for step in request.prefix for token in step.token_ids]
+        prompt, context = self._prompt(request)
         room = self._limit - len(prompt)
         if room < 1 and not request.prefix:
             raise EngineError(
@@ -246,7 +249,7 @@ class VllmEngine:
             )
         if room < 1:
             full = Generation(
-                text="", tokens=0, prompt_tokens=0, context_tokens=len(context), logprob=0.0,
+                text="", tokens=0, prompt_tokens=0, context_tokens=context, logprob=0.0,
                 finish_reason="length",
             )  # fmt: skip
             return [full for _ in request.seeds]
@@ -259,7 +262,7 @@ class VllmEngine:
             self._generation(
                 output,
                 prompt,
-                context_tokens=len(context),
+                context_tokens=context,
                 # The prompt is charged once, however often the engine had to compute it.
                 prompt_tokens=0 if index else len(prompt),
                 cached=0 if index else max(0, len(prompt) - computed),
@@ -282,19 +285,34 @@ class VllmEngine:
         if self._guard is not None:
             self._guard.release()
 
-    def _context(self, problem: Problem) -> list[int]:
-        """Return the tokens of a problem's chat, with the opening of the answer."""
-        key = (problem.problem_id, *(text for message in problem.messages for text in message.values()))
+    def _prompt(self, request: GenerationRequest) -> tuple[list[int], int]:
+        """Return the tokens that a request goes on from, and how many of them no model wrote."""
+        prompt = list(self._opened(request))
+        opening = context = len(prompt)
+        for step in request.prefix:
+            if step.token_ids:
+                prompt += step.token_ids
+                continue
+            while step.given and len(prompt) > opening and prompt[-1] in self._specials:
+                prompt.pop()  # the end of what was written before
+            tokens = self._tokenizer.encode(step.text, add_special_tokens=False)
+            prompt += tokens
+            context += len(tokens) * step.given
+        return prompt, context
+
+    def _opened(self, request: GenerationRequest) -> list[int]:
+        """Return the tokens of a chat, with the opening of the answer."""
+        key = tuple(text for message in request.chat for text in message.values())
         if key not in self._contexts:
             try:
                 tokens = self._tokenizer.apply_chat_template(
-                    [dict(message) for message in problem.messages],
+                    [dict(message) for message in request.chat],
                     add_generation_prompt=True,
                     return_dict=False,
                     **self._options.chat_template_options,
                 )
             except Exception as error:  # a template is its author's program: it may raise anything
-                place = f"vllm: problem {problem.problem_id!r}"
+                place = f"vllm: problem {request.problem.problem_id!r}"
                 raise EngineError(f"{place}: the model's chat template fails: {_one_line(error)}") from None
             self._contexts[key] = list(tokens)
         return self._contexts[key]
@@ -325,6 +343,8 @@ class VllmEngine:
         try:
             outputs: AsyncIterator[Any] = self._llm.generate(tokens_input(prompt), params, number)
             async for output in outputs:
+                if place == 0 and not made.token_ids:
+                    request.on_prompt(len(prompt), output.num_cached_tokens or 0)
                 made.add(output)
                 request.on_tokens(place, len(output.outputs[0].token_ids))
         except EngineDeadError as error:

@@ -5,6 +5,7 @@ import numpy as np
 from itscale import estimators
 from itscale.outcomes import Accuracy, IntArray, ProblemOutcomes
 from itscale.plugins import Options, SelectorEntry
+from itscale.plugins.references import ScorerLabel
 
 __all__ = ["BestOfN", "BestOfNOptions", "entry"]
 
@@ -12,7 +13,7 @@ __all__ = ["BestOfN", "BestOfNOptions", "entry"]
 class BestOfNOptions(Options):
     """Options of best-of-n."""
 
-    scorer: str
+    scorer: ScorerLabel
     """Label of the verifier whose scores rank the completions."""
 
 

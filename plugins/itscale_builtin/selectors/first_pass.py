@@ -8,6 +8,7 @@ from pydantic import Field
 from itscale.estimators import until_accepted
 from itscale.outcomes import Accuracy, IntArray, ProblemOutcomes
 from itscale.plugins import Options, SelectorEntry
+from itscale.plugins.references import ScorerLabel
 
 __all__ = ["FirstPass", "FirstPassOptions", "entry"]
 
@@ -15,7 +16,7 @@ __all__ = ["FirstPass", "FirstPassOptions", "entry"]
 class FirstPassOptions(Options):
     """Options of the first pass."""
 
-    scorer: str
+    scorer: ScorerLabel
     """Label of the verifier that passes or fails a completion."""
     threshold: float = Field(default=0.5, ge=0, le=1)
     """Least score that passes."""

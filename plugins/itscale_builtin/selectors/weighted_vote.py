@@ -8,6 +8,7 @@ from pydantic import Field
 from itscale import estimators
 from itscale.outcomes import Accuracy, FloatArray, IntArray, ProblemOutcomes
 from itscale.plugins import Options, SelectorEntry
+from itscale.plugins.references import ScorerLabel
 
 __all__ = ["WeightedVote", "WeightedVoteOptions", "entry"]
 
@@ -15,7 +16,7 @@ __all__ = ["WeightedVote", "WeightedVoteOptions", "entry"]
 class WeightedVoteOptions(Options):
     """Options of the weighted vote."""
 
-    scorer: str
+    scorer: ScorerLabel
     """Label of the verifier whose scores weigh the votes."""
     weights: Literal["scores", "min_max"] = "scores"
     """How a score becomes a weight: as it is, or stretched over [0, 1] within the problem's completions

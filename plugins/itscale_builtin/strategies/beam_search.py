@@ -10,7 +10,7 @@ from itscale.errors import BudgetExhausted, StudyError
 from itscale.plugins import StrategyEntry
 from itscale.plugins.strategies import StepwiseOptions
 from itscale.sampling.session import Session
-from itscale.types import Completion, Problem
+from itscale.types import Completion, Question
 
 
 class BeamSearchOptions(StepwiseOptions):
@@ -20,7 +20,7 @@ class BeamSearchOptions(StepwiseOptions):
     """Continuations M of each kept beam; `sqrt` is M = sqrt(N). N must be a multiple of M."""
 
 
-async def beam_search(problem: Problem, session: Session, options: BeamSearchOptions) -> list[Completion]:
+async def beam_search(problem: Question, session: Session, options: BeamSearchOptions) -> list[Completion]:
     """Keep the N/M best of N prefixes after every step and continue each M times.
 
     Finished beams compete with unfinished ones for the N/M places. One that is kept stands once, and its

@@ -12,7 +12,7 @@ from itscale.outcomes import FloatArray, IntArray
 from itscale.plugins import StrategyEntry
 from itscale.plugins.strategies import StepwiseOptions
 from itscale.sampling.session import Session
-from itscale.types import Completion, Problem
+from itscale.types import Completion, Question
 
 CLIP = 1e-7
 """Rewards are kept this far from 0 and 1, so that their logits are finite."""
@@ -28,7 +28,7 @@ class ParticleFilterOptions(StepwiseOptions):
 
 
 async def particle_filter(
-    problem: Problem, session: Session, options: ParticleFilterOptions
+    problem: Question, session: Session, options: ParticleFilterOptions
 ) -> list[Completion]:
     """Sample solutions from the posterior that every step is right (Puri et al. 2025, section 3).
 

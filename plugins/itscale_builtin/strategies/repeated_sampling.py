@@ -3,10 +3,12 @@
 from itscale.plugins import StrategyEntry
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.session import Session
-from itscale.types import Completion, Problem
+from itscale.types import Completion, Question
 
 
-async def repeated_sampling(problem: Problem, session: Session, options: SamplingOptions) -> list[Completion]:
+async def repeated_sampling(
+    problem: Question, session: Session, options: SamplingOptions
+) -> list[Completion]:
     """Draw every completion independently from the model."""
     trajectories = [session.start() for _ in range(session.budget)]
     return session.complete(await session.extend(trajectories, options.completion()))

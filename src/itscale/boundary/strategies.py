@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from itscale.plugins.place import Place, Shown, is_number, shown
 from itscale.plugins.process import LASTING, ProcessState
-from itscale.types import Completion, FinishReason, Problem, Trajectory
+from itscale.types import Completion, FinishReason, Trajectory
 
 if TYPE_CHECKING:
     from itscale.plugins.entries import StrategyEntry
@@ -23,9 +23,7 @@ ITS_OWN = ("index", "finish_reason", "weight")
 """Fields of a completion that are the strategy's to choose; all others are the session's."""
 
 
-async def run_strategy(
-    ingredient: Ingredient[StrategyEntry], problem: Problem, session: Session
-) -> list[Completion]:
+async def run_strategy(ingredient: Ingredient[StrategyEntry], session: Session) -> list[Completion]:
     """Run a strategy on one unit and return its completions, checked.
 
     Raises
@@ -34,22 +32,25 @@ async def run_strategy(
         On anything that is not made of this session's own trajectories.
     """
     place = Place.of(ingredient)
+    problem = session.problem
     options = ingredient.options.model_copy(deep=True)
     state = ProcessState.now(LASTING)
     running = ingredient.entry.factory(problem, session, options)
     if not inspect.isawaitable(running):
         raise place.broken("factory", running, "something to await: `async def`", problem.problem_id)
+    pool_is_whole = ingredient.entry.design == "fixed"
     try:
-        return check_completions(place, session, await running)
+        return check_completions(place, session, await running, whole=pool_is_whole)
     finally:
         place.put_back(state, "completions")
 
 
-def check_completions(place: Place, session: Session, given: Any) -> list[Completion]:
+def check_completions(place: Place, session: Session, given: Any, *, whole: bool = True) -> list[Completion]:
     """Return what a strategy handed in, if it is its session's.
 
     Every text, count, log-probability and score must be what the engine and the scorer gave for the nodes
-    that a completion names: a strategy may choose and order, never make up.
+    that a completion names: a strategy may choose and order, never make up. A pool has to be `whole`, unless
+    how many completions there are depends on what they are.
     """
     problem = session.problem.problem_id
     expected = "the completions that session.complete returns"
@@ -63,7 +64,7 @@ def check_completions(place: Place, session: Session, given: Any) -> list[Comple
             raise place.broken("completions", one, expected, problem)
         _check_own(place, one, problem)
         _check_made(place, session, one)
-    _check_unit(place, session, completions)
+    _check_unit(place, session, completions, whole=whole)
     return completions
 
 
@@ -93,12 +94,12 @@ def _check_made(place: Place, session: Session, one: Completion) -> None:
             raise place.broken(f"{name} of a completion", found, expected, problem)
 
 
-def _check_unit(place: Place, session: Session, completions: list[Completion]) -> None:
+def _check_unit(place: Place, session: Session, completions: list[Completion], *, whole: bool) -> None:
     """Refuse completions that are not at the unit's own places, each once."""
     unit = session.unit
     places = [one.index for one in completions]
     allowed = range(unit.start, unit.stop)
-    exact = not unit.budget  # a pool must be whole; a run may end with fewer
+    exact = whole and not unit.budget  # a run may end with fewer
     wrong = [index for index in places if isinstance(index, bool) or index not in allowed]
     if wrong or len(set(places)) < len(places) or (exact and len(places) != len(allowed)):
         expected = (

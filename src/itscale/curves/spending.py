@@ -83,7 +83,13 @@ def known_sum(name: str, where: pl.Expr | None = None) -> pl.Expr:
 
 
 def tokens_of_pools(
-    spans: pl.DataFrame, spent: pl.DataFrame, problems: Sequence[str], drawn: FloatArray, scorer: str
+    spans: pl.DataFrame,
+    spent: pl.DataFrame,
+    problems: Sequence[str],
+    drawn: FloatArray,
+    scorer: str,
+    *,
+    conversations: bool = False,
 ) -> Tokens:
     """Return tokens at each k: the completions a selector draws, the prompt once, its own scorer.
 
@@ -101,6 +107,9 @@ def tokens_of_pools(
         How many completions the selector draws of each problem at each k, shape (problems, budgets).
     scorer
         Label of the scorer that is counted; none if empty.
+    conversations
+        Whether each completion came of a conversation of its own: then k of them read k times the prompts of
+        one, as the ledger has them.
 
     Returns
     -------
@@ -109,7 +118,10 @@ def tokens_of_pools(
         another.
     """
     mine = pl.col("by") == scorer
-    charged = spent.group_by("problem_id").agg(known_sum("generated"), known_sum("scorer", mine))
+    charged = spent.group_by("problem_id").agg(
+        known_sum("generated"), known_sum("prompt"), known_sum("scorer", mine)
+    )
+    read = pl.col("prompt") / pl.col("sampled") if conversations else pl.col("prompt_tokens")
     each = (
         pl.DataFrame({"problem_id": list(problems)}, schema={"problem_id": pl.String})
         .join(spans, on="problem_id", how="left", maintain_order="left")
@@ -117,14 +129,14 @@ def tokens_of_pools(
         .with_columns(generated=pl.coalesce("generated", "generated_tokens"))
         .select(
             generated=pl.col("generated").fill_null(np.nan) / pl.col("sampled"),
-            prompt=pl.col("prompt_tokens").cast(pl.Float64).fill_null(np.nan),
+            prompt=read.cast(pl.Float64).fill_null(np.nan),
             scorer=pl.col("scorer").fill_null(0) / pl.col("sampled"),
         )
     )
     generated, prompt, scored = (each[name].to_numpy() for name in each.columns)
     return Tokens(
         generated=(drawn * generated[:, None]).mean(axis=0),
-        prompt=np.full(drawn.shape[1], prompt.mean()),
+        prompt=((drawn if conversations else np.ones_like(drawn)) * prompt[:, None]).mean(axis=0),
         scorer=(drawn * scored[:, None]).mean(axis=0),
     )
 

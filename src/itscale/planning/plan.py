@@ -25,7 +25,7 @@ PLACE = ("task", "model", "strategy")
 STAGE_REVISIONS: Mapping[str, int] = {
     "problems": 1,
     "models": 1,
-    "sampling": 1,
+    "sampling": 2,
     "verification": 1,
     "outcomes": 4,
     "failures": 3,
@@ -183,9 +183,18 @@ class Plan:
         verifier = getattr(wildcards, "verifier", None)
         return verifier is None or bool(self.study.verifier(wildcards.task, verifier).entry.needs)
 
-    def computes_here(self, wildcards: Any) -> bool:
-        """Return whether a job on a block computes with a model on its own machine."""
-        return self.starts_engine(wildcards) and self.study.models[wildcards.model].entry.local_compute
+    def models_of(self, wildcards: Any) -> list[str]:
+        """Return labels of the models that a job on a block starts: the sampled one, then its helpers."""
+        if not self.starts_engine(wildcards):
+            return []
+        sampling = getattr(wildcards, "verifier", None) is None
+        helpers = self.study.helpers_of(wildcards.strategy) if sampling else ()
+        return list(dict.fromkeys((wildcards.model, *helpers)))
+
+    def computing_here(self, wildcards: Any) -> list[str]:
+        """Return labels of the models that a job on a block computes with on its own machine."""
+        models = self.models_of(wildcards)
+        return [model for model in models if self.study.models[model].entry.local_compute]
 
     def depends(self, stage: str, wildcards: Any) -> dict[str, Any]:
         """Return what a job's outputs depend on beside its inputs, as JSON values.
@@ -333,7 +342,7 @@ def make_plan(study: Study, results: Path, problems: Mapping[str, int] | None = 
 
 def _combinations(study: Study) -> Iterator[Combination]:
     for task in study.tasks:
-        for model in study.models:
+        for model in study.sampled_models:
             for strategy in study.strategies:
                 yield task, model, strategy
 

@@ -257,8 +257,9 @@ def _counted(source: Source, made: Path, sandbox: Rung) -> tuple[Counts, Design]
 def _is_counted(study: Study, problems: Mapping[str, int]) -> bool:
     """Return whether all that is sampled is known: else what is missing has been said."""
     config = study.config
-    there = (len(problems), len(study.models), len(study.strategies))
-    return there == (len(config.tasks), len(config.models), len(config.strategies))
+    there = (len(problems), len(study.sampled_models), len(study.strategies))
+    wanted = sum(not section.helper for section in config.models.values())
+    return there == (len(config.tasks), wanted, len(config.strategies))
 
 
 def _sampled(
@@ -274,7 +275,7 @@ def _sampled(
     return {
         (task, model, strategy): known
         for task, known in found.items()
-        for model in study.models
+        for model in study.sampled_models
         for strategy in study.strategies
     }
 
@@ -325,7 +326,7 @@ def _too_many_jobs(study: Study, problems: Mapping[str, int]) -> Iterator[Mistak
             units = section.completions or section.replicates
             high = ceil(there / (size.problems or there))
             wide = ceil(units / (size.completions or units))
-            jobs += high * wide * len(section.budgets or (0,)) * len(study.models)
+            jobs += high * wide * len(section.budgets or (0,)) * len(study.sampled_models)
     if jobs > MOST_JOBS:
         yield Mistake(
             ("block",), f"found {jobs:,} blocks to sample, expected at most {MOST_JOBS:,}: larger ones"

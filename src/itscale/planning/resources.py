@@ -45,7 +45,7 @@ def runtime(plan: Plan, wildcards: Any, attempt: int) -> int:
 def mem_mb(plan: Plan, wildcards: Any, attempt: int) -> int:
     """Return the memory (MB) of a job that samples or verifies a block."""
     block = plan.completions(Block.parse(wildcards.block)) * COMPLETION_MB
-    return math.ceil(BASE_MB + block + MODEL_MB * plan.computes_here(wildcards)) * attempt
+    return math.ceil(BASE_MB + block + MODEL_MB * len(plan.computing_here(wildcards))) * attempt
 
 
 def disk_mb(plan: Plan, wildcards: Any, attempt: int) -> int:
@@ -54,8 +54,14 @@ def disk_mb(plan: Plan, wildcards: Any, attempt: int) -> int:
 
 
 def gpus(plan: Plan, wildcards: Any) -> int:
-    """Return the GPUs over which a model that computes on the job's machine is spread; else none."""
-    if not plan.computes_here(wildcards):
-        return 0
-    options = plan.study.models[wildcards.model].options
-    return math.prod(getattr(options, name, 1) for name in ("tensor_parallel", "pipeline_parallel"))
+    """Return the GPUs over which the models that compute on the job's machine are spread.
+
+    Models with stated shares of an accelerator's memory that fit on one share theirs.
+    """
+    options = [plan.study.models[model].options for model in plan.computing_here(wildcards)]
+    spread = [
+        math.prod(getattr(one, name, 1) for name in ("tensor_parallel", "pipeline_parallel"))
+        for one in options
+    ]
+    shares = [getattr(one, "gpu_memory", None) or 1.0 for one in options]
+    return max(spread, default=0) if sum(shares) <= 1 else sum(spread)

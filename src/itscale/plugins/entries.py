@@ -15,6 +15,7 @@ from itscale.errors import PluginError
 from itscale.outcomes import DESIGNS, Design, Estimand
 from itscale.plugins.declarations import check_declaration
 from itscale.plugins.laws import ENSEMBLE
+from itscale.plugins.references import referring
 from itscale.types import Capability, SamplingParams
 
 __all__ = [
@@ -203,11 +204,21 @@ class StrategyEntry(Entry):
     draws
         `exchangeable`: completions are independent draws, one pool serves every budget.
         `runs`: the budget shapes the search; each budget is run, with replicates.
+    per
+        What it is called for, if it is exchangeable: a `pool`, all of whose completions it draws at once,
+        or one `completion` (its budget is 1), however often it asks models for that. Streams, tokens and
+        failures are each completion's own then.
+    worth
+        `worth(options)` is how many generated tokens one completion takes at most, those of helper models
+        included; `max_tokens` where it is left out. A session may spend so many for each.
     needs
         What the engine must offer.
     design
         How the number of its completions comes about: `until_success` if it stops at a correct one,
         `adaptive` if it draws where it sees need. Outcomes carry it: most estimators would be biased.
+    asks_oracle
+        Whether it asks if what was generated is correct (`session.passes`). Its design says what follows for
+        estimates, and is not `fixed`.
     admits
         `admits(options, budget)` raises StudyError, in words, if a run of that budget is impossible.
     """
@@ -217,11 +228,29 @@ class StrategyEntry(Entry):
         **Entry.calls,
         "factory": ("problem", "session", "options"),
         "admits": ("options", "budget"),
+        "worth": ("options",),
     }
     draws: Literal["exchangeable", "runs"]
+    per: Literal["pool", "completion"] = "pool"
+    worth: Callable[[Any], int] = field(default=lambda options: int(options.max_tokens))
     admits: Callable[[Any, int], None] = field(default=lambda options, budget: None)
     needs: frozenset[Capability] = frozenset({"generate"})
     design: Design = "fixed"
+    asks_oracle: bool = False
+
+    def validate(self) -> None:
+        """Refuse one whose declarations contradict each other, too."""
+        super().validate()
+        if self.asks_oracle and self.design == "fixed":
+            raise PluginError(
+                f"strategies/{self.name}: asks_oracle: found True and design 'fixed', expected design "
+                "'until_success' or 'adaptive': how many completions there are depends on what is correct"
+            )
+        if self.draws == "runs" and self.per == "completion":
+            raise PluginError(
+                f"strategies/{self.name}: per: found 'completion' and draws 'runs', expected 'pool': "
+                "a run is one call"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +292,7 @@ class SelectorEntry(Entry):
         What its accuracy is an estimate of. Tables, figures and intervals go by it, never by a name: the
         `coverage` of a study is the ceiling of its other curves.
     takes_scores
-        Whether it reads scores; its options then name the scorer as `scorer`.
+        Whether it reads scores; an option of the type `ScorerLabel` then names the scorer.
     takes_answers
         Whether it looks at answers: it is refused where outcomes from elsewhere have none.
     designs
@@ -279,11 +308,13 @@ class SelectorEntry(Entry):
     def validate(self) -> None:
         """Refuse one whose scores the study could not check, too."""
         super().validate()
-        if self.takes_scores != ("scorer" in self.options.model_fields):
-            found = "an option `scorer`" if not self.takes_scores else "no option `scorer`"
+        named = bool(list(referring(self.options, "scorers")))
+        if self.takes_scores != named:
+            found = "an option of the type ScorerLabel" if named else "no option of the type ScorerLabel"
             raise PluginError(
-                f"selectors/{self.name}: takes_scores: found {self.takes_scores} and {found}, expected both "
-                "or neither: the study checks that the scorer exists"
+                f"selectors/{self.name}: takes_scores: found {self.takes_scores} and {found} "
+                "(itscale.plugins.references), expected both or neither: the study checks that there is "
+                "such a scorer"
             )
 
 

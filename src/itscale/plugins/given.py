@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from itscale.outcomes import ProblemOutcomes
 from itscale.plugins.laws import LawData, TableData
-from itscale.types import Problem
+from itscale.types import Problem, Question
 
 __all__ = ["own_curve", "own_outcomes", "own_problem", "own_table", "read_only"]
 
 T = TypeVar("T", bound=np.generic)
+Q = TypeVar("Q", bound=Question)
 
 
 def read_only(array: npt.NDArray[T]) -> npt.NDArray[T]:
@@ -55,11 +56,12 @@ def own_table(data: TableData) -> TableData:
     return TableData(inputs=inputs, response=read_only(data.response))
 
 
-def own_problem(problem: Problem) -> Problem:
-    """Return a copy of a problem, with messages and metadata of its own down to the last list."""
-    return Problem(
-        problem_id=problem.problem_id,
-        messages=tuple(dict(turn) for turn in problem.messages),
-        reference=problem.reference,
-        metadata=deepcopy(dict(problem.metadata)),
-    )
+def own_problem(problem: Q) -> Q:
+    """Return a copy of a question or problem, with all that is in it its own down to the last list."""
+    own: dict[str, Any] = {
+        "messages": tuple(dict(turn) for turn in problem.messages),
+        "material": deepcopy(dict(problem.material)),
+    }
+    if isinstance(problem, Problem):
+        own["metadata"] = deepcopy(dict(problem.metadata))
+    return replace(problem, **own)

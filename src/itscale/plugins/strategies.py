@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from itscale.plugins.entries import Options
+from itscale.plugins.references import ScorerLabel
 from itscale.types import SamplingParams
 
 __all__ = ["SamplingOptions", "StepwiseOptions"]
@@ -38,7 +39,7 @@ class SamplingOptions(Options):
 class StepwiseOptions(SamplingOptions):
     """How completions are sampled step by step, and which scorer judges the steps."""
 
-    scorer: str
+    scorer: ScorerLabel
     """Label of the scorer among the study's verifiers."""
     delimiter: str = Field(default="\n\n", min_length=1)
     """Text that ends a step (and belongs to it)."""

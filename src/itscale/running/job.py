@@ -40,6 +40,7 @@ __all__ = [
     "LOADING",
     "begin",
     "by_folder",
+    "by_name",
     "digest",
     "job",
     "job_labels",
@@ -283,6 +284,11 @@ def by_folder(value: Any) -> dict[str, list[Path]]:
 def optional_path(value: Any) -> Path | None:
     """Return a job's named input that may be absent."""
     return next(iter(paths(value)), None)
+
+
+def by_name(value: Any) -> dict[str, Path]:
+    """Return a job's named input of folders, by their names: the labels of models."""
+    return {path.name: path for path in paths(value)}
 
 
 def progress_file(log: Path) -> Path:

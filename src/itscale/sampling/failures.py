@@ -13,7 +13,7 @@ from typing import Any
 
 from itscale.errors import DataError, EngineLostError, SandboxError, TooManyFailuresError, UserError
 from itscale.messages.printable import one_line, printable
-from itscale.sampling.session import Unit
+from itscale.sampling.units import Unit
 from itscale.store.parquet import read_metadata
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from itscale.messages.secrets import masked_words
 from itscale.sampling.failures import Failure
-from itscale.sampling.session import Unit
+from itscale.sampling.units import Unit
 from itscale.types import Completion
 
 __all__ = ["Journal", "Name", "ScoreJournal", "journal_of"]

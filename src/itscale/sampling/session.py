@@ -1,56 +1,42 @@
-"""The session: all a strategy sees of the world. It runs the engine, keeps the ledger, seeds and budget."""
+"""The session: all a strategy sees of the world. It runs engines, keeps ledger, streams and budget."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from itscale.errors import BudgetExhausted, ContractError
+from itscale.errors import ContractError
 from itscale.outcomes import FloatArray
 from itscale.plugins.given import own_problem
 from itscale.plugins.place import Place, Shown
 from itscale.plugins.process import LASTING, ProcessState
+from itscale.sampling.allowance import Allowance
+from itscale.sampling.desk import Desk
 from itscale.sampling.ledger import Ledger
+from itscale.sampling.lineage import Lineage, Lineages
+from itscale.sampling.partners import Partners
 from itscale.sampling.progress import Tally, UnitTally
-from itscale.seeds import entropy, generator, seed63
+from itscale.sampling.tree import Tree, counted_tokens
+from itscale.sampling.units import Unit
+from itscale.seeds import entropy, generator
 from itscale.types import (
     Completion,
     Engine,
     FinishReason,
     Generation,
-    GenerationRequest,
+    Message,
     Problem,
     SamplingParams,
-    Scorer,
     Step,
     Trajectory,
 )
 
 __all__ = ["Session", "Unit"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unit:
-    """What one session is to do: completions [start, stop) of a pool, or one run of a run-based strategy.
-
-    `budget` and `replicate` are 0 for an exchangeable strategy.
-    """
-
-    problem_id: str
-    budget: int = 0
-    replicate: int = 0
-    start: int = 0
-    stop: int
-
-    @property
-    def completions(self) -> int:
-        """Completions the session may hand in."""
-        return self.stop - self.start
 
 
 class Session:
@@ -59,7 +45,7 @@ class Session:
     Parameters
     ----------
     problem
-        The problem.
+        The problem; the strategy sees the question alone.
     unit
         What is to be done.
     engine
@@ -69,11 +55,16 @@ class Session:
     stream
         JSON values the random streams derive from, beside the problem and the run (study seed ...).
     token_limit
-        Most tokens one completion may have; the session's budget is that times `unit.completions`.
-    scorer, scorer_label
-        What `score` asks, None if the strategy scores nothing.
-    scorer_computes
-        Whether a model reads the trajectories in order to score them: their tokens are charged then.
+        Most tokens one trajectory may have.
+    worth
+        Tokens that one completion is worth, those of helper models included: the session may generate so
+        many for each of `unit.completions`. `token_limit` if left out.
+    pooled
+        Whether the unit, if it is no run, is a part of a pool: then no chat may be continued more often than
+        there are completions, or parts would repeat each other. Else it is a completion with streams of its
+        own.
+    partners
+        Helper models, scorer and oracle.
     tally
         Where what is generated is counted while it is.
     on_active
@@ -84,8 +75,10 @@ class Session:
 
     Attributes
     ----------
+    problem
+        The question.
     budget
-        Completions' worth of generation: what `particles` or `beams` should be set to.
+        What is to be spent, in units of the strategy's axis: completions, unless its entry names another.
     ledger
         What was spent so far. Strategies have no business with it.
     """
@@ -99,107 +92,150 @@ class Session:
         model: str,
         stream: Sequence[Any],
         token_limit: int,
-        scorer: Scorer | None = None,
-        scorer_label: str = "",
-        scorer_computes: bool = False,
+        worth: int | None = None,
+        pooled: bool = True,
+        partners: Partners | None = None,
         tally: UnitTally | None = None,
         on_active: Callable[[int], None] | None = None,
         place: Place | None = None,
     ) -> None:
-        self.problem = problem
-        self._kept = own_problem(problem)
+        self._kept = own_problem(problem)  # engines get this one, whatever is done to the other
+        self.problem = own_problem(problem).question
         self._process = ProcessState.now(LASTING)
         self.unit = unit
         self.budget = unit.completions
         self.ledger = Ledger()
-        self._engine = engine
-        self._model = model
-        self._stream = entropy(*stream, problem.problem_id, unit.budget, unit.replicate)
+        self._partners = partners or Partners()
+        engines = {"": engine, **self._partners.helpers}
+        self._desk = Desk(self._kept, engines, model, self.ledger, tally or Tally().unit(unit.completions))
+        self._pooled = pooled and not unit.budget
+        own = () if self._pooled or unit.budget else ("completion", unit.start)
+        self._stream = entropy(*stream, problem.problem_id, unit.budget, unit.replicate, *own)
+        self._lineages = Lineages(self._stream, unit.start if self._pooled else 0)
         self._token_limit = token_limit
-        self._tokens_left = token_limit * unit.completions
-        self._scorer = scorer
-        self._scorer_label = scorer_label
-        self._scorer_computes = scorer_computes
-        self._tally = tally or Tally().unit(unit.completions)
+        tokens = (worth or token_limit) * unit.completions
+        self._allowance = Allowance(tokens, problem.problem_id)
         self._on_active = on_active or (lambda change: None)
         self._place = place or Place("strategies", "unnamed")
-        self._scores: dict[int, float] = {}
-        self._made: dict[int, Trajectory] = {}
-        self._rounds = 0
-        self._context_tokens: int | None = 0
+        self._tree = Tree(self.problem, unit)
 
     @cached_property
     def rng(self) -> np.random.Generator:
         """Random generator of this problem and run: the same in every rerun."""
         return generator(*self._stream, "strategy", self.unit.start)
 
-    def start(self) -> Trajectory:
-        """Return the empty trajectory of the problem."""
-        return Trajectory(self.problem)
+    def start(self, messages: Sequence[Message] | None = None, *, key: str = "") -> Trajectory:
+        """Return the empty trajectory of the problem, or of a chat of one's own.
 
-    async def extend(self, trajectories: Sequence[Trajectory], params: SamplingParams) -> list[Trajectory]:
+        Parameters
+        ----------
+        messages
+            The chat; the problem's own if left out.
+        key
+            Tells two trajectories with one chat apart, where they are continued at the same time and which
+            is which matters.
+        """
+        chat = None if messages is None else tuple(messages)
+        lineage = self._lineages.root(chat, key)
+        return Trajectory(self.problem, messages=chat, lineage=lineage)
+
+    async def write(
+        self,
+        messages: Sequence[Message] | None,
+        params: SamplingParams,
+        *,
+        by: str | None = None,
+        key: str = "",
+    ) -> Trajectory:
+        """Return one answer to a chat: `start` and `extend` of a single trajectory."""
+        (made,) = await self.extend([self.start(messages, key=key)], params, by=by)
+        return made
+
+    async def extend(
+        self, trajectories: Sequence[Trajectory], params: SamplingParams, *, by: str | None = None
+    ) -> list[Trajectory]:
         """Continue each unfinished trajectory by one step, all at once; finished ones are handed back.
 
         A step ends at one of `params.stop`, after `params.max_tokens`, or where the model ends. Equal
-        trajectories are asked for in one request, so their prompt is computed (and charged) once. The k-th
-        trajectory of the j-th call always draws from the same random stream.
+        trajectories are asked for in one request, so their prompt is computed (and charged) once. What is
+        drawn depends on what is continued and on how often that was continued before, and on nothing else.
+
+        Parameters
+        ----------
+        trajectories
+            Of this session.
+        params
+            How to sample.
+        by
+            Label of the helper model that writes; the model that is sampled if left out.
 
         Raises
         ------
         BudgetExhausted
             If fewer tokens are left than trajectories ask to be continued.
         ContractError
-            If a trajectory is not one of this session's.
+            If a trajectory is not one of this session's, or `by` is no helper model of the strategy.
         """
         self._require_own("extend()", trajectories)
+        if (by or "") not in self._desk.engines:
+            helpers = " or ".join(sorted(self._partners.helpers)) or "no helper model: its options name none"
+            raise self._broken("extend(): by", by, helpers)
         active = [place for place, trajectory in enumerate(trajectories) if not trajectory.finished]
         if not active:
             return list(trajectories)
-        round_number, self._rounds = self._rounds, self._rounds + 1
-        requests = self._requests(trajectories, active, params)
+        room = [min(params.max_tokens, self._token_limit - trajectories[at].tokens) for at in active]
+        lent = await self._allowance.lend(room)
+        groups: dict[Any, list[int]] = {}
+        for number, place in enumerate(active):
+            groups.setdefault(trajectories[place].lineage, []).append(number)
+        lineages = [self._continue(trajectories[place], by or "") for place in active]
+        used: list[int] = []
         self._on_active(len(active))
         try:
             async with asyncio.TaskGroup() as group:  # one that fails takes the others along
                 asked = [
                     group.create_task(
-                        self._generate(
-                            trajectories[places[0]],
-                            limited,
-                            [self._seed(round_number, place) for place in places],
+                        self._desk.generate(
+                            trajectories[active[numbers[0]]],
+                            replace(params, max_tokens=min(lent[number] for number in numbers)),
+                            [self._lineages.seed(lineages[number]) for number in numbers],
+                            by or "",
+                            used,
                         )
                     )
-                    for places, limited in requests
+                    for numbers in groups.values()
                 ]
+            made = dict(
+                zip(
+                    (number for numbers in groups.values() for number in numbers),
+                    (one for task in asked for one in task.result()),
+                    strict=True,
+                )
+            )
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
         finally:
             self._on_active(-len(active))
+            self._allowance.settle(lent, sum(used))
         extended = list(trajectories)
-        for (places, limited), answer in zip(requests, (task.result() for task in asked), strict=True):
-            self._tokens_left += limited.max_tokens * len(places) - sum(made.tokens for made in answer)
-            for place, made in zip(places, answer, strict=True):
-                extended[place] = self._append(trajectories[place], made, limited.max_tokens)
+        for number, place in enumerate(active):
+            whole = lent[number] == room[number]
+            extended[place] = self._append(
+                trajectories[place], made[number], params, lineages[number], by or "", whole=whole
+            )
         return extended
 
-    def _requests(
-        self, trajectories: Sequence[Trajectory], active: Sequence[int], params: SamplingParams
-    ) -> list[tuple[list[int], SamplingParams]]:
-        """Group equal trajectories, and set aside the tokens that each group may use."""
-        share = self._tokens_left // len(active)
-        if share < 1:
-            raise BudgetExhausted(
-                f"{self.problem.problem_id}: {self._tokens_left} tokens left for {len(active)} trajectories"
-            )
-        groups: dict[int, list[int]] = {}
-        for place in active:
-            groups.setdefault(trajectories[place].node, []).append(place)
-        requests = []
-        for places in groups.values():
-            room = self._token_limit - trajectories[places[0]].tokens
-            limited = replace(params, max_tokens=min(params.max_tokens, room, share))
-            self._tokens_left -= limited.max_tokens * len(places)
-            requests.append((places, limited))
-        return requests
+    def append(self, trajectory: Trajectory, text: str) -> Trajectory:
+        """Return a trajectory with a text that no model wrote, to be gone on from even if it was finished.
+
+        The next call reads the text as a part of its prompt, without the end that came before it. A
+        trajectory that has no tokens left is handed back as it is.
+        """
+        self._require_own("append()", [trajectory])
+        if not text or trajectory.tokens >= self._token_limit:
+            return trajectory
+        step = Step(text=_unicode(text), tokens=0, logprob=0.0, node=self._tree.next_node, given=True)
+        return self._tree.keep(trajectory, step, None, self._lineages.appended(trajectory.lineage, text))
 
     async def score(self, trajectories: Sequence[Trajectory]) -> FloatArray:
         """Return the scorer's score of each trajectory as it stands, in [0, 1]; shape (len(trajectories),).
@@ -207,23 +243,37 @@ class Session:
         A trajectory is scored once, however often it is asked about; scores are stored with the completions.
         """
         self._require_own("score()", trajectories)
-        if self._scorer is None:
-            raise RuntimeError("this session has no scorer: give the strategy's options a field `scorer`")
+        scorer = self._partners.scorer
+        if scorer is None:
+            raise RuntimeError(
+                "this session has no scorer: give the strategy an option of the type ScorerLabel"
+            )
         new = {
             trajectory.node: trajectory
             for trajectory in trajectories
-            if trajectory.node and trajectory.node not in self._scores
+            if trajectory.node and trajectory.node not in self._tree.scores
         }
         if new:
-            scores = await self._scorer.score(list(new.values()), self._engine)
-            self._scores.update(zip(new, scores, strict=True))
+            scores = await scorer.scorer.score(list(new.values()), self._desk.engines[""])
+            self._tree.scores.update(zip(new, scores, strict=True))
             self.ledger.charge(
                 "score",
-                self._scorer_label,
+                scorer.label,
                 sequences=len(new),
-                prompt_tokens=self._tokens_read(new.values()) if self._scorer_computes else 0,
+                prompt_tokens=self._tokens_read(new.values()) if scorer.computes else 0,
             )
-        return np.array([self._scores[trajectory.node] for trajectory in trajectories])
+        return np.array([self._tree.scores[trajectory.node] for trajectory in trajectories])
+
+    def answer(self, trajectory: Trajectory) -> str | None:
+        """Return the final answer in a trajectory, None if there is none: never whether it is right."""
+        return self._partners.answer(trajectory.text)
+
+    def passes(self, trajectory: Trajectory) -> bool:
+        """Return whether the oracle takes a trajectory's text for correct.
+
+        Only for a strategy whose entry declares `asks_oracle`: outcomes carry the design that follows.
+        """
+        return self._partners.passes(trajectory.text)
 
     def complete(
         self, trajectories: Sequence[Trajectory], weights: Sequence[float] | FloatArray | None = None
@@ -239,9 +289,10 @@ class Session:
         about, given = self.problem.problem_id, None
         if weights is not None:
             given = self._place.numbers("session.complete(): weights", weights, about)
-        unfinished: FinishReason = "budget" if self._tokens_left < len(trajectories) else "steps"
+        unfinished: FinishReason = "budget" if self._allowance.left < len(trajectories) else "steps"
+        self._tree.number(trajectories)
         return [
-            self._completion(
+            self._tree.completion(
                 self.unit.start + place,
                 trajectory,
                 trajectory.finish_reason or unfinished,
@@ -251,152 +302,82 @@ class Session:
         ]
 
     def rebuild(self, completion: Completion) -> Completion | None:
-        """Return what the engine and the scorer gave for a completion's nodes; None if they are no path.
+        """Return what the engines and the scorer gave for a completion's nodes; None if they are no path.
 
         Place, reason of its end and weight, which are the strategy's to choose, are those of `completion`.
         """
-        here = self.start()
-        for node in completion.nodes:
-            above, here = here, self._made.get(node, here)
-            if here is above or here.parent is None or here.parent.node != above.node:
-                return None
-        return self._completion(completion.index, here, completion.finish_reason, completion.weight)
+        made = self._tree.path(completion.nodes)
+        if made is None:
+            return None
+        return self._tree.completion(completion.index, made, completion.finish_reason, completion.weight)
 
     def _require_own(self, what: str, trajectories: Sequence[Trajectory]) -> None:
         """Refuse trajectories that this session did not make: nobody generated their text, or paid for it."""
         self._place.put_back(self._process, f"session.{what}")
-        if self.problem != self._kept:
+        if self.problem != self._kept.question:
             raise self._place.changed(f"session.{what}", self._kept.problem_id)
         for one in trajectories:
             if not isinstance(one, Trajectory):
                 raise self._broken(what, one, "trajectories")
-            known = self._made.get(one.node) if one.step else self.start()
-            if known is None or one.step is not known.step or one.problem is not self.problem:
+            if not self._tree.has(one):
                 found = Shown(f"a trajectory with the text {one.text[:40]!r} at node {one.node}")
                 raise self._broken(what, found, "one that start() or extend() of this session returned")
 
     def _broken(self, what: str, found: Any, expected: str) -> ContractError:
         return self._place.broken(f"session.{what}", found, expected, self.problem.problem_id)
 
-    async def _generate(
-        self, trajectory: Trajectory, params: SamplingParams, seeds: list[int]
-    ) -> list[Generation]:
-        with _Watched(self._tally, whole=not params.stop) as watched:
-            request = GenerationRequest(
-                problem=self.problem,
-                prefix=trajectory.steps,
-                params=params,
-                seeds=tuple(seeds),
-                on_tokens=watched.tell,
-                on_end=watched.end,
-            )
-            made = await self._engine.generate(request)
-            for place, one in enumerate(made):  # what the engine did not tell before
-                watched.tell(place, one.tokens - watched.told.get(place, 0))
-                watched.end(place)
-        generated = sum(one.tokens for one in made)
-        counted = all(one.counted for one in made)
-        self._context_tokens = made[0].context_tokens if counted else None
-        self.ledger.charge(
-            "generate",
-            self._model,
-            sequences=len(made),
-            prompt_tokens=sum(one.prompt_tokens for one in made) if counted else None,
-            cached_prompt_tokens=sum(one.cached_prompt_tokens for one in made) if counted else None,
-            generated_tokens=generated if counted else None,
-            seconds=sum(one.seconds for one in made),
-        )
-        return made
+    def _continue(self, trajectory: Trajectory, by: str) -> Lineage:
+        """Return the lineage of the next continuation; refuse one that another part of the pool has, too."""
+        if self._pooled and not trajectory.node:
+            most = self.unit.completions
+            if self._lineages.draws(trajectory.lineage) >= most:
+                expected = "at most one each: declare per='completion' in the strategy's entry to draw more"
+                found = Shown(f"more than {most} draws from one chat for {most} completions")
+                raise self._broken("extend()", found, expected)
+        return self._lineages.continued(trajectory.lineage, by)
 
     def _tokens_read(self, trajectories: Iterable[Trajectory]) -> int | None:
-        counts = [_counted(trajectory.steps) for trajectory in trajectories]
-        if self._context_tokens is None or None in counts:
+        counts = [(self._tree.context_tokens(one), counted_tokens(one.steps)) for one in trajectories]
+        if any(None in pair for pair in counts):
             return None
-        return sum(self._context_tokens + (count or 0) for count in counts)
+        return sum((context or 0) + (count or 0) for context, count in counts)
 
-    def _seed(self, round_number: int, place: int) -> int:
-        return seed63(*self._stream, round_number, self.unit.start + place)
+    def _append(
+        self,
+        trajectory: Trajectory,
+        made: Generation,
+        params: SamplingParams,
+        lineage: Lineage,
+        by: str,
+        *,
+        whole: bool,
+    ) -> Trajectory:
+        """Return a trajectory with a step more, finished where it cannot be continued.
 
-    def _append(self, trajectory: Trajectory, made: Generation, allowed: int) -> Trajectory:
+        Parameters
+        ----------
+        whole
+            Whether it was given all the tokens that the parameters and its own limit allow.
+        """
         step = Step(
             text=_unicode(made.text),
             token_ids=made.token_ids,
             tokens=made.tokens,
             logprob=made.logprob,
-            node=len(self._made) + 1,
+            node=self._tree.next_node,
             counted=made.counted,
+            by=by,
         )
+        self._tree.contexts[step.node] = made.context_tokens if made.counted else None
+        room = self._token_limit - trajectory.tokens
         reason: FinishReason | None = None
-        last = allowed >= self._token_limit - trajectory.tokens  # of all that the completion may have
         if made.finish_reason in ("eos", "filtered"):
             reason = made.finish_reason
-        elif trajectory.tokens + made.tokens >= self._token_limit or (
-            made.finish_reason == "length" and last
-        ):
+        elif made.finish_reason == "length" and not whole and not params.stop:
+            reason = "budget"
+        elif made.tokens >= room or (made.finish_reason == "length" and params.max_tokens >= room):
             reason = "length"
-        self._made[step.node] = Trajectory(self.problem, trajectory, step, reason)
-        return self._made[step.node]
-
-    def _completion(
-        self, index: int, trajectory: Trajectory, reason: FinishReason, weight: float | None
-    ) -> Completion:
-        steps = trajectory.steps
-        ends = np.cumsum([len(step.text) for step in steps], dtype=int)
-        logprobs = [step.logprob for step in steps]
-        return Completion(
-            problem_id=self.problem.problem_id,
-            budget=self.unit.budget,
-            replicate=self.unit.replicate,
-            index=index,
-            text=trajectory.text,
-            finish_reason=reason,
-            prompt_tokens=self._context_tokens,
-            generated_tokens=_counted(steps),
-            logprob=None if None in logprobs else float(sum(lp for lp in logprobs if lp is not None)),
-            step_ends=[int(end) for end in ends],
-            step_tokens=[step.tokens if step.counted else None for step in steps],
-            step_logprobs=logprobs,
-            step_scores=[self._scores.get(step.node) for step in steps],
-            nodes=[step.node for step in steps],
-            weight=weight,
-        )
-
-
-def _counted(steps: Sequence[Step]) -> int | None:
-    """Return the tokens of steps; None if those of one were not counted."""
-    return sum(step.tokens for step in steps) if all(step.counted for step in steps) else None
-
-
-class _Watched:
-    """The sequences of a request, from whatever the engine tells of them."""
-
-    def __init__(self, tally: UnitTally, *, whole: bool) -> None:
-        self.told: dict[int, int] = {}
-        self._tally = tally
-        self._whole = whole
-        self._began: dict[int, float] = {}
-
-    def tell(self, place: int, tokens: int) -> None:
-        """Note tokens of a sequence, the first of which begin it."""
-        if place not in self.told:
-            self.told[place] = 0
-            self._began[place] = self._tally.begin()
-        if tokens:
-            self.told[place] += tokens
-            self._tally.generate(tokens)
-
-    def end(self, place: int) -> None:
-        """Note that a sequence ended, once."""
-        if place in self._began:
-            self._tally.end(self.told[place], self._began.pop(place), whole=self._whole)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """End what an error left under way."""
-        for place in list(self._began):
-            self._tally.end(self.told[place], self._began.pop(place), whole=False)
+        return self._tree.keep(trajectory, step, reason, lineage)
 
 
 def _unicode(text: str) -> str:

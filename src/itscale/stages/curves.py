@@ -102,9 +102,10 @@ def estimate_curves(
             tokens = tokens_of_runs(runs, spent, budgets)
             each = tokens_by_problem_of_runs(runs, spent, matrix.problems, budgets)
         else:
-            scorer = getattr(study.selectors[label].options, "scorer", "")
+            scorer = study.scorer_read_by(label) or ""
             drawn = opened.spans, spent, matrix.problems, matrix.drawn, scorer
-            tokens, each = tokens_of_pools(*drawn), tokens_by_problem_of_pools(*drawn)
+            tokens = tokens_of_pools(*drawn, conversations=study.converses(strategy))
+            each = tokens_by_problem_of_pools(*drawn)
         estimand = study.selectors[label].entry.estimand
         named = {"selector": label, "estimand": estimand}
         rows = _rows(study, task, matrix, budgets, tokens, rises=estimand == COVERAGE and not in_runs)
@@ -162,7 +163,7 @@ def _grid(study: Study, opened: Outcomes) -> IntArray:
 
 def _scorers(study: Study) -> set[str]:
     """Return labels of the scorers that selectors ask: other scores are not read."""
-    asked = {getattr(selector.options, "scorer", None) for selector in study.selectors.values()}
+    asked = {study.scorer_read_by(label) for label in study.selectors}
     return {label for label in asked if label is not None}
 
 

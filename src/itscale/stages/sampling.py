@@ -7,30 +7,35 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from itscale.boundary import Place, make_engine, make_scorer, run_strategy
+from itscale.boundary import CheckedOracle, Place, make_engine, make_oracle, make_scorer, run_strategy
 from itscale.errors import DataError, EngineError
 from itscale.plugins.given import own_problem
+from itscale.plugins.ingredient import Ingredient
 from itscale.provenance.footer import provenance
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, allowed, ends_the_job, log_failure, too_many
 from itscale.sampling.journal import Journal, journal_of
 from itscale.sampling.occupancy import MeteredEngine
+from itscale.sampling.partners import Partners, SessionScorer, may_not_ask
 from itscale.sampling.progress import Sampled, Tally
-from itscale.sampling.session import Session, Unit
+from itscale.sampling.session import Session
 from itscale.sampling.throughput import BlockTiming
+from itscale.sampling.units import Unit
 from itscale.seeds import digest, seed63
 from itscale.stages.problems import problems_digest, read_problems
+from itscale.stages.verification import judge
 from itscale.store.parquet import write_table
 from itscale.store.schemas import COMPLETIONS, LEDGER
 from itscale.study.evaluation import require_sandbox
 from itscale.study.study import Study
-from itscale.types import Completion, Engine, Problem, Scorer
+from itscale.types import Completion, Engine, Problem
 
 __all__ = ["Progress", "sample_block"]
 
@@ -48,15 +53,16 @@ def sample_block(
     block: Block,
     *,
     problems: Path,
-    model_directory: Path | None,
+    model_directories: Mapping[str, Path],
     completions: Path,
     ledger: Path,
     progress: Progress | None = None,
 ) -> None:
     """Run a strategy on every unit of a block and write its completions and its ledger.
 
-    What is finished when the job is killed is in a journal beside `completions`, and is not redone. A unit
-    that fails leaves no completions; what it spent is in the ledger, and why is in the footer of both files.
+    Helper models that the strategy names are started beside the one that is sampled. What is finished when
+    the job is killed is in a journal beside `completions`, and is not redone. A unit that fails leaves no
+    completions; what it spent is in the ledger, and why is in the footer of both files.
 
     Raises
     ------
@@ -76,9 +82,12 @@ def sample_block(
         "problems": problems_digest(chosen.values()),
     }
     identity = {"task": task, **sampled}  # a label is part of the streams, but never was of an engine's seed
-    study.models[model].require_installed()
+    helpers = study.helpers_of(strategy)
+    for engine in (study.models[model], *helpers.values()):
+        engine.require_installed()
     with Journal(journal_of(completions), identity) as journal:
-        wanted = units_of(block, list(chosen))
+        pooled = study.strategies[strategy].entry.per == "pool"
+        wanted = units_of(block, list(chosen), pooled=pooled)
         left = [unit for unit in wanted if unit not in journal.finished]
         if len(left) < len(wanted):
             logger.info(
@@ -88,13 +97,18 @@ def sample_block(
         done = sum(unit.completions for unit in journal.finished)
         tally = Tally(done, progress) if progress else Tally(done)
         run = _Run(study, task, model, strategy, block, units, journal, tally)
-        facts = asyncio.run(run.sample(chosen, left, model_directory, seed63(sampled, len(left))))
+        facts = asyncio.run(run.sample(chosen, left, model_directories, seed63(sampled, len(left))))
         failed = [journal.failed[unit] for unit in wanted if unit in journal.failed]
         if failed:
             facts["failures"] = [failure.record() for failure, _ in failed]
         rows = [journal.finished[unit] for unit in wanted if unit in journal.finished]
         # The digest of the block's own problems is recorded, not their file's: that may grow.
-        took_part = (study.tasks[task], study.models[model], study.strategies[strategy])
+        took_part: tuple[Ingredient[Any], ...] = (
+            study.tasks[task],
+            study.models[model],
+            study.strategies[strategy],
+            *helpers.values(),
+        )
         metadata = provenance("sampling", identity, {}, *took_part) | facts
         spent = [spending for _, spending in (*rows, *failed)]
         write_table(_ledger_frame(spent), ledger, metadata)
@@ -102,10 +116,18 @@ def sample_block(
         journal.delete()
 
 
-def units_of(block: Block, problem_ids: Sequence[str]) -> list[Unit]:
-    """Return the sessions of a block: one per problem (exchangeable), or per problem and replicate."""
+def units_of(block: Block, problem_ids: Sequence[str], *, pooled: bool = True) -> list[Unit]:
+    """Return the sessions of a block: of runs, one per problem and replicate; else one per problem.
+
+    Where a strategy is called per completion, not for the pool, there is one per problem and completion.
+    """
     if not block.budget:
-        return [Unit(problem_id=name, start=block.start, stop=block.stop) for name in problem_ids]
+        parts = (
+            [(block.start, block.stop)] if pooled else [(k, k + 1) for k in range(block.start, block.stop)]
+        )
+        return [
+            Unit(problem_id=name, start=start, stop=stop) for name in problem_ids for start, stop in parts
+        ]
     return [
         Unit(problem_id=name, budget=block.budget, replicate=replicate, stop=block.budget)
         for name in problem_ids
@@ -118,7 +140,9 @@ def _units_of_combination(study: Study, strategy: str, block: Block, problems: i
     section = study.config.strategies[strategy]
     if block.budget:
         return problems * section.replicates * len(section.budgets or ())
-    return problems * math.ceil((section.completions or 1) / (block.stop - block.start))
+    pooled = study.strategies[strategy].entry.per == "pool"
+    width = block.stop - block.start if pooled else 1
+    return problems * math.ceil((section.completions or 1) / width)
 
 
 @dataclass
@@ -135,45 +159,58 @@ class _Run:
     tally: Tally
 
     async def sample(
-        self, problems: Mapping[str, Problem], units: Sequence[Unit], model_directory: Path | None, seed: int
+        self,
+        problems: Mapping[str, Problem],
+        units: Sequence[Unit],
+        model_directories: Mapping[str, Path],
+        seed: int,
     ) -> dict[str, Any]:
         """Run every unit at once; return the facts that go into the artifact's metadata."""
-        ingredient = self.study.models[self.model]
         started = time.perf_counter()
-        engine = MeteredEngine(make_engine(ingredient, seed=seed % 2**31, model_directory=model_directory))
+        engines: dict[str, MeteredEngine] = {}
         try:
+            for number, label in enumerate((self.model, *self.study.helpers_of(self.strategy))):
+                if label not in engines:  # a model may be its own critic
+                    engines[label] = self._start(label, model_directories.get(label), seed + number)
+            engine = engines[self.model]
             self._require(engine)
             self.tally.report()
             async with asyncio.TaskGroup() as group:
                 for unit in units:
-                    group.create_task(self.run(problems[unit.problem_id], unit, engine))
+                    group.create_task(self.run(problems[unit.problem_id], unit, engines))
         except ExceptionGroup as failures:
             # What ends the job cancels the other units; what it says matters, not that they were a group.
             raise failures.exceptions[0] from None
         finally:
-            await engine.close()
+            for one in engines.values():
+                await one.close()
         timing = BlockTiming(
             tokens=self.tally.state.tokens,
             completions=sum(unit.completions for unit in units),
             seconds=engine.occupancy().seconds,
             job_seconds=time.perf_counter() - started,
         )
+        seeded = all(one.seed_scope == "completion" for one in engines.values())
         return {
-            "simulated": engine.simulated,
-            "seed_scope": engine.seed_scope,
+            "simulated": any(one.simulated for one in engines.values()),
+            "seed_scope": "completion" if seeded else "block",
             "timing": asdict(engine.occupancy()) | asdict(timing),
         }
 
-    async def run(self, problem: Problem, unit: Unit, engine: MeteredEngine) -> None:
+    def _start(self, label: str, directory: Path | None, seed: int) -> MeteredEngine:
+        """Start the engine of a model."""
+        made = make_engine(self.study.models[label], seed=seed % 2**31, model_directory=directory)
+        return MeteredEngine(made)
+
+    async def run(self, problem: Problem, unit: Unit, engines: Mapping[str, MeteredEngine]) -> None:
         """Run the strategy on one unit and put what it hands in, or why it failed, into the journal."""
         strategy = self.study.strategies[self.strategy]
-        scorer = self.study.scorer_of(self.strategy)
         tally = self.tally.unit(unit.completions)
         problem = own_problem(problem)  # others of the block have it, too
         session = Session(
             problem,
             unit,
-            engine,
+            engines[self.model],
             model=self.model,
             stream=(
                 self.study.config.seed,
@@ -181,15 +218,15 @@ class _Run:
                 digest(self.study.sampling_fingerprint(self.model, self.strategy)),
             ),
             token_limit=strategy.options.max_tokens,  # type: ignore[attr-defined]
-            scorer=self._scorer(),
-            scorer_label=scorer.label if scorer else "",
-            scorer_computes=bool(scorer and scorer.entry.needs),
+            worth=strategy.entry.worth(strategy.options),
+            pooled=strategy.entry.per == "pool",
+            partners=self._partners(problem, engines),
             tally=tally,
-            on_active=engine.expect,
+            on_active=engines[self.model].expect,
             place=Place.of(strategy),
         )
         try:
-            completions = await run_strategy(strategy, problem, session)
+            completions = await run_strategy(strategy, session)
         except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise  # another unit ended the job
@@ -219,9 +256,33 @@ class _Run:
                 "run again: what is finished is kept, what failed is tried again",
             )
 
-    def _scorer(self) -> Scorer | None:
-        ingredient = self.study.scorer_of(self.strategy)
-        return make_scorer(ingredient) if ingredient else None
+    def _partners(self, problem: Problem, engines: Mapping[str, MeteredEngine]) -> Partners:
+        def passes(text: str) -> bool:
+            ((_, verdict),) = judge(self._oracle, problem, [text])
+            return bool(verdict.correct)
+
+        partners = Partners(
+            helpers={label: engines[label] for label in self.study.helpers_of(self.strategy)},
+            scorer=self._scorer,
+            answer=lambda text: self._oracle.answer(problem, text),
+            passes=passes,
+        )
+        asks = self.study.strategies[self.strategy].entry.asks_oracle
+        return partners if asks else replace(partners, passes=may_not_ask)
+
+    @cached_property
+    def _scorer(self) -> SessionScorer | None:
+        """The scorer that the strategy asks: one for the whole job."""
+        scorer = self.study.scorer_of(self.strategy)
+        if scorer is None:
+            return None
+        made, computes = make_scorer(scorer), bool(scorer.entry.needs)
+        return SessionScorer(scorer=made, label=scorer.label, computes=computes)
+
+    @cached_property
+    def _oracle(self) -> CheckedOracle:
+        """The task's oracle, made when a strategy first asks it for an answer."""
+        return make_oracle(self.study.oracles[self.task])
 
     def _require(self, engine: Engine) -> None:
         """Refuse an engine that, as configured, lacks what its plugin can offer."""

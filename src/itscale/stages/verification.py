@@ -58,7 +58,7 @@ def verify_block(
     *,
     problems: Path,
     completions: Path,
-    model_directory: Path | None,
+    model_directories: Mapping[str, Path],
     output: Path,
 ) -> None:
     """Write the verdicts of one verifier on one block of completions.
@@ -72,8 +72,8 @@ def verify_block(
     ----------
     verifier
         Label of the task's oracle, or of a scorer.
-    model_directory
-        Where the model was prepared, if it was.
+    model_directories
+        Where models were prepared that were, by label.
 
     Raises
     ------
@@ -105,7 +105,9 @@ def verify_block(
             used = study.scorer_of(strategy)
             recorded = used is not None and used.label == verifier
             content = metadata["inputs"]["completions"]
-            scorer = _Scoring(study, model, ingredient, model_directory, content, journal, failures)
+            scorer = _Scoring(
+                study, model, ingredient, model_directories.get(model), content, journal, failures
+            )
             rows = scorer.rows(known, candidates, recorded=recorded)
         metadata["sandbox"] = contained.used
         write_table(pl.DataFrame(rows, schema=dict(VERDICTS)), output, metadata)
@@ -310,7 +312,7 @@ class _Scoring:
     async def _asked(
         self, ask: Ask, problem: Problem, pool: Mapping[Name, Completion]
     ) -> dict[Name, Verdict]:
-        own = own_problem(problem)
+        own = own_problem(problem.question)  # a scorer has no use for the answer
         scores = await ask([candidate.trajectory(own) for candidate in pool.values()])
         scored = dict(zip(pool, scores, strict=True))
         self.journal.add(scored)

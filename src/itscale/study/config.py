@@ -103,6 +103,14 @@ class Section(BaseModel):
         return dict(self.__pydantic_extra__ or {})
 
 
+class ModelSection(Section):
+    """A model: an engine plugin with its options."""
+
+    helper: bool = False
+    """Whether strategies and verifiers only call it by its label (a critic, a judge): it is not sampled
+    itself."""
+
+
 class TaskSection(Section):
     """A task: where problems come from."""
 
@@ -277,7 +285,7 @@ class StudyConfig(BaseModel):
     tasks: dict[Label, TaskSection] = {}
     """Tasks by label; tasks, models and strategies may be left out where there are outcomes, or where every
     law is fitted to a table."""
-    models: dict[Label, Section] = {}
+    models: dict[Label, ModelSection] = {}
     """Models by label: each is an engine plugin with its options."""
     strategies: dict[Label, StrategySection] = {}
     """Strategies by label."""

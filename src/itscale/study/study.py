@@ -18,6 +18,7 @@ from itscale.plugins.entries import (
     VerifierEntry,
 )
 from itscale.plugins.ingredient import Ingredient
+from itscale.plugins.references import references
 from itscale.study.config import StudyConfig
 from itscale.study.imported import Combination
 
@@ -67,6 +68,11 @@ class Study:
             yield from part.values()
 
     @property
+    def sampled_models(self) -> tuple[str, ...]:
+        """Labels of the models that strategies are run on: all but the helpers."""
+        return tuple(label for label in self.models if not self.config.models[label].helper)
+
+    @property
     def curve_laws(self) -> tuple[str, ...]:
         """Labels of the laws fitted to every (task, model, strategy)."""
         return tuple(label for label, law in self.laws.items() if law.entry.takes != "table")
@@ -92,11 +98,18 @@ class Study:
         completions of a smaller one.
         """
         scorer = self.scorer_of(strategy)
+        helpers = {label: helper.fingerprint() for label, helper in self.helpers_of(strategy).items()}
         return {
             "model": self.models[model].fingerprint(),
             "strategy": self.strategies[strategy].fingerprint(),
             "scorer": scorer.fingerprint() if scorer else None,
+            **({"helpers": helpers} if helpers else {}),
         }
+
+    def helpers_of(self, strategy: str) -> dict[str, Ingredient[EngineEntry]]:
+        """Return the models that a strategy calls beside the one that is sampled, by label."""
+        named = references(self.strategies[strategy].options, "models")
+        return {label: self.models[label] for _, label in named}
 
     def draws(self, strategy: str) -> str:
         """Return whether completions of a strategy are `exchangeable` or come in `runs`.
@@ -106,7 +119,17 @@ class Study:
         known = self.strategies.get(strategy)
         return known.entry.draws if known else "exchangeable"
 
+    def converses(self, strategy: str) -> bool:
+        """Return whether each completion of a strategy comes of a conversation of its own."""
+        known = self.strategies.get(strategy)
+        return known is not None and known.entry.per == "completion"
+
+    def scorer_read_by(self, selector: str) -> str | None:
+        """Return the label of the scorer whose scores a selector reads, if it reads any."""
+        named = references(self.selectors[selector].options, "scorers")
+        return next((label for _, label in named), None)
+
     def scorer_of(self, strategy: str) -> Ingredient[VerifierEntry] | None:
         """Return the scorer that a strategy asks for while it generates, if it does."""
-        label = getattr(self.strategies[strategy].options, "scorer", None)
-        return None if label is None else self.scorers[label]
+        named = [label for _, label in references(self.strategies[strategy].options, "scorers")]
+        return self.scorers[named[0]] if named else None

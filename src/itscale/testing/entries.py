@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -111,7 +112,12 @@ class EntryContract:
         """Every `itscale` command and every job loads every plugin: heavy imports wait for the factory."""
         program = _LOADED_BY_IMPORT.format(module=self.entry.factory.__module__, heavy=set(HEAVY_MODULES))
         found = subprocess.run(  # the parent has long loaded them
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},  # a plugin may lie beside its tests
         )
         assert found.returncode == 0, found.stderr
         assert not found.stdout.split(), f"importing the plugin loads {found.stdout.strip()}"

@@ -12,6 +12,7 @@ from scipy.special import comb
 from itscale.boundary import make_selector
 from itscale.errors import UserError
 from itscale.outcomes import UNPARSABLE, FloatArray, IntArray, ProblemOutcomes
+from itscale.plugins.references import references
 from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["SelectorContract", "coverage", "random_outcomes"]
@@ -70,7 +71,7 @@ class SelectorContract(EntryContract):
 
     def outcomes(self, seed: int, n: int = 12) -> ProblemOutcomes:
         """Return random outcomes with the scores the options ask for."""
-        scorer = getattr(self.validated(), "scorer", None)
+        scorer = next((label for _, label in references(self.validated(), "scorers")), None)
         return random_outcomes(seed, n, (scorer or "scorer",))
 
     def run(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
 
 from itscale.boundary import run_strategy
+from itscale.plugins.references import references
 from itscale.plugins.registry import registry
 from itscale.plugins.strategies import SamplingOptions
-from itscale.sampling.session import Session, Unit
+from itscale.sampling.partners import Partners, SessionScorer
+from itscale.sampling.session import Session
+from itscale.sampling.units import Unit
 from itscale.testing.entries import EntryContract, kept_word
 from itscale.types import Completion, Engine, Generation, GenerationRequest, Problem, Trajectory
 
@@ -31,6 +36,26 @@ class _Tallied:
         generations = await self.engine.generate(request)
         self.generated += generations
         return generations
+
+    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
+        return await self.engine.score(trajectories)
+
+    async def close(self) -> None:
+        await self.engine.close()
+
+
+class _Delayed:
+    """An engine that answers after a while, however long."""
+
+    def __init__(self, engine: Engine, latency: int) -> None:
+        self.engine = engine
+        self.offers, self.seed_scope, self.simulated = engine.offers, engine.seed_scope, engine.simulated
+        self._random = random.Random(latency)
+
+    async def generate(self, request: GenerationRequest) -> list[Generation]:
+        for _ in range(self._random.randrange(20)):
+            await asyncio.sleep(0)
+        return await self.engine.generate(request)
 
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         return await self.engine.score(trajectories)
@@ -65,10 +90,13 @@ class StrategyContract(EntryContract):
         Options of the simulated engine.
     budgets
         Budgets (completions) to run; all must be possible with the options.
+    helpers
+        Options of the simulated engines of the helper models that its options name, by label.
     """
 
     engine: ClassVar[Mapping[str, Any]] = {"success": 0.5, "process_reward": {"noise": 1.0}}
     budgets: ClassVar[Sequence[int]] = (4, 16)
+    helpers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def problem(self, number: int = 0) -> Problem:
         """Return a problem."""
@@ -85,47 +113,89 @@ class StrategyContract(EntryContract):
             return Unit(problem_id=name, start=start, stop=budget)
         return Unit(problem_id=name, budget=budget, replicate=replicate, stop=budget)
 
-    def run(self, unit: Unit, *, seed: int = 0, beside: int = 0, **changes: Any) -> Run:
-        """Run the strategy on one problem, while `beside` other problems share the engine."""
-        return asyncio.run(self._run(unit, seed, beside, changes))
+    def run(
+        self, unit: Unit, *, seed: int = 0, beside: int = 0, latency: int | None = None, **changes: Any
+    ) -> Run:
+        """Run the strategy on one problem, while `beside` other problems share the engine.
 
-    async def _run(self, unit: Unit, seed: int, beside: int, changes: Mapping[str, Any]) -> Run:
+        Parameters
+        ----------
+        latency
+            Seed of how long the engines take for each request; they answer at once if left out.
+        changes
+            Options other than those of the contract.
+        """
+        return asyncio.run(self._run(unit, seed, beside, latency, changes))
+
+    async def _run(
+        self, unit: Unit, seed: int, beside: int, latency: int | None, changes: Mapping[str, Any]
+    ) -> Run:
         options = self.entry.options.model_validate({**self.options, **changes})
-        entry = registry().get("engines", "simulated").entry
-        engine: Engine = entry.factory(entry.options.model_validate(dict(self.engine)), seed=0)
-        mine = self._session(unit, _Tallied(engine), options, seed)
+        engine = self._simulated(self.engine, latency)
+        helpers = {label: self._simulated(given, latency) for label, given in self.helpers.items()}
+        mine = [self._session(part, engine, helpers, options, seed) for part in self._parts(unit)]
         others = [
             self._session(
-                replace(unit, problem_id=self.problem(number).problem_id),
-                _Tallied(engine),
+                replace(part, problem_id=self.problem(number).problem_id),
+                engine,
+                helpers,
                 options,
                 seed,
                 number,
             )
             for number in range(1, beside + 1)
+            for part in self._parts(unit)
         ]
         results = await asyncio.gather(
-            *(self.entry.factory(session.problem, session, options) for session, _ in [*others, mine])
+            *(self.entry.factory(session.problem, session, options) for session, _ in [*others, *mine])
         )
-        await engine.close()
-        session, tallied = mine
-        return Run(list(results[-1]), _charged(session), _counted(tallied))
+        handed_in = [one for part in results[len(others) :] for one in part]
+        return Run(
+            handed_in,
+            _summed(_charged(session) for session, _ in mine),
+            _summed(_counted(engines) for _, engines in mine),
+        )
+
+    def _simulated(self, options: Mapping[str, Any], latency: int | None) -> Engine:
+        entry = registry().get("engines", "simulated").entry
+        engine: Engine = entry.factory(entry.options.model_validate(dict(options)), seed=0)
+        return engine if latency is None else _Delayed(engine, latency)
+
+    def _parts(self, unit: Unit) -> list[Unit]:
+        """Return what the strategy is called for: the unit, or each of its completions."""
+        if self.entry.per == "pool":
+            return [unit]
+        return [replace(unit, start=index, stop=index + 1) for index in range(unit.start, unit.stop)]
 
     def _session(
-        self, unit: Unit, engine: _Tallied, options: SamplingOptions, seed: int, number: int = 0
-    ) -> tuple[Session, _Tallied]:
+        self,
+        unit: Unit,
+        engine: Engine,
+        helpers: Mapping[str, Engine],
+        options: SamplingOptions,
+        seed: int,
+        number: int = 0,
+    ) -> tuple[Session, list[_Tallied]]:
         problem = self.problem(number)
+        label = next((label for _, label in references(options, "scorers")), None)
+        own, others = _Tallied(engine), {name: _Tallied(helper) for name, helper in helpers.items()}
         session = Session(
             problem,
             unit,
-            engine,
+            own,
             model="simulated",
             stream=(seed, problem.problem_id),
             token_limit=options.max_tokens,
-            scorer=_EngineReward() if getattr(options, "scorer", None) else None,
-            scorer_label=getattr(options, "scorer", None) or "",
+            worth=self.entry.worth(options),
+            pooled=self.entry.per == "pool",
+            partners=Partners(
+                helpers=others,
+                scorer=SessionScorer(scorer=_EngineReward(), label=label) if label else None,
+                answer=_last_word,
+                passes=lambda text: _last_word(text) == problem.reference,
+            ),
         )
-        return session, engine
+        return session, [own, *others.values()]
 
     def test_its_options_say_how_to_sample(self) -> None:
         """The session bounds what a run may generate by `max_tokens`."""
@@ -153,12 +223,12 @@ class StrategyContract(EntryContract):
         """They are made of what the session's engine generated, and of nothing else."""
 
         async def work() -> None:
-            entry = registry().get("engines", "simulated").entry
-            engine: Engine = entry.factory(entry.options.model_validate(dict(self.engine)), seed=0)
-            session, _ = self._session(self.unit(self.budgets[0]), _Tallied(engine), self.validated(), 0)
-            with kept_word():
-                await run_strategy(self.ingredient(), session.problem, session)
-            await engine.close()
+            engine = self._simulated(self.engine, None)
+            helpers = {label: self._simulated(given, None) for label, given in self.helpers.items()}
+            for part in self._parts(self.unit(self.budgets[0])):
+                session, _ = self._session(part, engine, helpers, self.validated(), 0)
+                with kept_word():
+                    await run_strategy(self.ingredient(), session)
 
         asyncio.run(work())
 
@@ -176,12 +246,14 @@ class StrategyContract(EntryContract):
 
     def test_lineages_form_one_tree(self) -> None:
         """A node has one parent and one text, in whichever completion it is met."""
-        seen: dict[int, tuple[int, str]] = {}
+        seen: dict[tuple[int, int], tuple[int, str]] = {}
         for one in self.run(self.unit(self.budgets[-1])).completions:
             parent, start = 0, 0
+            tree = one.index if self.entry.per == "completion" else 0
             for node, end in zip(one.nodes, one.step_ends, strict=True):
                 assert node > parent, "a step must come after the one it continues"
-                assert seen.setdefault(node, (parent, one.text[start:end])) == (parent, one.text[start:end])
+                step = parent, one.text[start:end]
+                assert seen.setdefault((tree, node), step) == step
                 parent, start = node, end
 
     def test_the_ledger_is_what_the_engine_computed(self) -> None:
@@ -190,7 +262,7 @@ class StrategyContract(EntryContract):
             run = self.run(self.unit(budget), beside=2)
             assert run.charged == run.counted
             tokens = {
-                node: count
+                (one.index if self.entry.per == "completion" else 0, node): count
                 for one in run.completions
                 for node, count in zip(one.nodes, one.step_tokens, strict=True)
             }
@@ -202,7 +274,8 @@ class StrategyContract(EntryContract):
             for limit in (1, 3, 20):
                 run = self.run(self.unit(budget), max_tokens=limit)
                 assert all((one.generated_tokens or 0) <= limit for one in run.completions)
-                assert run.counted["generated_tokens"] <= limit * budget
+                options = self.entry.options.model_validate({**self.options, "max_tokens": limit})
+                assert run.counted["generated_tokens"] <= self.entry.worth(options) * budget
 
     def test_the_same_seed_gives_the_same_completions(self) -> None:
         """Whatever else shares the engine; and another seed gives others."""
@@ -211,6 +284,13 @@ class StrategyContract(EntryContract):
         assert self.run(unit, seed=1) == first
         assert self.run(unit, seed=1, beside=3) == first
         assert self.run(unit, seed=2).completions != first.completions
+
+    def test_latency_changes_nothing(self) -> None:
+        """Whichever request is answered first, the same is drawn, and the same is charged."""
+        unit = self.unit(self.budgets[-1])
+        first = self.run(unit, seed=1)
+        for latency in range(3):
+            assert self.run(unit, seed=1, latency=latency) == first
 
     def test_a_pool_does_not_depend_on_how_it_is_cut(self) -> None:
         """An exchangeable strategy draws completion 7 alike, whichever block holds it."""
@@ -234,18 +314,31 @@ def _drawn(completion: Completion) -> Completion:
     return replace(completion, nodes=())
 
 
-def _charged(session: Session) -> dict[str, int]:
+def _last_word(text: str) -> str | None:
+    return text.split()[-1] if text.split() else None
+
+
+def _charged(session: Session) -> Counter[str]:
     accounts = [account for (call, _), account in session.ledger.accounts.items() if call == "generate"]
-    return {
-        "sequences": sum(account.sequences for account in accounts),
-        "prompt_tokens": sum(account.prompt_tokens or 0 for account in accounts),
-        "generated_tokens": sum(account.generated_tokens or 0 for account in accounts),
-    }
+    return Counter(
+        {
+            "sequences": sum(account.sequences for account in accounts),
+            "prompt_tokens": sum(account.prompt_tokens or 0 for account in accounts),
+            "generated_tokens": sum(account.generated_tokens or 0 for account in accounts),
+        }
+    )
 
 
-def _counted(engine: _Tallied) -> dict[str, int]:
-    return {
-        "sequences": len(engine.generated),
-        "prompt_tokens": sum(one.prompt_tokens for one in engine.generated),
-        "generated_tokens": sum(one.tokens for one in engine.generated),
-    }
+def _counted(engines: Sequence[_Tallied]) -> Counter[str]:
+    made = [one for engine in engines for one in engine.generated]
+    return Counter(
+        {
+            "sequences": len(made),
+            "prompt_tokens": sum(one.prompt_tokens for one in made),
+            "generated_tokens": sum(one.tokens for one in made),
+        }
+    )
+
+
+def _summed(counts: Iterable[Counter[str]]) -> dict[str, int]:
+    return dict(sum(counts, Counter()))

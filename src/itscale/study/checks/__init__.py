@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from itscale.messages.mistakes import Mistake
 from itscale.study.checks.extents import check_budgets, check_extents, check_something_to_do
-from itscale.study.checks.needs import check_capabilities, check_options, check_parameters, check_scorers
+from itscale.study.checks.needs import (
+    check_capabilities,
+    check_helpers,
+    check_options,
+    check_parameters,
+    check_scorers,
+)
 from itscale.study.checks.selection import check_designs, check_imported
 from itscale.study.checks.showing import check_differences, check_figures
 
@@ -26,6 +32,7 @@ CHECKS: tuple[Callable[[Study], Iterable[Mistake]], ...] = (
     check_extents,
     check_budgets,
     check_scorers,
+    check_helpers,
     check_capabilities,
     check_parameters,
     check_imported,

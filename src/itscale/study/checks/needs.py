@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from itscale.errors import nearest, nearest_name
 from itscale.messages.mistakes import Mistake
 from itscale.plugins.names import meant
+from itscale.plugins.references import references
 from itscale.plugins.strategies import SamplingOptions, StepwiseOptions
 from itscale.study.config import INGREDIENTS
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from itscale.plugins.ingredient import Ingredient
     from itscale.study.study import Study
 
-__all__ = ["check_capabilities", "check_options", "check_parameters", "check_scorers"]
+__all__ = ["check_capabilities", "check_helpers", "check_options", "check_parameters", "check_scorers"]
 
 
 def check_options(study: Study) -> Iterator[Mistake]:
@@ -38,9 +39,28 @@ def check_scorers(study: Study) -> Iterator[Mistake]:
     )
     for key, ingredients in named:
         for label, ingredient in ingredients.items():
-            scorer = getattr(ingredient.options, "scorer", None)
-            if scorer is not None and scorer not in study.scorers and not _is_wrong_itself(study, scorer):
-                yield Mistake((key, label, "scorer"), _unknown_scorer(study, scorer))
+            for option, scorer in references(ingredient.options, "scorers"):
+                if scorer not in study.scorers and not _is_wrong_itself(study, scorer):
+                    yield Mistake((key, label, option), _unknown_scorer(study, scorer))
+
+
+def check_helpers(study: Study) -> Iterator[Mistake]:
+    """Every model that is asked for is there and generates; every helper is asked for."""
+    named: set[str] = set()
+    for label, strategy in study.strategies.items():
+        for option, model in references(strategy.options, "models"):
+            named.add(model)
+            place = ("strategies", label, option)
+            if model not in study.config.models:
+                yield Mistake(place, f"no model {model!r}; {nearest(model, study.config.models)}")
+            elif model in study.models and "generate" not in study.models[model].offers:
+                offers = ", ".join(sorted(study.models[model].offers))
+                yield Mistake(
+                    place, f"found {model!r}, which offers {offers}, expected a model that generates"
+                )
+    for model, section in study.config.models.items():
+        if section.helper and model not in named:
+            yield Mistake(("models", model, "helper"), "found true, but no strategy names this model")
 
 
 def _is_wrong_itself(study: Study, label: str) -> bool:
@@ -75,7 +95,7 @@ def check_capabilities(study: Study) -> Iterator[Mistake]:
         ("verifiers", label, scorer.entry.needs | scorer.entry.recorded)
         for label, scorer in study.scorers.items()
     ]
-    for model, engine in study.models.items():
+    for model, engine in _sampled(study):
         offers = engine.offers
         for key, label, needs in asking:
             if lacking := sorted(needs - offers):
@@ -87,9 +107,13 @@ def check_capabilities(study: Study) -> Iterator[Mistake]:
                 )
 
 
+def _sampled(study: Study) -> Iterator[tuple[str, Ingredient[Any]]]:
+    return ((model, study.models[model]) for model in study.sampled_models)
+
+
 def check_parameters(study: Study) -> Iterator[Mistake]:
     """Every engine, as it is configured, can do what strategies ask of it in a request."""
-    for model, engine in study.models.items():
+    for model, engine in _sampled(study):
         for label, strategy in study.strategies.items():
             options = strategy.options
             if not isinstance(options, SamplingOptions):

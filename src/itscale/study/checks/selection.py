@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from itscale.errors import nearest
 from itscale.messages.mistakes import Mistake
+from itscale.plugins.references import references
 
 if TYPE_CHECKING:
     from itscale.outcomes import Design
@@ -18,7 +19,7 @@ __all__ = ["biased_by", "check_designs", "check_imported"]
 def check_imported(study: Study) -> Iterator[Mistake]:
     """Outcomes from elsewhere have the answers and scores that selectors need."""
     for label, selector in study.selectors.items():
-        scorer = getattr(selector.options, "scorer", None)
+        scorer = next((label for _, label in references(selector.options, "scorers")), None)
         for combination, source in study.outcomes.items():
             whose = f"the outcomes {'/'.join(combination)} ({source.paths[0].name})"
             if selector.entry.takes_answers and not source.answers:

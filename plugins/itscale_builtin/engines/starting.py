@@ -1,0 +1,70 @@
+"""The start of vLLM's processes: by fork where that is safe, since importing all anew takes longest."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Forks", "start"]
+
+METHOD = "VLLM_WORKER_MULTIPROC_METHOD"
+
+
+class Forks:
+    """Whether this process may be forked to run a model.
+
+    A process that is forked after torch has computed on several threads waits for those threads for ever,
+    without a word. torch starts them for its first large operation, and keeps them: so a fork is safe where
+    nobody had torch before us, and there are no more threads than when the last engine had started.
+    """
+
+    def __init__(self) -> None:
+        self._torch_is_ours: bool | None = None
+        self._threads = 0
+
+    def watch(self) -> None:
+        """Note, before anything of vLLM is imported, who brought torch."""
+        if self._torch_is_ours is None:
+            self._torch_is_ours = "torch" not in sys.modules
+            self._threads = _native_threads()
+
+    @property
+    def safe(self) -> bool:
+        """Whether torch has computed nothing here."""
+        return bool(self._torch_is_ours) and _native_threads() <= self._threads
+
+    def started(self) -> None:
+        """Note that an engine has started, whose own threads mean nothing."""
+        self._threads = max(self._threads, _native_threads())
+
+
+def start(arguments: Any, forks: Forks) -> Any:
+    """Start an `AsyncLLM` by its `AsyncEngineArgs`.
+
+    vLLM's CPU build spawns its processes, each of which imports torch and vLLM again: on two cores that took
+    14 of the 18 seconds in which SmolLM2-135M starts. A fork has them imported.
+    """
+    from vllm.usage.usage_lib import UsageContext
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    chosen = METHOD in os.environ
+    # vLLM sizes its batches by who asks: an offline job wants throughput, not latency.
+    config = arguments.create_engine_config(UsageContext.LLM_CLASS)
+    # The CPU platform settles the method while it makes the configuration.
+    if not chosen and os.environ.get(METHOD) == "spawn" and forks.safe:
+        os.environ[METHOD] = "fork"
+    try:
+        return AsyncLLM.from_vllm_config(config, usage_context=UsageContext.LLM_CLASS, disable_log_stats=True)
+    finally:
+        forks.started()
+        if not chosen:
+            os.environ.pop(METHOD, None)
+
+
+def _native_threads() -> int:
+    """Return the number of threads of this process that are neither Python's nor of vLLM's sockets."""
+    names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
+    return sum(not name.startswith("ZMQ") for name in names) - threading.active_count()

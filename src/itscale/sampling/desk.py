@@ -1,0 +1,90 @@
+"""The desk: every request to an engine passes it, and is charged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from itscale.sampling.ledger import Ledger
+from itscale.sampling.progress import UnitTally
+from itscale.sampling.watching import Watched
+from itscale.types import Engine, Generation, GenerationRequest, Problem, SamplingParams, Step, Trajectory
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """Asks the engines of a session's models, and keeps its ledger.
+
+    Parameters
+    ----------
+    problem
+        What all requests are about.
+    engines
+        By label; that of the model that is sampled by the empty one.
+    model
+        The label of the model that is sampled.
+    ledger
+        What is charged.
+    tally
+        Where what is generated is counted while it is.
+    """
+
+    def __init__(
+        self, problem: Problem, engines: Mapping[str, Engine], model: str, ledger: Ledger, tally: UnitTally
+    ) -> None:
+        self.engines = engines
+        self.problem = problem
+        self._model = model
+        self._ledger = ledger
+        self.tally = tally
+
+    async def generate(
+        self, trajectory: Trajectory, params: SamplingParams, seeds: list[int], by: str, used: list[int]
+    ) -> list[Generation]:
+        """Continue a trajectory once for each seed, and charge that to the model that writes.
+
+        Parameters
+        ----------
+        used
+            Where the tokens that were generated are noted, those of a request that is cancelled, too.
+        """
+        with Watched(self.tally, whole=not params.stop) as watched:
+            request = GenerationRequest(
+                problem=self.problem,
+                messages=trajectory.messages,
+                prefix=tuple(_readable(step, by) for step in trajectory.steps),
+                params=params,
+                seeds=tuple(seeds),
+                on_tokens=watched.tell,
+                on_prompt=watched.read,
+                on_end=watched.end,
+            )
+            try:
+                made = await self.engines[by].generate(request)
+            except asyncio.CancelledError:
+                used.append(sum(watched.told.values()))
+                self._ledger.charge("generate", by or self._model, sequences=len(seeds), **watched.spent())
+                raise
+            for place, one in enumerate(made):  # what the engine did not tell before
+                watched.tell(place, one.tokens - watched.told.get(place, 0))
+                watched.end(place)
+        generated = sum(one.tokens for one in made)
+        used.append(generated)
+        counted = all(one.counted for one in made)
+        self._ledger.charge(
+            "generate",
+            by or self._model,
+            sequences=len(made),
+            prompt_tokens=sum(one.prompt_tokens for one in made) if counted else None,
+            cached_prompt_tokens=sum(one.cached_prompt_tokens for one in made) if counted else None,
+            generated_tokens=generated if counted else None,
+            seconds=sum(one.seconds for one in made),
+        )
+        return made
+
+
+def _readable(step: Step, by: str) -> Step:
+    """Return a step as a model reads it: another model's tokens mean nothing to it."""
+    return step if step.by == by or not step.token_ids else replace(step, token_ids=())

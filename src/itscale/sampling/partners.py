@@ -1,0 +1,58 @@
+"""Partners of a session: helper models, a scorer, and what it may ask of the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from itscale.types import Engine, Scorer
+
+__all__ = ["Partners", "SessionScorer", "may_not_ask"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionScorer:
+    """A scorer that a session may ask.
+
+    Attributes
+    ----------
+    scorer, label
+        What is asked, and its label in the study.
+    computes
+        Whether a model reads the trajectories in order to score them: their tokens are charged then.
+    """
+
+    scorer: Scorer
+    label: str
+    computes: bool = False
+
+
+def _asks_nobody(text: str) -> str | None:
+    raise RuntimeError("this session has no oracle to find answers with")
+
+
+def may_not_ask(text: str) -> bool:
+    """Refuse to say whether a text is correct: most strategies may not know."""
+    raise RuntimeError("this session may not ask the oracle: declare asks_oracle in the strategy's entry")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partners:
+    """Whom a session works with besides the model that is sampled.
+
+    Attributes
+    ----------
+    helpers
+        Engines of helper models, by their labels.
+    scorer
+        What `score` asks; None if the strategy scores nothing.
+    answer
+        Finds the final answer in a text.
+    passes
+        Says whether the oracle takes a text for correct.
+    """
+
+    helpers: Mapping[str, Engine] = field(default_factory=dict)
+    scorer: SessionScorer | None = None
+    answer: Callable[[str], str | None] = _asks_nobody
+    passes: Callable[[str], bool] = may_not_ask

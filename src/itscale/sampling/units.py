@@ -1,0 +1,26 @@
+"""Units: what one session is to do, the smallest work that is kept when a job is killed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Unit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """What one session is to do: completions [start, stop) of a pool, or one run of a run-based strategy.
+
+    `budget` and `replicate` are 0 for an exchangeable strategy.
+    """
+
+    problem_id: str
+    budget: int = 0
+    replicate: int = 0
+    start: int = 0
+    stop: int
+
+    @property
+    def completions(self) -> int:
+        """Completions the session may hand in."""
+        return self.stop - self.start

@@ -1,0 +1,31 @@
+"""Strategies as third parties would write them, each held to the contract of its kind."""
+
+from typing import ClassVar
+
+import budget_forcing
+import debate
+import early_stopping_vote
+import self_refine
+
+from itscale.testing import StrategyContract
+
+
+class TestSelfRefine(StrategyContract):
+    entry = self_refine.entry
+    options: ClassVar = {"rounds": 2}
+
+
+class TestDebate(StrategyContract):
+    entry = debate.entry
+    options: ClassVar = {"opponent": "other"}
+    helpers: ClassVar = {"other": {"success": 0.2}}
+
+
+class TestBudgetForcing(StrategyContract):
+    entry = budget_forcing.entry
+    options: ClassVar = {"waits": 2}
+
+
+class TestEarlyStoppingVote(StrategyContract):
+    entry = early_stopping_vote.entry
+    options: ClassVar = {"lead": 3}
