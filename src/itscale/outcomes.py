@@ -1,4 +1,4 @@
-"""What selectors see and return: the completions of one problem as arrays, and accuracy against k."""
+"""Outcomes of one problem as selectors see them, and their accuracy against k."""
 
 from __future__ import annotations
 

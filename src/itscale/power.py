@@ -1,4 +1,4 @@
-"""How many problems and completions a study needs, by simulation from a pilot or a stated Beta.
+"""Power: problems and completions that a study needs, by simulation from a pilot or a stated Beta.
 
 A plan is a number of problems and of completions of each. For each plan and k, many studies are simulated:
 success rates are drawn, completions counted, coverage estimated as a study would, and either the width of its

@@ -1,4 +1,4 @@
-"""Observations that follow each law of a table, with a little noise: what its contract is tried on."""
+"""Observations that follow each tabular law, with a little noise: what its contract is tried on."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A law of a table in a study: what it reads, what is said when that is wrong, what it writes."""
+"""A tabular law in a study: what it reads, what is said when that is wrong, what it writes."""
 
 import numpy as np
 import polars as pl
@@ -317,7 +317,7 @@ class FirstRow(Line):
     ],
 )
 def test_a_law_that_breaks_a_promise_is_noticed(options, promise):
-    """The contract of laws of tables is worth something."""
+    """The contract of tabular laws is worth something."""
     law = LawEntry(name="x", factory=lambda _: FirstRow(), options=options, takes="table", summary="x")
     data = line_table(noise=0.2).data
     given = {"file": "x.csv"} if options is TableOptions else {}

@@ -80,7 +80,7 @@ def test_several_laws_have_a_leaderboard_with_an_ensemble(run, counts, tmp_path,
     assert board["law"][0] == "ensemble"
     assert board["place"].to_list() == [1, 2, 3, None]
     assert board["expected_error"][:3].is_sorted()
-    straight = board.row(3, named=True)  # it says nothing of k without end
+    straight = board.row(3, named=True)  # it says nothing of k → ∞
     assert straight["law"] == "log_linear"
     assert (straight["weight"], straight["forecast"]) == (None, None)
     assert straight["holdout_error"] > 0

@@ -208,7 +208,7 @@ WRONG = {
     "comma.csv": ("problem;n;correct\na;1,000;1\n", None, r"found '1,000', .* \(a number has no comma"),
     "partial.csv": ("problem,correct\na,C\na,P\n", None, "found 'P', which is a pass beside 'F' and"),
     "no id.csv": ("problem,correct\n,1\n", None, "row 1 .*problem: found None, expected an id"),
-    "same attempt.csv": ("problem,attempt,correct\na,1,1\na,1.0,0\n", None, "attempt 1.0 .* is there twice"),
+    "same attempt.csv": ("problem,attempt,correct\na,1,1\na,1.0,0\n", None, "attempt 1.0 .* appears twice"),
     "one.csv": ("problem,correct\na,1,3\n", None, "more fields than the header has names"),
     "quote.csv": ('problem,correct,answer\na,1,"x\nb,0,y\n', None, "a quotation mark that opens and"),
     "twice.csv": ("problem,correct,correct\na,1,0\n", None, "the header names 'correct' twice"),

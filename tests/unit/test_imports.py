@@ -1,4 +1,4 @@
-"""Outcomes from elsewhere: what is read, what is refused, and that nothing downstream can tell."""
+"""Imported outcomes: what is read, what is refused, and that nothing downstream can tell."""
 
 import json
 
@@ -104,7 +104,7 @@ def test_lists_and_objects_are_reached(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "names", "columns", "message"),
     [
-        ([*ROWS, ("a", 2, 0, "y")], NAMES, None, r"attempt 2 at problem 'a' is there twice"),
+        ([*ROWS, ("a", 2, 0, "y")], NAMES, None, r"attempt 2 at problem 'a' appears twice"),
         (
             [("a", 1), ("b", 2)],
             ("problem", "correct"),
@@ -136,7 +136,7 @@ def test_lists_and_objects_are_reached(tmp_path):
         ([("a", 9, 10)], ("problem", "n", "correct"), None, r"correct: found 10 of n = 9, expected 0 to n"),
         ([("a", 9, -1)], ("problem", "n", "correct"), None, r"correct: found -1 of n = 9, expected 0 to n"),
         ([("a", -9, 0)], ("problem", "n", "correct"), None, r"n: found -9, expected"),
-        ([("a", 9, 1), ("a", 9, 2)], ("problem", "n", "correct"), None, r"row 2: problem 'a' is there twice"),
+        ([("a", 9, 1), ("a", 9, 2)], ("problem", "n", "correct"), None, r"row 2: problem 'a' appears twice"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_row(tmp_path, rows, names, columns, message):
@@ -270,7 +270,7 @@ def test_a_study_without_selectors_has_those_that_can_work(tmp_path):
         ({"outcomes": {"x": {"path": "counts.csv"}}}, "outcomes.x.task"),
         (
             {"outcomes": {name: {"path": "counts.csv", "task": "t", "model": "m"} for name in "xy"}},
-            "is there twice",
+            "appears twice",
         ),
         ({"models": ["simulated"]}, "tasks: missing"),
     ],

@@ -78,7 +78,7 @@ def test_outcomes_with_several_mistakes_say_all_of_them(folder: Path) -> None:
         *("outcomes.a", "outcomes.a.path", "outcomes.a.task", "outcomes.b.path", "outcomes.c")
     ]
     assert "did you mean 'problem'?" in lines[0]
-    assert "t/m/repeated_sampling is there twice" in lines[4]
+    assert "t/m/repeated_sampling appears twice" in lines[4]
 
 
 def test_problems_are_counted_once_for_the_plan() -> None:

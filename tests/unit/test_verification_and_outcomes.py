@@ -370,7 +370,7 @@ def test_outcomes_say_whether_they_are_simulated(study: Study, simulated: bool) 
 def test_what_is_lost_twice_there_or_made_up_is_named(study: Study) -> None:
     block = store(POOL)
     judged = all_verdicts(study, [block])
-    with pytest.raises(DataError, match="is there twice"):
+    with pytest.raises(DataError, match="appears twice"):
         gather(study, [block, block], judged)
     with pytest.raises(DataError, match="no verdicts of reward"):
         gather(study, [block], {label: judged[label] for label in ("math", "confidence")})

@@ -1,4 +1,4 @@
-"""A study of outcomes from elsewhere runs through the same workflow, from selection on."""
+"""A study of imported outcomes runs through the same workflow, from selection on."""
 
 import re
 

@@ -38,7 +38,7 @@ def get_problems(wildcards):
 
 
 def get_source(wildcards):
-    """Return the files of outcomes from elsewhere, where they are."""
+    """Return the files of imported outcomes, where they are."""
     return plan.source_files(wildcards)
 
 

@@ -1,4 +1,4 @@
-"""Inputs: problems, completions and verdicts of all blocks; or results from elsewhere.
+"""Inputs: problems, completions and verdicts of all blocks; or other people's results.
 
 Outputs: one row per completion, judged; and over all strategies, what failed and what is missing therefore.
 """

@@ -1,4 +1,4 @@
-"""Gather the judged completions of all blocks, or import outcomes from elsewhere."""
+"""Gather the judged completions of all blocks, or import imported outcomes."""
 
 from pathlib import Path
 

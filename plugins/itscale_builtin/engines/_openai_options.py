@@ -1,4 +1,4 @@
-"""What can be said of an OpenAI-compatible server."""
+"""Options of the openai engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which parameters a server takes: told from its words, and left out where the request says the same."""
+"""Parameters that a server takes: learned from its refusals, left out where the request means the same."""
 
 from __future__ import annotations
 

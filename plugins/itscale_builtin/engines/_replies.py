@@ -1,4 +1,4 @@
-"""What a server replied, read with suspicion: texts, reasons for their ends, log-probabilities, usage."""
+"""Replies of a server, read with suspicion: texts, finish reasons, log-probabilities, usage."""
 
 from __future__ import annotations
 

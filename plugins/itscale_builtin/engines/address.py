@@ -1,4 +1,4 @@
-"""Where a server is: addresses that a client can call."""
+"""Addresses of servers that a client can call."""
 
 from __future__ import annotations
 

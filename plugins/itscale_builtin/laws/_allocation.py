@@ -1,4 +1,4 @@
-"""Which configuration to run within a context length: the optimal frontier, and what a choice loses."""
+"""Allocation of a context length: the optimal frontier of configurations, and what a choice loses."""
 
 from __future__ import annotations
 

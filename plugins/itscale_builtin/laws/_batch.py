@@ -1,4 +1,4 @@
-"""What batch size costs (critical batch), and the recipe that predicts loss at any batch from small runs."""
+"""The critical batch size, and the recipe that predicts loss at any batch from small runs."""
 
 from __future__ import annotations
 

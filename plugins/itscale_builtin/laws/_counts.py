@@ -1,4 +1,4 @@
-"""What the laws of counts share: pooled counts, refusals, and a maximum that two starts agree on."""
+"""Common parts of the laws of counts: pooled counts, refusals, a maximum that two starts agree on."""
 
 from __future__ import annotations
 

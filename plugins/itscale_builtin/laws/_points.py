@@ -1,4 +1,4 @@
-"""What the laws of curves share: which points can be used, and what of the curve is modelled."""
+"""Common parts of the laws of curves: usable points, and what of the curve is modelled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What laws of losses share: Huber's loss in log space, minimised from several starts that must agree."""
+"""Huber's loss in log space, minimised from several starts that must agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How retrieved documents, shots and iterations pay: a log-linear model of performance (RAG)."""
+"""Gains from retrieved documents, shots and iterations: a log-linear model of performance (RAG)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is missing falls exponentially to a floor: y = E + A exp(-x / t)."""
+"""Exponential approach to a ceiling: y = E + A exp(-x / t)."""
 
 from __future__ import annotations
 

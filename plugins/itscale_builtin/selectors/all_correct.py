@@ -1,4 +1,4 @@
-"""All of k correct: how reliable a model is, not how lucky."""
+"""All of k correct: reliability, where coverage is luck."""
 
 import numpy as np
 

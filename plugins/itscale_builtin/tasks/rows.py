@@ -1,4 +1,4 @@
-"""What the tasks that read rows share: JSON lines or a hub's data set in, problems out, errors by row."""
+"""Tasks that read rows: JSON lines or a hub data set in, problems out, errors by row."""
 
 from __future__ import annotations
 

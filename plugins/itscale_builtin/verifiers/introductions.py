@@ -1,4 +1,4 @@
-"""What introduces an answer, in English and in a few words of the languages that models answer in."""
+"""Phrases that introduce an answer, in English and a little of other languages that models answer in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine's reward model says of a trajectory as it stands: its last step's score."""
+"""Process reward: the engine's reward model on a trajectory as it stands, by the score of its last step."""
 
 from __future__ import annotations
 

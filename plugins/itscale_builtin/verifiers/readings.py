@@ -1,4 +1,4 @@
-"""When two texts say the same answer: numbers are compared exactly, lists item by item, others word by word.
+"""Comparison of two texts as answers: numbers exactly, lists item by item, others word by word.
 
 A text is read as the first of these that it is as a whole: a number, a fraction, a complex number, a
 duration, a JSON list or object, a list of numbers, a word of truth; or else as its lines of words. Two texts

@@ -1,4 +1,4 @@
-r"""What a model says in the end: without what it thought, took back, struck out, and without marks of a chat.
+r"""The final words of a completion: no thoughts, retractions, struck-out text or chat markup.
 
 Every function is linear in the text, which is hostile.
 """

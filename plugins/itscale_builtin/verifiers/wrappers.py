@@ -1,4 +1,4 @@
-"""What stands around an answer and is no part of it: emphasis, quotation marks, delimiters of formulas."""
+"""Wrappers of an answer that are no part of it: emphasis, quotation marks, delimiters of formulas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine gives: as many generations as seeds, each a text with counts that can be true."""
+"""Checks of engines: as many generations as seeds, each a text with counts that can be true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a figure gives: a matplotlib figure, and tables of what it shows, labelled where it is simulated."""
+"""Checks of figures: a matplotlib figure, and tables of what it shows, labelled where it is simulated."""
 
 from __future__ import annotations
 

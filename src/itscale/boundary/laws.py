@@ -1,4 +1,4 @@
-"""What a law gives: as many finite parameters as it names, and predictions that could be true."""
+"""Checks of laws: as many finite parameters as they name, and predictions that could be true."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_law(ingredient: Ingredient[LawEntry]) -> Law:
 
 
 def make_table_law(ingredient: Ingredient[LawEntry]) -> TableLaw:
-    """Make a law of a table, checked as `make_law` does, but for the range of what it predicts."""
+    """Make a tabular law, checked as `make_law` does, but for the range of what it predicts."""
     place = Place.of(ingredient)
     return cast(TableLaw, _CheckedTableLaw(place.make(ingredient, ("fit", "predict", "scale")), place))
 
@@ -198,7 +198,7 @@ class _CheckedLaw(_Checked):
 
 
 class _CheckedTableLaw(_Checked):
-    """A law of a table."""
+    """A tabular law."""
 
     def __init__(self, law: Any, place: Place) -> None:
         super().__init__(law, place)

@@ -1,4 +1,4 @@
-"""What a price table gives: USD per token, by call class."""
+"""Checks of price tables: USD per token, by call class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a selector gives: an accuracy in [0, 1] at every k, never above coverage, and what its entry says."""
+"""Checks of selectors: accuracy in [0, 1] at every k, never above coverage, as the entry declares."""
 
 from __future__ import annotations
 

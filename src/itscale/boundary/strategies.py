@@ -1,4 +1,4 @@
-"""What a strategy hands in: completions of its own unit, made of what the engine generated."""
+"""Checks of strategies: completions of their own unit, made of what the engines generated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task gives: problems, each with an id of its own, a chat, a reference, and metadata in JSON."""
+"""Checks of tasks: problems, each with an id of its own, a chat, a reference, and metadata in JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_problems(task: Ingredient[TaskEntry], wanted: int | None) -> list[Probl
     Raises
     ------
     ContractError
-        On what is no problem, a problem id that is there twice, or a field that is not what it must be.
+        On what is no problem, a problem id that appears twice, or a field that is not what it must be.
     """
     place = Place.of(task)
     with place.undisturbed("factory", LASTING):

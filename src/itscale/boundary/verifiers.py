@@ -1,4 +1,4 @@
-"""What verifiers give: an oracle answers, classes and verdicts; a scorer numbers in [0, 1]."""
+"""Checks of verifiers: answers, classes and verdicts of an oracle, numbers in [0, 1] of a scorer."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def _mapping(columns: str) -> dict[str, str]:
 
 
 def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> dict[str, Ingredient[Any]]:
-    """Return the laws that are meant, their options checked; a law of a table gets `data` as its file."""
+    """Return the laws that are meant, their options checked; a tabular law gets `data` as its file."""
     from itscale.messages.mistakes import MistakesError
     from itscale.messages.validation import validate
     from itscale.plugins.entries import LawEntry
@@ -135,7 +135,7 @@ def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> di
 
 
 def _fit_table(laws: Mapping[str, Ingredient[Any]], settings: Settings) -> dict[str, pl.DataFrame]:
-    """Return the fits and the forecasts of a law of a table, which its options name."""
+    """Return the fits and the forecasts of a tabular law, which its options name."""
     from itscale.fitting import forecast_rows
     from itscale.stages.fits import named_rows
     from itscale.stages.table_fits import TABLE_FORECASTS, check_table, report_table
@@ -289,7 +289,7 @@ def _show_legend(console: Any, fits: pl.DataFrame, cells: Sequence[str]) -> None
     if (sloped := fitted.filter(pl.col("slope_from").is_not_null())).height:
         first, last = sloped["slope_from"][0], sloped["slope_to"][0]
         legend += [
-            "Asymptotic exponent: failure falls as k^-b for k without end.",
+            "Asymptotic exponent: failure falls as k^-b as k → ∞.",
             f"Effective slope: b from k = {first:g} to {last:g}.",
         ]
     if legend:

@@ -1,4 +1,4 @@
-"""What `itscale fit` is pointed at: outcomes, counts, a curve or a series, told apart by their columns."""
+"""Data of `itscale fit`: outcomes, counts, a curve or a series, told apart by their columns."""
 
 from __future__ import annotations
 
@@ -145,6 +145,6 @@ def _read_curve(path: Path, k: str, coverage: str, *, series: bool) -> Evidence:
             raise DataError(f"{path}: row {row['row']}: {column}: found {value}, expected {expected}")
     if found["k"].is_duplicated().any():
         twice = found.filter(found["k"].is_duplicated())["k"][0]
-        raise DataError(f"{path}: {k} = {twice:g} is there twice, expected each once")
+        raise DataError(f"{path}: {k} = {twice:g} appears twice, expected each once")
     values = found["k"].to_numpy(), found["coverage"].to_numpy()
     return evidence_of_curve(*values, kind="series" if series else "coverage")

@@ -1,4 +1,4 @@
-"""`itscale import`: check results from elsewhere and write them as outcomes that a study can name."""
+"""`itscale import`: check other people's results and write them as outcomes that a study can name."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def import_(
         typer.Option("--output", "-o", help="where to; SOURCE.outcomes.parquet, here, if left out"),
     ] = None,
 ) -> None:
-    """Check results from elsewhere, attempts or counts (n, correct), and write them as outcomes."""
+    """Check other people's results, attempts or counts (n, correct), and write them as outcomes."""
     from itscale.importing.columns import parse_columns, parse_where
     from itscale.importing.source import Source
     from itscale.stages.imports import import_outcomes

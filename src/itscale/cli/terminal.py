@@ -1,4 +1,4 @@
-"""Where lines leave for the terminal: whatever they hold, it is shown and not obeyed."""
+"""Output to the terminal, which shows whatever a line holds and obeys none of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What curves are means of: the accuracy and the tokens of each problem at each budget."""
+"""Accuracies and tokens of each problem at each budget, of which curves are means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What intervals need to know of problems beside their accuracies: clusters, and counts."""
+"""Clusters and counts of problems, for intervals."""
 
 from __future__ import annotations
 

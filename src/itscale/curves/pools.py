@@ -116,7 +116,7 @@ class Outcomes:
         Raises
         ------
         DataError
-            If a completion is there twice, or the file is damaged.
+            If a completion appears twice, or the file is damaged.
         """
         there = [name for name in self.columns if name.startswith(SCORE_PREFIX)]
         scores = [name for name in there if scorers is None or name.removeprefix(SCORE_PREFIX) in scorers]
@@ -262,13 +262,13 @@ def _batches(lengths: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def _in_order(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Sort rows by problem, run and index; refuse a completion that is there twice."""
+    """Sort rows by problem, run and index; refuse a completion that appears twice."""
     frame = frame.sort(*RUN, "index")
     again = frame.select(same=pl.all_horizontal(pl.col(*RUN, "index").eq(pl.col(*RUN, "index").shift(1))))
     twice = frame.filter(again["same"].fill_null(False))
     if not twice.is_empty():
         row = twice.row(0, named=True)
-        raise DataError(f"{path}: completion {row['index']} of problem {row['problem_id']!r} is there twice")
+        raise DataError(f"{path}: completion {row['index']} of problem {row['problem_id']!r} appears twice")
     return frame.with_columns(pl.col("correct").fill_null(False))
 
 

@@ -1,4 +1,4 @@
-"""What was spent at each budget: tokens per problem, generator and scorer apart."""
+"""Tokens spent at each budget: per problem, generator and scorer apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which estimators are unbiased for which sampling design, and what to take instead."""
+"""Sampling designs, the estimators that are unbiased under each, and what to take instead of others."""
 
 from itscale.errors import DesignError
 from itscale.outcomes import Design

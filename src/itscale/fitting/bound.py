@@ -1,4 +1,4 @@
-"""What can be said where no problem was solved, and where all were."""
+"""Bounds where no problem was solved, and where all were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to say of a fit beside its parameters: slopes, gates, information criteria, hold-out errors.
+"""Diagnostics of a fit: slopes, gates, information criteria, hold-out errors.
 
 The gates are those of a careful reader: each says in words why the data may not determine the parameters.
 """
@@ -40,7 +40,7 @@ def effective_slope(coverage: FloatArray, budgets: FloatArray) -> float:
     """Return b of the line `log(-log coverage) = log a - b log k` through a law's own predictions.
 
     What a power law fitted over [k1, k2] would have as exponent: an estimand of its own, for at finite k it
-    differs from the exponent of the same law for k without end (Schaeffer et al. 2025). NaN where coverage is
+    differs from the exponent of the same law as k → ∞ (Schaeffer et al. 2025). NaN where coverage is
     0 or 1 at all but one k.
 
     Parameters

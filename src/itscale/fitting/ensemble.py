@@ -71,7 +71,7 @@ def combine(
     ----------
     members
         Forecasts of each law, smallest origin first; the last is the fit to everything. Laws without any
-        are left out. Meant for laws that say how failure falls for k without end.
+        are left out. Meant for laws that say how failure falls as k → ∞.
     standing
         `LawEntry.ensemble` of each law; `other` if left out.
     problems

@@ -1,4 +1,4 @@
-"""What a law is fitted to, problem by problem, so that problems can be resampled and budgets withheld."""
+"""Evidence of a law, problem by problem, so that problems can be resampled and budgets withheld."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 GAP = 2
-"""A law fitted to budgets up to X is held to account at budgets from GAP * X."""
+"""A law fitted to budgets up to X is evaluated at budgets from GAP * X."""
 
 _NONE: IntArray = np.empty(0, dtype=np.int64)
 
@@ -101,7 +101,7 @@ class Evidence:
         )
 
     def withheld_from(self, origin: Evidence) -> Evidence | None:
-        """Return the points that a law fitted to `origin` is held to account at, or None if there are none.
+        """Return the points that a law fitted to `origin` is evaluated at, or None if there are none.
 
         The origin has the same problems, or none that are known.
         """

@@ -1,4 +1,4 @@
-"""What one fit predicts, refit by refit, and the tables that hold it."""
+"""Predictions of a fit, refit by refit, and the tables that hold them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All there is to say of one law on one data set: its parameters, its forecasts, and how those held up."""
+"""The report of one law on one data set: parameters, forecasts, and how those held up."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class LawReport:
 
     @property
     def extrapolates(self) -> bool:
-        """Whether the law says how failure falls for k without end, so that an ensemble may hold it."""
+        """Whether the law says how failure falls as k → ∞, so that an ensemble may hold it."""
         return self.ok and bool(self.fits[0]["extrapolates"])
 
     @property
@@ -254,7 +254,7 @@ def _criteria(fitted: Fitted, evidence: Evidence) -> dict[str, Any]:
 
 
 def _exponents(fitted: Fitted, budgets: FloatArray, confidence: float) -> dict[str, Any]:
-    """Return the effective slope over the fitted range, and the exponent for k without end, if any."""
+    """Return the effective slope over the fitted range, and the exponent as k → ∞, if any."""
     if fitted.kind != "coverage":
         return {}
     ks = diagnostics.slope_budgets(float(budgets[0]), float(budgets[-1]))

@@ -1,1 +1,1 @@
-"""Outcomes from elsewhere: how other people's results are found, reached and described."""
+"""Imported outcomes: how other people's results are found, reached and described."""

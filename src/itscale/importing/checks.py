@@ -1,4 +1,4 @@
-"""What a value in somebody's results must be, and what a wrong one may have been meant as."""
+"""Valid values in imported results, and likely meanings of invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which column of somebody's results is what, and how to reach it inside lists and objects."""
+"""Mappings of the columns of imported results to fields, inside lists and objects too."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ TABLES = ("import", "outcomes")
 
 @dataclass(frozen=True)
 class Source:
-    """Outcomes from elsewhere, as a study or a command names them.
+    """Imported outcomes, as a study or a command names them.
 
     Attributes
     ----------

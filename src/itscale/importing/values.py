@@ -1,4 +1,4 @@
-"""What a text or a number in somebody's results says: whole numbers, finite ones, right or wrong."""
+"""Values of imported texts and numbers: whole numbers, finite ones, right or wrong."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What users read: mistakes, numbers and texts, in one line, printable and without secrets."""
+"""Texts that users read: mistakes, numbers and names, in one line, printable and without secrets."""

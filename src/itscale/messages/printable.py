@@ -1,4 +1,4 @@
-"""What a message may hold when it leaves the program: one line, nothing a terminal obeys, no credential."""
+"""Messages that leave the program: one line, nothing a terminal obeys, no credential."""
 
 from __future__ import annotations
 

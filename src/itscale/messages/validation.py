@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a study or with options, as mistakes that a user can act on."""
+"""Pydantic's complaints about a study or options, as mistakes that a user can act on."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a study amounts to, and whether it can run here: blocks, jobs, resources."""
+"""The plan of a study, and its readiness to run here: blocks, jobs, resources."""

@@ -66,7 +66,7 @@ class Plan:
     problems
         Number of problems of each task.
     cut
-        The blocks of each combination; none where its outcomes are from elsewhere.
+        The blocks of each combination; none where its outcomes are imported.
     tasks
         The fingerprint of each task, taken once: it may hash files.
     throughput
@@ -226,7 +226,7 @@ class Plan:
         return self.study.outcomes.get((wildcards.task, wildcards.model, wildcards.strategy))
 
     def source_files(self, wildcards: Any) -> list[str]:
-        """Return the files a combination's outcomes come from, if from elsewhere, that Snakemake can watch.
+        """Return the files a combination's imported outcomes come from, as far as Snakemake can watch them.
 
         Of the others it would fill in parts of the names: they count with their hashes (`depends`).
         """

@@ -1,6 +1,6 @@
-"""Whether a study can run here: what lies outside of it is looked at, and nothing of it is started.
+"""Readiness of a study to run here: everything outside of it is looked at, nothing is started.
 
-Installed packages, the plugins' own checks, problems, tables, outcomes from elsewhere, the size of it all,
+Installed packages, the plugins' own checks, problems, tables, imported outcomes, the size of it all,
 and the folders that are written.
 """
 
@@ -212,7 +212,7 @@ def _mistake(place: Place, said: str) -> Mistake:
 
 
 def _import(study: Study, found: Readiness) -> None:
-    """Import outcomes from elsewhere once, as a run will, and compare them with what is wanted of them."""
+    """Import imported outcomes once, as a run will, and compare them with what is wanted of them."""
     pools = {
         f"strategies.{label}": completions
         for label, strategy in study.strategies.items()
@@ -244,7 +244,7 @@ def _import(study: Study, found: Readiness) -> None:
 
 
 def _counted(source: Source, made: Path, sandbox: Rung) -> tuple[Counts, Design]:
-    """Return the counts of outcomes from elsewhere, of what a run has made of them if it has."""
+    """Return the counts of imported outcomes, of what a run has made of them if it has."""
     if is_import_of(made, source):
         outcomes = open_outcomes(made)
         return outcomes.counts(), outcomes.design

@@ -1,4 +1,4 @@
-"""What jobs ask of a cluster: minutes, memory and disk, each more at every attempt.
+"""Resources that jobs ask of a cluster: minutes, memory and disk, more at every attempt.
 
 Rules ask by these functions; a profile overrides them by `set-resources`. How often a job is tried is the
 profile's `retries` alone: a rule's own would stay inside the allocation of the first try.

@@ -1,4 +1,4 @@
-"""What an entry declares of itself: every field of the type it is annotated with, every callable callable."""
+"""Declarations of an entry: every field of its annotated type, every callable callable as it will be."""
 
 from __future__ import annotations
 

@@ -294,7 +294,7 @@ class SelectorEntry(Entry):
     takes_scores
         Whether it reads scores; an option of the type `ScorerLabel` then names the scorer.
     takes_answers
-        Whether it looks at answers: it is refused where outcomes from elsewhere have none.
+        Whether it looks at answers: it is refused where imported outcomes have none.
     designs
         How the number of completions may have come about: its estimate would be biased for any other.
     """
@@ -339,7 +339,7 @@ class LawEntry(Entry):
     least
         `least(options)` is how many completions of a problem it needs; `itscale check` says who has fewer.
     inputs
-        Of a law of a table, in words: the columns it reads beside the response, as its option `columns` knows
+        Of a tabular law, in words: the columns it reads beside the response, as its option `columns` knows
         them. They may depend on options.
     """
 

@@ -1,4 +1,4 @@
-"""What figures are: makers that draw tables, one style for all of them, and files that are byte-stable.
+"""Figures: makers that draw tables, one style for all of them, and files that are byte-stable.
 
 matplotlib is imported inside the functions, so that `import itscale` stays light, and is used without
 pyplot: there is no current figure and no window system to depend on.

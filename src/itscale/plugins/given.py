@@ -1,4 +1,4 @@
-"""What plugins are given: their own, or read-only, so that nothing they do to it reaches anybody else.
+"""Copies and read-only views for plugins, so that nothing they do reaches anybody else.
 
 What the boundary compares an answer with, it keeps itself. `frozen=True` is no guard: a dict in a frozen
 dataclass is as open as any, and an array of it can be written to.

@@ -1,4 +1,4 @@
-"""What laws are fitted to and what they return."""
+"""Data of laws, and the results that laws return."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Law(Protocol):
 
 @runtime_checkable
 class Asymptotic(Protocol):
-    """A law that says how failure (or -log coverage, the same far out) falls for k without end."""
+    """A law that says how failure (or -log coverage, the same far out) falls as k → ∞."""
 
     def asymptotic_exponent(self, parameters: FloatArray) -> float:
         """Return b > 0 where failure falls as `k^-b`; NaN where it levels off or falls faster."""

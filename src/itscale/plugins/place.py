@@ -1,4 +1,4 @@
-"""Who is held to account for what was found, and the checks that all kinds share."""
+"""The plugin that a message names, and the checks that all kinds share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all plugins of a process share, and what is put back when one of them has changed it.
+"""State that all plugins of a process share, put back where one of them has changed it.
 
 A selector that leaves the working directory would have the next stage look for its files elsewhere; one that
 seeds NumPy would do so for whoever draws after it.

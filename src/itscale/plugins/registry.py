@@ -1,6 +1,6 @@
 """Plugins: what installed packages register, found once, and the look-up of a name.
 
-Built-ins and strangers' plugins arrive the same way: through the entry-point group `itscale`. A package that
+Built-ins and third-party plugins arrive the same way: through the entry-point group `itscale`. A package that
 breaks is set aside with a warning: it fails the studies that name one of its plugins, and no others.
 """
 

@@ -39,7 +39,7 @@ MISSING = ["NA", "N/A", "NaN", "nan", "null"]
 
 
 class TableOptions(Options):
-    """Options every law of a table has: where its observations are."""
+    """Options every tabular law has: where its observations are."""
 
     file: Path
     """Table of observations, relative to the working directory: CSV with a heading, or parquet."""

@@ -1,4 +1,4 @@
-"""What the footer of every table of a study has to say, and the check that a file is what it says.
+"""Fingerprints in the footers of a study's tables, and the check that a file is what it says.
 
 A footer's `fingerprint` holds what the content depends on beside its inputs; from outcomes on it carries that
 of the sampling, too, so that a file of another study is told by itself.

@@ -1,4 +1,4 @@
-"""Where an artifact comes from: what every stage writes into the footer of what it writes."""
+"""Footers: the provenance that every stage writes into its tables."""
 
 from __future__ import annotations
 

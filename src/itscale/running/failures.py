@@ -1,4 +1,4 @@
-"""Which jobs of a run failed, and why: from Snakemake's output, the jobs' logs, and what Slurm wrote."""
+"""Failed jobs of a run and their reasons: from Snakemake, the jobs' logs, and Slurm."""
 
 from __future__ import annotations
 

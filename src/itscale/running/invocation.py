@@ -1,4 +1,4 @@
-"""How Snakemake was called: whether jobs are to run, and where."""
+"""The invocation of Snakemake: whether jobs are to run, and where."""
 
 from __future__ import annotations
 

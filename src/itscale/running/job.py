@@ -1,4 +1,4 @@
-"""What every job of the workflow does around its stage: log, validate, report, end in one line."""
+"""The frame of every job around its stage: log, validation, report, one line at the end."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def job(snakemake: Any) -> Iterator[Study]:
 
 
 def _check_inputs(study: Study, inputs: Any) -> None:
-    """Refuse tables that are not what their place says; those from elsewhere (`source`) may be anybody's."""
+    """Refuse tables that are not what their place says; imported ones (`source`) may be anybody's."""
     fingerprints = Fingerprints(study)
     for name, files in inputs.items():
         for path in paths(files) if name != "source" else ():

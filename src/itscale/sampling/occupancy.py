@@ -1,4 +1,4 @@
-"""How full an engine was kept: running sequences over time."""
+"""Occupancy of an engine: running sequences over time."""
 
 from __future__ import annotations
 

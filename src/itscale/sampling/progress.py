@@ -1,4 +1,4 @@
-"""How far sampling is: what a job tells of its sequences, and how long the rest will take."""
+"""Progress of sampling: what a job tells of its sequences, and how long the rest will take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast blocks were sampled, read from those already done, and how large new ones should be."""
+"""Throughput of finished blocks, and the size of new ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where anything that a model wrote is executed or evaluated; nothing else ever is.
+"""The sandbox: anything that a model wrote is executed or evaluated here, and nowhere else.
 
 `Sandbox` calls a trusted function on hostile arguments, `Programs` runs and judges programs. `containment`
 is what a study says about it, and `best_rung` what this machine offers. docs/sandbox.md says what is

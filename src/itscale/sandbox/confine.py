@@ -1,4 +1,4 @@
-"""How a child of the zygote shuts itself in before it reads a byte of what a model wrote."""
+"""Confinement of a child of the zygote, before it reads a byte of what a model wrote."""
 
 from __future__ import annotations
 

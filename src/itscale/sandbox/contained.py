@@ -1,4 +1,4 @@
-"""What `Sandbox` and `Programs` share: the rung that contains them, their zygotes, replies and end."""
+"""Common parts of `Sandbox` and `Programs`: the rung that contains them, their zygotes, replies and end."""
 
 from __future__ import annotations
 

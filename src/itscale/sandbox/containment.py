@@ -1,4 +1,4 @@
-"""What a study says about containment, and what its calls were contained by."""
+"""Containment as a study asks for it, and as its calls had it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sandbox this machine offers: each rung is tried by attempts to break out, not by reading messages."""
+"""The ladder of sandboxes: each rung is tried by attempts to break out, not by reading messages."""
 
 from __future__ import annotations
 

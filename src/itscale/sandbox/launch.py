@@ -1,4 +1,4 @@
-"""How the zygote of a rung is started: its command, its environment, whom its children become."""
+"""The start of a rung's zygote: its command, its environment, its children's user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files a confined process sees: Python, what is installed, and the packages it is asked to import.
+"""Files that a confined process sees: Python, what is installed, and the packages it is asked to import.
 
 The user's other files are not among them: of a folder on the path that holds no installed packages (an
 editable checkout), only the package asked for is shown.

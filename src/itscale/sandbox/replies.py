@@ -1,4 +1,4 @@
-"""What came of a call, in words; the child may have been taken over, so nothing it sent is believed."""
+"""Replies of a call, in words; the child may have been taken over, so nothing it sent is believed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What confined processes do with a program: run it, offer its function to a judge, judge it, or do both.
+"""Roles of confined processes with a program: run it, offer its function to a judge, judge it, or do both.
 
 `play` is the target of the zygotes of `itscale.sandbox.programs`. A candidate and its judge are two
 processes: only the judge knows the tests and answers the host, and nothing but plain data goes between them.

@@ -1,4 +1,4 @@
-"""What a zygote is told when it starts; nothing in it comes from a model."""
+"""Settings of a zygote, none of which comes from a model."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ def _judge(
     stream = (study.config.seed, "selection", task, pool.problem_id, part.budget, part.replicate)
     try:
         return judge.accuracy(pool, budgets, generator(*stream, selector.fingerprint()))
-    except ValueError as error:  # scores from elsewhere may be any number, and not every selector takes all
+    except ValueError as error:  # imported scores may be any number, and not every selector takes all
         raise DataError(f"selectors.{selector.label}: problem {pool.problem_id!r}: {error}") from None
 
 

@@ -1,4 +1,4 @@
-"""What is missing from a study: units that failed, verdicts and scores that were never reached."""
+"""Failures: units, verdicts and scores that a study lacks, with their reasons."""
 
 from __future__ import annotations
 

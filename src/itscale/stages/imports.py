@@ -1,4 +1,4 @@
-"""Import: outcomes from elsewhere, checked row by row, in the form that our own have."""
+"""Import: imported outcomes, checked row by row, in the form that our own have."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def write_outcomes(
 
 
 def import_outcomes(source: Source, output: Path, sandbox: Rung = DEFAULT_WEAKEST) -> Imported:
-    """Check outcomes from elsewhere and write them (schema `OUTCOMES`).
+    """Check imported outcomes and write them (schema `OUTCOMES`).
 
     Attempts of a problem are numbered in the order of `attempt`, or of the file. Counts stay counts: one row
     for the correct attempts of a problem and one for the others, with their number as `count`.
@@ -101,7 +101,7 @@ def import_outcomes(source: Source, output: Path, sandbox: Rung = DEFAULT_WEAKES
     Raises
     ------
     DataError
-        If a file is damaged or a column missing, an attempt is there twice, correctness is not 0 or 1,
+        If a file is damaged or a column missing, an attempt appears twice, correctness is not 0 or 1,
         more are correct than there are, or a number is negative; with the file and the row.
     """
     metadata = _origin(source)
@@ -291,7 +291,7 @@ class _Table:
         return self.source.design or "fixed"
 
     def _in_order(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Sort the attempts of each problem, numbers as numbers; refuse one that is there twice."""
+        """Sort the attempts of each problem, numbers as numbers; refuse one that appears twice."""
         names = rows["attempt"].unique().to_list()
         keys = {name: _natural(name) for name in names}
         ranks = {key: place for place, key in enumerate(sorted(set(keys.values())))}
@@ -304,7 +304,7 @@ class _Table:
             row = twice.row(0, named=True)
             raise DataError(
                 f"{self.source.paths[row['source']]}: row {row['row']}: attempt {shown(row['attempt'])} at "
-                f"problem {row['problem']!r} is there twice, expected once"
+                f"problem {row['problem']!r} appears twice, expected once"
             )
         return rows
 

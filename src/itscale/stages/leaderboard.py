@@ -106,7 +106,7 @@ def board_tables(
     -------
     tuple of polars.DataFrame
         Schemas `LEADERBOARD` and `FORECASTS`. There is an ensemble where at least two laws were fitted that
-        say how failure falls for k without end. Others (a straight line in log k, a curve that levels off
+        say how failure falls as k → ∞. Others (a straight line in log k, a curve that levels off
         by its form) have hold-out errors, but no forecast and no place: hold-outs a few times beyond the data
         cannot tell how wrong they are far beyond. Where no completion is correct, the ensemble has an upper
         bound and no estimate; where all problems are solved and no law could be fitted, a lower one.

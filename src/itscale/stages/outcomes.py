@@ -65,7 +65,7 @@ def gather_outcomes(
     Raises
     ------
     DataError
-        If a completion is there twice, belongs to no problem, or lacks a verdict; or a verdict is there
+        If a completion appears twice, belongs to no problem, or lacks a verdict; or a verdict is there
         twice or belongs to no completion.
     TooManyFailuresError
         If more units failed, over all blocks, than the study allows.
@@ -166,7 +166,7 @@ class _Blocks:
         return cls(paths, schema, what, pl.concat(parts))
 
     def read(self, problems: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
-        """Return some columns of all rows on some problems; refuse a completion that is there twice."""
+        """Return some columns of all rows on some problems; refuse a completion that appears twice."""
         mine = pl.col("problem_id").is_in(problems)
         files = self.index.filter(mine)["file"].unique().sort()
         parts = [read_table(self.paths[at], self.schema, [*IDENTITY, *columns]).filter(mine) for at in files]
@@ -174,7 +174,7 @@ class _Blocks:
         frame = pl.concat([empty, *parts])
         if frame.select(pl.struct(IDENTITY).n_unique()).item() < len(frame):
             twice = frame.filter(pl.struct(IDENTITY).is_duplicated())
-            raise DataError(f"{self.folder}: {self.what} {_name(twice)} is there twice, expected once")
+            raise DataError(f"{self.folder}: {self.what} {_name(twice)} appears twice, expected once")
         return frame
 
     @property

@@ -196,9 +196,9 @@ FITS: Schema = {
     "high": pl.Float64,
     "covariance": pl.List(pl.Float64),  # over refits, with each parameter in order
     "estimand": pl.String,
-    "extrapolates": pl.Boolean,  # it says how failure falls for k without end, and is meant to
+    "extrapolates": pl.Boolean,  # it says how failure falls as k → ∞, and is meant to
     "ensemble": pl.String,  # what it is to an ensemble: far, near, other; null where it does not extrapolate
-    "asymptotic_exponent": pl.Float64,  # failure falls as k^-b for k without end; null where it does not
+    "asymptotic_exponent": pl.Float64,  # failure falls as k^-b as k → ∞; null where it does not
     "asymptotic_exponent_low": pl.Float64,
     "asymptotic_exponent_high": pl.Float64,
     "effective_slope": pl.Float64,  # of log(-log coverage) on log k, from slope_from to slope_to
@@ -285,7 +285,7 @@ LEADERBOARD: Schema = {
 }
 
 SUMMARY: Schema = {
-    "task": pl.String,  # null, as model and strategy, of a law of a table
+    "task": pl.String,  # null, as model and strategy, of a tabular law
     "model": pl.String,
     "strategy": pl.String,
     "role": pl.String,  # selector, law, missing

@@ -132,7 +132,7 @@ class StrategySection(Section):
 
 
 class OutcomesSection(BaseModel):
-    """Outcomes from elsewhere: somebody's results, or what `itscale import` made of them."""
+    """Imported outcomes: somebody's results, or what `itscale import` made of them."""
 
     model_config = STRICT
 
@@ -234,7 +234,7 @@ class FitSection(BaseModel):
     origins: Origins = (8, 4, 2)
     """Hold-out: each law is also fitted to the first n/8, n/4, n/2 of n completions and tried at larger k."""
     holdout_refits: Resamples = Field(default=200, ge=20)
-    """Bootstrap resamples for the band of each fit that is held to account."""
+    """Bootstrap resamples for the band of each fit that is evaluated out of sample."""
     reach: float = Field(default=100.0, ge=1, le=1_000_000)
     """Forecasts go to this many times the largest budget seen."""
 
@@ -290,7 +290,7 @@ class StudyConfig(BaseModel):
     strategies: dict[Label, StrategySection] = {}
     """Strategies by label."""
     outcomes: dict[Label, OutcomesSection] = {}
-    """Outcomes from elsewhere, by label: they are selected from, fitted and drawn like sampled ones."""
+    """Imported outcomes, by label: they are selected from, fitted and drawn like sampled ones."""
     verifiers: dict[Label, Section] = {}
     """Verifiers by label, beyond each task's own oracle: scorers, or oracles with options."""
     selectors: dict[Label, Section] = {"oracle": Section(), "first": Section(), "majority_vote": Section()}

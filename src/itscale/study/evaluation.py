@@ -1,4 +1,4 @@
-"""Whether a study evaluates what a model wrote, and whether this machine can contain it."""
+"""Evaluation of what a model wrote: whether a study does it, and whether this machine can contain it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def require_sandbox(study: Study, tasks: Iterable[str] | None = None) -> None:
 
 
 def require_sandbox_of_outcomes(study: Study) -> None:
-    """Refuse outcomes from elsewhere whose answers would be evaluated where no sandbox will do.
+    """Refuse imported outcomes whose answers would be evaluated where no sandbox will do.
 
     Raises
     ------

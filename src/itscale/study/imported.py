@@ -1,4 +1,4 @@
-"""The outcomes that a study brings from elsewhere: found, described, and fit to be selected from."""
+"""Imported outcomes of a study: found, described, and fit to be selected from."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def find_sources(
         mistakes += wrong
         if combination in seen or _is_sampled(config, combination):
             mistakes.append(
-                Mistake(place, f"{'/'.join(combination)} is there twice; give it another model or strategy")
+                Mistake(place, f"{'/'.join(combination)} appears twice; give it another model or strategy")
             )
             continue
         seen.add(combination)

@@ -1,4 +1,4 @@
-"""What a study file may hold: its JSON schema for editors, and the table of its keys for readers."""
+"""The JSON schema of a study file for editors, and the table of its keys for readers."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Study:
 
     `oracles` maps each task's label to the verifier that judges it; `scorers` are the verifiers that give
     scores, `named_oracles` the others that stand among the study's verifiers, `installed_scorers` all that
-    could, by the names they answer to; `outcomes` are those from elsewhere, by the task, model and strategy
+    could, by the names they answer to; `outcomes` are imported ones, by the task, model and strategy
     they are shown as.
     """
 

@@ -1,4 +1,4 @@
-"""What an engine owes: as many generations as seeds, honest counts, and exact continuation."""
+"""The contract of an engine: as many generations as seeds, honest counts, and exact continuation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every plugin owes, whatever its kind: a record a study can use and a reader can understand."""
+"""The contract of every plugin: a record that a study can use and a reader can understand."""
 
 from __future__ import annotations
 

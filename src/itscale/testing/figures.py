@@ -1,4 +1,4 @@
-"""What a figure owes: a drawing and its numbers, from any table of the right columns."""
+"""The contract of a figure: a drawing and its numbers, from any table of the right columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a law owes: it finds itself again, and says no instead of falling over."""
+"""The contract of a law: it finds itself again, and refuses instead of falling over."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class LawContract(EntryContract):
         """Positive, or NaN where coverage levels off; far out, failure falls as it says."""
         law = self.make()
         if not isinstance(self.make(), Asymptotic):
-            pytest.skip("this law says nothing of k without end")
+            pytest.skip("this law says nothing of k → ∞")
         fitted = law.fit(drawn())
         exponent = law.asymptotic_exponent(fitted)
         assert np.isnan(exponent) or exponent > 0

@@ -1,4 +1,4 @@
-"""What a price table owes: USD per token for call classes that there are."""
+"""The contract of a price table: USD per token for call classes that there are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a selector owes: an expectation over subsets that could be right."""
+"""The contract of a selector: an expectation over subsets that could be right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a strategy owes: completions with a lineage, an honest ledger, and no luck of its own."""
+"""The contract of a strategy: completions with a lineage, an honest ledger, and no luck of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a law of a table owes: it finds itself again in any order of rows, and says no where it must."""
+"""The contract of a tabular law: it finds itself again in any order of rows, and refuses where it must."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["TableLawContract"]
 
 @pytest.mark.filterwarnings("ignore::itscale.plugins.laws.FitWarning")
 class TableLawContract(EntryContract):
-    """Tests of a law of a table.
+    """Tests of a tabular law.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a task owes: problems that can be put, told apart and judged."""
+"""The contract of a task: problems that can be put, told apart and judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verifier owes: the right answer is right, and no text, however hostile, stops it."""
+"""The contract of a verifier: the right answer is right, and no text, however hostile, stops it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an answer says what a reference says, and which answers say the same.
+"""Agreement of answers with a reference, and with each other.
 
 Values are compared exactly where both are rational, and to a relative tolerance where one is not. What one
 side leaves out (a unit, a name) is forgiven or not by option; what both have must agree.

@@ -1,4 +1,4 @@
-"""Why an answer has no value."""
+"""Reasons why an answer has no value."""
 
 from __future__ import annotations
 

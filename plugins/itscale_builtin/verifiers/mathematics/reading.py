@@ -1,4 +1,4 @@
-r"""What an answer says: a value as it is written, and beside it a unit, a name, whether it is a percentage.
+r"""Readings of an answer: a value as it is written, with its unit, its name, and whether it is a percentage.
 
 A reading is made of the text alone and compared by keys, so that "means the same" is an equivalence. What is
 only forgiven (a unit or a name that one side leaves out) is a matter of `agree`, never of classes.

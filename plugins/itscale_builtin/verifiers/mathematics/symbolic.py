@@ -1,4 +1,4 @@
-"""What the grammar does not read: sums, integrals, limits and the like, read by math-verify's parser.
+"""Symbolic expressions beyond the grammar (sums, integrals, limits), read by math-verify's parser.
 
 Runs in the sandbox, which ends it when it takes too long: sympy evaluates what it is given.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with a study beyond its single values: pure functions of the study that yield mistakes.
+"""Checks of a study beyond its single values: pure functions that yield mistakes.
 
 Each looks at what is right of a study, so one mistake hides no other. What lies outside of a study (files,
 folders, installed packages) is looked at in `itscale.planning.readiness`.

@@ -1,4 +1,4 @@
-"""Whether what a study compares has problems in common."""
+"""Common problems of what a study compares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of everything is run: every strategy says it in its own terms, and every k can be had."""
+"""Extents: every strategy states its own in its own terms, and every k can be had."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ __all__ = [
 
 
 def check_something_to_do(study: Study) -> Iterator[Mistake]:
-    """Tasks, models and strategies come together, or there are outcomes, or laws of tables alone."""
+    """Tasks, models and strategies come together, or there are outcomes, or tabular laws alone."""
     config = study.config
     sampled = {"tasks": config.tasks, "models": config.models, "strategies": config.strategies}
     if any(sampled.values()) or not (config.outcomes or config.laws):
         for key, sections in sampled.items():
             if not sections:
-                yield Mistake((key,), f"missing, expected {key} by label (or outcomes from elsewhere)")
+                yield Mistake((key,), f"missing, expected {key} by label (or imported outcomes)")
     elif not config.outcomes:
         for label in study.curve_laws:
             yield Mistake(
                 ("laws", label),
                 "is fitted to completions, and there are none: expected tasks, models and strategies, or "
-                "outcomes from elsewhere",
+                "imported outcomes",
             )
 
 

@@ -1,4 +1,4 @@
-"""What ingredients need of each other: scorers by their labels, capabilities of engines, bounded sessions."""
+"""Needs of ingredients: scorers and models by their labels, capabilities of engines, bounded sessions."""
 
 from __future__ import annotations
 

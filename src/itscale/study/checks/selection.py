@@ -1,4 +1,4 @@
-"""Whether selectors are fit for the outcomes: for their answers, scores, and how their number came about."""
+"""Fitness of selectors for the outcomes: answers, scores, sampling design."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["biased_by", "check_designs", "check_imported"]
 
 
 def check_imported(study: Study) -> Iterator[Mistake]:
-    """Outcomes from elsewhere have the answers and scores that selectors need."""
+    """Yield selectors that need answers or scores which imported outcomes lack."""
     for label, selector in study.selectors.items():
         scorer = next((label for _, label in references(selector.options, "scorers")), None)
         for combination, source in study.outcomes.items():

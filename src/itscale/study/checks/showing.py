@@ -1,4 +1,4 @@
-"""Whether what a study shows can be shown: figures have what they draw, differences name what there is."""
+"""Figures and differences that name what there is."""
 
 from __future__ import annotations
 
