@@ -65,7 +65,7 @@ def test_a_changed_stage_has_a_new_revision_or_a_renewed_digest(stage: str) -> N
         return
     pytest.fail(
         f"the stage {stage}: modules it uses changed since revision {recorded['revision']} was recorded. If "
-        "the same inputs now give other outputs, raise its number in STAGE_REVISIONS of src/itscale/plan.py "
+        "the same inputs now give other outputs, raise its number in STAGE_REVISIONS of planning/plan.py "
         f"(it is {STAGE_REVISIONS[stage]}): what it made runs again. In both cases record it with {RENEW}"
     )
 
