@@ -29,7 +29,8 @@ WITHOUT_EFFECT = frozenset(
         "hookspecs",
         "boundary",  # and what is refused of what a plugin returns: what passes is passed on as it is
         # where, when and on what a job runs
-        *("cli", "planning", "running", "sampling.blocks", "sampling.throughput", "store.directory"),
+        *("cli", "planning", "running", "sampling.blocks", "sampling.throughput"),
+        *("store.directory", "store.snakemake"),
         # words, and what is recorded beside the data
         "errors",
         *(f"messages.{name}" for name in ("mistakes", "printable", "secrets", "validation")),

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itscale.errors import DamagedError, DataError
-from itscale.store.directory import snakemake_record
 from itscale.store.parquet import payload_hash, read_metadata
+from itscale.store.snakemake import snakemake_record
 
 if TYPE_CHECKING:
     from itscale.planning.plan import Plan

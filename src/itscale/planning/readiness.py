@@ -26,6 +26,7 @@ from itscale.sandbox import Rung
 from itscale.stages.imports import import_outcomes, is_import_of
 from itscale.stages.problems import count_problems, load_problems
 from itscale.stages.table_fits import check_table
+from itscale.store.snakemake import FOLDER
 from itscale.study.checks.comparing import check_common_problems
 from itscale.study.checks.extents import beyond_every_pool, beyond_some_pool
 from itscale.study.checks.selection import biased_by
@@ -42,7 +43,7 @@ MOST_JOBS = 100_000
 LEAST_PROBLEMS = 2
 """Problems that a law needs: its intervals resample them."""
 
-WRITTEN = ("results", "reports", "logs", ".snakemake")
+WRITTEN = ("results", "reports", "logs", FOLDER)
 """Folders that a run writes, in the working directory."""
 
 

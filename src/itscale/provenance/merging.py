@@ -13,9 +13,10 @@ import polars as pl
 from itscale.errors import DataError, UserError
 from itscale.provenance.fingerprints import differences
 from itscale.sampling.blocks import Block
-from itscale.store.directory import hold, snakemake_record
+from itscale.store.directory import hold
 from itscale.store.parquet import atomic_path, content_fault, payload_hash, read_metadata, read_table
 from itscale.store.schemas import COMPLETIONS, LEDGER, PROBLEMS, VERDICTS, Schema
+from itscale.store.snakemake import snakemake_record
 
 __all__ = ["MergeConflictError", "Merged", "merge"]
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from itscale.errors import UserError
+from itscale.store.snakemake import FOLDER
 
 __all__ = [
     "HELD",
     "DirectoryBusyError",
     "hold",
-    "is_locked_by_snakemake",
     "keep_off_import_path",
-    "snakemake_record",
 ]
 
 HELD = "ITSCALE_DIRECTORY_HELD"
@@ -44,7 +42,7 @@ def hold(directory: Path) -> int:
         return _held[directory]
     if os.environ.get(HELD) == str(directory):
         return -1
-    folder = directory / ".snakemake"
+    folder = directory / FOLDER
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder / "itscale.lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -66,15 +64,3 @@ def keep_off_import_path() -> None:
     if not sys.flags.safe_path and sys.path[:1] in ([""], [str(Path.cwd())]):
         del sys.path[0]
     os.environ["PYTHONSAFEPATH"] = "1"
-
-
-def is_locked_by_snakemake(directory: Path) -> bool:
-    """Return whether Snakemake's own locks lie there: if nobody holds the directory, a killed run's."""
-    return any((directory / ".snakemake" / "locks").glob("*.lock"))
-
-
-def snakemake_record(directory: Path, made: Path) -> Path:
-    """Return where Snakemake keeps how it made a file of a directory: code, parameters, inputs."""
-    name = urlsafe_b64encode(made.as_posix().encode()).decode()
-    pieces = [name[start : start + 254] for start in range(0, len(name), 254)]
-    return directory.joinpath(".snakemake", "metadata", *(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
