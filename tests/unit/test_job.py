@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from itscale.running.failures import Failure, parse_failures
+from itscale.running.events import Event
+from itscale.running.failures import Failure, failures_of
 
 JOB = """
 import os, subprocess, sys
@@ -77,5 +78,7 @@ def test_a_disk_that_is_full_when_a_job_starts_is_said_to_snakemake(tmp_path):
     assert done.returncode == 1
     said = "error: No space left on device; free some space and run again; what is finished is kept"
     assert done.stderr.splitlines()[0] == said
-    report = f"{done.stderr}Error in rule sample:\n    jobid: 1\n    log: absent.log (check log)\n\n"
-    assert parse_failures(report) == [Failure("sample", said.removeprefix("error: "), "absent.log")]
+    failed = Event(kind="job_error", jobs=["1"], rule="sample", logs=["absent.log"])
+    assert failures_of([failed], done.stderr) == [
+        Failure("sample", said.removeprefix("error: "), "absent.log")
+    ]

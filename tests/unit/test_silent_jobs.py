@@ -2,35 +2,44 @@
 
 from pathlib import Path
 
-from itscale.running.failures import parse_failures
+import pytest
+
+from itscale.running.events import Event
+from itscale.running.failures import failures_of
 from itscale.running.watch import Watch
 
-OUTPUT = """
-rule sample:
-    output: results/s/completions/t/m/r/p0.parquet, results/s/ledger/t/m/r/p0.parquet
-    log: logs/s/sampling/t/m/r/p0.log
+VERDICTS = "results/s/verdicts/t/m/r/mine/p0.parquet"
+LOG = "logs/s/verification/t/m/r/mine/p0.log"
+EVENTS = [
+    Event(kind="job_started", jobs=["2", "3"]),
+    Event(kind="job_info", jobs=["2"], rule="sample", output=["results/s/completions/t/m/r/p0.parquet"]),
+    Event(kind="job_info", jobs=["3"], rule="verify", output=[VERDICTS], logs=[LOG]),
+    Event(
+        kind="error",
+        exception="MissingOutputException",
+        message='MissingOutputException in rule verify in file "verification.smk", line 5:\n'
+        "Job 3 completed successfully, but some output files are missing. Missing files after 5 seconds:\n"
+        f"{VERDICTS} (missing locally, parent dir contents: )",
+    ),
+]
 
-rule verify:
-    input: results/s/completions/t/m/r/p0.parquet
-    output: results/s/verdicts/t/m/r/mine/p0.parquet
-    log: logs/s/verification/t/m/r/mine/p0.log
-    jobid: 3
 
-MissingOutputException in rule verify in file "verification.smk", line 5:
-Job 3 completed successfully, but some output files are missing. Missing files after 5 seconds:
-results/s/verdicts/t/m/r/mine/p0.parquet (missing locally, parent dir contents: )
-"""
-
-
-def test_a_job_whose_process_a_plugin_ended_is_named() -> None:
-    (failure,) = parse_failures(OUTPUT)
-    assert failure.rule == "verify"
-    assert Path(failure.log) == Path("logs/s/verification/t/m/r/mine/p0.log")
+@pytest.mark.parametrize("announced", [True, False], ids=["with its events", "by its error alone"])
+def test_a_job_whose_process_a_plugin_ended_is_named(announced: bool) -> None:
+    (failure,) = failures_of(EVENTS if announced else EVENTS[-1:])
+    assert (failure.rule, failure.log) == ("verify", LOG if announced else "none")
     assert "ended without a word" in failure.reason
-    assert "results/s/verdicts/t/m/r/mine/p0.parquet" in failure.reason
+    assert VERDICTS in failure.reason
+    assert not failure.tried_again
+
+
+def test_a_silent_job_that_is_started_again_was_tried_again() -> None:
+    (failure,) = failures_of([*EVENTS, Event(kind="job_started", jobs=["3"])])
+    assert failure.tried_again
 
 
 def test_progress_names_the_verifier_that_is_waited_for(tmp_path: Path) -> None:
-    log = tmp_path / "run.log"
-    log.write_text("rule verify:\n    wildcards: task=t, model=m, strategy=r, verifier=mine, block=p0\n")
-    assert Watch(log, tmp_path, {}, 3).look().line().endswith("verify by mine")
+    events = tmp_path / "run.events.jsonl"
+    job = Event(kind="job_info", rule="verify", wildcards={"task": "t", "verifier": "mine", "block": "p0"})
+    events.write_text(f"{job.line()}\n")
+    assert Watch(events, tmp_path, {}, 3).look().line().endswith("verify by mine")

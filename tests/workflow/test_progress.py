@@ -1,4 +1,4 @@
-"""What is shown while a study runs, from Snakemake's own output and the notes of sampling jobs."""
+"""What is shown while a study runs, from Snakemake's events and the notes of sampling jobs."""
 
 import json
 import os
@@ -7,38 +7,31 @@ from types import SimpleNamespace
 
 import pytest
 
-from itscale.running.failures import Failure, parse_failures
+from itscale.running.events import Event
+from itscale.running.failures import Failure, failures_of
 from itscale.running.job import LOADING, by_folder, optional_path, paths, progress_file, progress_writer
-from itscale.running.snakemake import parse_dry_run
+from itscale.running.snakemake import planned
 from itscale.running.watch import Progress, Watch, clock, display
 from itscale.sampling.progress import Extent, Sampled
 
 EXTENT = Extent(completions=32, expected=50, limit=100)
 BLOCKS = {"t/m/s/p00000-00004_c00000-00008": EXTENT, "t/m/s/p00000-00004_c00008-00016": EXTENT}
 
-DRY_RUN = """
-rule sample:
-    output: results/s/completions/t/m/s/p00000-00004_c00000-00008.parquet
-    wildcards: task=t, model=m, strategy=s, block=p00000-00004_c00000-00008
-
-rule verify:
-    wildcards: task=t, model=m, strategy=s, verifier=v, block=p00000-00004_c00000-00008
-Job stats:
-job       count
-------  -------
-sample        1
-verify        1
-all           1
-total         3
-
-Reasons:
-"""
+DRY_RUN = [
+    Event(kind="run_info", counts={"sample": 1, "verify": 1, "all": 1, "total": 3}),
+    Event(
+        kind="job_info",
+        rule="sample",
+        wildcards={"task": "t", "model": "m", "strategy": "s", "block": "p00000-00004_c00000-00008"},
+    ),
+    Event(kind="job_info", rule="verify", wildcards={"task": "t", "verifier": "v"}),
+    Event(kind="run_info", counts={"sample": 1, "verify": 1, "all": 1, "total": 3}),
+]
 
 
 @pytest.fixture
 def watch(tmp_path):
-    (tmp_path / "run.log").write_text("")
-    return Watch(tmp_path / "run.log", tmp_path, BLOCKS, jobs=3, started=1000.0)
+    return Watch(tmp_path / "run.events.jsonl", tmp_path, BLOCKS, jobs=3, started=1000.0)
 
 
 def note(logs, block, at=2000.0, **state):
@@ -49,24 +42,24 @@ def note(logs, block, at=2000.0, **state):
 
 
 def test_jobs_are_counted_as_snakemake_says_them(watch):
-    watch.output.write_text("rule sample:\n    jobid: 1\n1 of 4 steps (25%) done\n2 of 4 st")
+    assert watch.look().jobs == 0  # and no file is there yet
+    one, two, four = (Event(kind="progress", done=done).line() for done in (1, 2, 4))
+    watch.events.write_text(f"{Event(kind='job_info', rule='sample').line()}\n{one}\n{two[:9]}")
     assert (watch.look().jobs, watch.look().all_jobs, watch.look().rule) == (1, 3, "sample")
-    with watch.output.open("a") as file:
-        file.write("eps (50%) done\n4 of 4 steps (100%) done\n")
+    with watch.events.open("a") as file:
+        file.write(f"{two[9:]}\n{four[:9]}\n{four}\n")  # one of them was cut short by a full disk
     assert watch.look().jobs == 3  # the target is no job of the study's
-    with watch.output.open("a") as file:
-        file.write(
-            "Job 4 has been submitted with SLURM jobid 7 (log: /x/.snakemake/slurm_logs/rule_verify/7.log).\n"
-        )
+    said = "Job 4 has been submitted with SLURM jobid 7 (log: /x/.snakemake/slurm_logs/rule_verify/7.log)."
+    with watch.events.open("a") as file:
+        file.write(f"{Event(message=said).line()}\n")
     assert watch.look().rule == "verify"
 
 
 def test_completions_are_those_of_this_run(tmp_path):
     first, second = BLOCKS
-    (tmp_path / "run.log").write_text("")
     note(tmp_path, first, completions=32, tokens=900)
     note(tmp_path, second, completions=32, tokens=700)
-    watch = Watch(tmp_path / "run.log", tmp_path, BLOCKS, jobs=3)
+    watch = Watch(tmp_path / "run.events.jsonl", tmp_path, BLOCKS, jobs=3)
     assert watch.look().completions == 0
     note(tmp_path, first, completions=20, tokens=500, at=900.0)  # the clock was set back meanwhile
     assert watch.look().completions == 20
@@ -180,37 +173,34 @@ def test_notes_come_at_the_start_and_at_most_once_a_second(tmp_path):
 
 
 def test_a_dry_run_is_read():
-    found = parse_dry_run(DRY_RUN)
+    found = planned(DRY_RUN)
     assert found.jobs == {"sample": 1, "verify": 1}
     assert found.blocks == ["t/m/s/p00000-00004_c00000-00008"]
 
 
 def test_nothing_to_do_is_read():
-    found = parse_dry_run("Nothing to be done (all requested files are present and up to date).\n")
+    found = planned([Event(message="Nothing to be done (all requested files are present and up to date).")])
     assert (found.jobs, found.blocks) == ({}, [])
+
+
+def failed(rule, *logs, job="1", **facts):
+    return Event(kind="job_error", jobs=[job], rule=rule, logs=list(map(str, logs)), **facts)
 
 
 def test_a_failure_is_read_with_the_reason_from_its_log(tmp_path):
     log, other = tmp_path / "a.log", tmp_path / "b.log"
     log.write_text("loading\nerror: no such model\nbye\n")
     other.write_text("Traceback\nKeyError: 'x'\n")
-    said = "".join(
-        f"Error in rule {rule}:\n    message: None\n    log: {path} (check log file(s) for error details)\n"
-        for rule, path in (("sample", log), ("fit", other))
-    )
-    assert parse_failures(said) == [
+    assert failures_of([failed("sample", log), failed("fit", other)]) == [
         Failure("sample", "no such model", str(log)),
         Failure("fit", "KeyError: 'x'", str(other)),
     ]
 
 
-SLURM = """
-Error in rule sample:
-    message: SLURM-job '7' failed, SLURM status is: '{state}'. Detailed failure reason unavailable.
-    jobid: 3
-    log: {own}, {slurm} (check log file(s) for error details)
-    external_jobid: 7
-"""
+def ended(state, *logs):
+    """A job as the executor for Slurm says that it failed."""
+    said = f"SLURM-job '7' failed, SLURM status is: '{state}'. Detailed failure reason unavailable."
+    return failed("sample", *logs, job="3", message=said, external_job="7")
 
 
 @pytest.mark.parametrize(
@@ -246,22 +236,8 @@ Error in rule sample:
 def test_how_slurm_ended_a_job_is_said(tmp_path, own, slurm, state, reason):
     (tmp_path / "own.log").write_text(own)
     (tmp_path / "slurm.log").write_text(slurm)
-    said = SLURM.format(state=state, own=tmp_path / "own.log", slurm=tmp_path / "slurm.log")
-    assert parse_failures(said) == [Failure("sample", reason, str(tmp_path / "own.log"))]
-
-
-KILLED = """
-CalledProcessError in file "sampling.smk", line 34:
-Command 'set -euo pipefail;  python sample.py' died with <Signals.{signal}: 9>.
-[Thu Nov 26 09:55:36 2026]
-Error in rule sample:
-    jobid: 7
-    log: {log} (check log file(s) for error details)
-
-Error in rule verify:
-    jobid: 8
-    log: {other} (check log file(s) for error details)
-"""
+    event = ended(state, tmp_path / "own.log", tmp_path / "slurm.log")
+    assert failures_of([event]) == [Failure("sample", reason, str(tmp_path / "own.log"))]
 
 
 @pytest.mark.parametrize(
@@ -275,13 +251,23 @@ def test_which_signal_ended_a_job_is_said_of_that_job_only(tmp_path, signal, rea
     log, other = tmp_path / "log", tmp_path / "other"
     log.write_text("sampling\n")
     other.write_text("KeyError: 'x'\n")
-    found = parse_failures(KILLED.format(signal=signal, log=log, other=other))
-    assert [failure.reason for failure in found] == [reason, "KeyError: 'x'"]
+    said = (
+        'CalledProcessError in file "sampling.smk", line 34:\n'
+        f"Command 'set -euo pipefail;  python sample.py' died with <Signals.{signal}: 9>."
+    )
+    found = failures_of(
+        [
+            Event(kind="error", exception="RuleException", message=said, thread=7),
+            failed("verify", other, job="8", thread=8),  # it failed at the same time
+            failed("sample", log, job="7", thread=7),
+        ]
+    )
+    assert [failure.reason for failure in found] == ["KeyError: 'x'", reason]
 
 
 def test_a_job_that_was_tried_again_is_told_from_one_that_was_not(tmp_path):
-    said = SLURM.format(state="TIMEOUT", own=tmp_path / "own.log", slurm="none")
-    found = parse_failures(f"{said}Trying to restart job 3.\n{said}")
+    started, event = Event(kind="job_started", jobs=["3"]), ended("TIMEOUT", tmp_path / "own.log", "none")
+    found = failures_of([started, event, started, event])
     assert [failure.tried_again for failure in found] == [True, False]
 
 

@@ -18,7 +18,8 @@ import polars as pl
 import psutil
 import yaml
 
-from itscale.running.snakemake import DryRun, parse_dry_run
+from itscale.running.events import read_events
+from itscale.running.snakemake import DryRun, planned
 from itscale.store.parquet import payload_hash
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -79,9 +80,10 @@ class Workspace:
 
     def dry_run(self, study: dict[str, Any]) -> DryRun:
         name = self.write(study, "changed.yaml")
-        done = self.snakemake("--configfile", name, "--dry-run")
+        logger = ("--logger", "itscale", "--logger-itscale-file", "events.jsonl")
+        done = self.snakemake("--configfile", name, "--dry-run", *logger)
         assert done.returncode == 0, done.stderr
-        return parse_dry_run(done.stdout + done.stderr)
+        return planned(read_events(self.folder / "events.jsonl"))
 
     def files(self, *folders: str) -> dict[str, Path]:
         found = (path for folder in folders for path in sorted((self.folder / folder).rglob("*")))

@@ -165,7 +165,7 @@ class _Run:
         """End what a killed run left: this one holds the directory, so its jobs and locks are nobody's."""
         from itscale.running.job import PATIENCE
         from itscale.running.leftovers import cancel_leftovers
-        from itscale.store.directory import is_locked_by_snakemake
+        from itscale.store.snakemake import is_locked_by_snakemake
 
         if jobs := cancel_leftovers(Path.cwd()):
             self.console.print(f"cancelled what an earlier run left in Slurm: job {', '.join(jobs)}")
@@ -177,12 +177,13 @@ class _Run:
     def watch(self, todo: DryRun, descriptor: int) -> None:
         """Run Snakemake to its end, showing progress."""
         from itscale.errors import UserError
+        from itscale.running.events import events_of
         from itscale.running.snakemake import start
         from itscale.running.watch import Watch, display
 
         arguments = [*self.command, "--report", str(self.report), "--report-after-run"]
         process = start(arguments, self.output, keep_open=(descriptor,))
-        watch = Watch(self.output, self.logs, self.extents(todo), sum(todo.jobs.values()))
+        watch = Watch(events_of(self.output), self.logs, self.extents(todo), sum(todo.jobs.values()))
         try:
             with display(self.console) as show:
                 while process.poll() is None:
@@ -213,9 +214,11 @@ class _Run:
 
     def failures(self) -> list[Failure]:
         """Return the jobs that failed, whether or not they were tried again."""
-        from itscale.running.failures import parse_failures
+        from itscale.running.events import events_of, read_events
+        from itscale.running.failures import failures_of
 
-        return parse_failures(self.output.read_text(encoding="utf-8", errors="replace"))
+        printed = self.output.read_text(encoding="utf-8", errors="replace")
+        return failures_of(read_events(events_of(self.output)), printed)
 
     def fail(self) -> None:
         """Say which jobs failed and why."""

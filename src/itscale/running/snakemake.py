@@ -1,19 +1,20 @@
-"""Snakemake as a subprocess: where its files are, how it is called, and what its output says."""
+"""Snakemake as a subprocess: where the workflow is, how it is called, what it plans, what it complains of."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
+from snakemake_interface_logger_plugins.common import LogEvent
+
 from itscale.errors import UserError
+from itscale.running.events import Event, events_of, read_events, with_events
 from itscale.running.failures import last_line
 from itscale.running.profiles import runs_elsewhere, with_own_profiles
 
@@ -26,10 +27,8 @@ __all__ = [
     "workflow_folder",
 ]
 
-DONE = re.compile(r"^(\d+) of \d+ steps \(")
-_STATISTICS = re.compile(r"^(\w+)\s+(\d+)$")
-_WILDCARD = re.compile(r"(\w+)=([\w-]+)")
-_ERROR = re.compile(r"\w*(Error|Exception)\b")
+TARGETS = ("total", "all", "default")
+"""What Snakemake counts among the jobs, and is no work."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -83,11 +82,16 @@ def _no_option(path: Path) -> str:
 
 
 def start(arguments: Sequence[str], log: Path, keep_open: Sequence[int] = ()) -> subprocess.Popen[bytes]:
-    """Start a command with all its output in a log; on Linux it dies with this process, however that dies."""
+    """Start Snakemake with all its output in a log and its events beside it, in `events_of(log)`.
+
+    On Linux it dies with this process, however that dies.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
+    events = events_of(log)
+    events.unlink(missing_ok=True)  # those of an earlier call would be believed if this one wrote none
     with log.open("wb") as file:
         return subprocess.Popen(
-            arguments,
+            with_events(arguments, events),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -111,35 +115,39 @@ def dry_run(arguments: Sequence[str], log: Path) -> DryRun:
     process = start([*arguments, "--dry-run"], log)
     if process.wait() != 0:
         raise UserError(f"Snakemake refused the study: {complaint(log)} (all it says: {log})")
-    return parse_dry_run(log.read_text(encoding="utf-8", errors="replace"))
+    events = read_events(events_of(log))
+    if not events:
+        raise UserError(
+            f"{events_of(log)}: found no events, expected those of a dry run of Snakemake's; "
+            f"an argument may keep it from planning (all it says: {log})"
+        )
+    return planned(events)
 
 
-def parse_dry_run(text: str) -> DryRun:
-    """Read jobs and blocks from what a dry run says."""
+def planned(events: Iterable[Event]) -> DryRun:
+    """Return what a dry run would do, from its events."""
     found = DryRun()
-    rule, counting = "", False
-    for line in text.splitlines():
-        if line.startswith("rule "):
-            rule = line[5:].rstrip(":")
-        elif rule == "sample" and line.startswith("    wildcards: "):
-            place = dict(_WILDCARD.findall(line))
+    for event in events:
+        if event.kind == LogEvent.JOB_INFO and event.rule == "sample":
+            place = event.wildcards
             found.blocks.append("/".join(place[name] for name in ("task", "model", "strategy", "block")))
-        elif line.startswith("Job stats:"):
-            counting = True
-            found.jobs.clear()
-        elif counting and (match := _STATISTICS.match(line)):
-            found.jobs[match[1]] = int(match[2])
-        elif counting and not line.strip():
-            counting = False
-    for name in ("total", "all", "default"):  # the targets are no work
-        found.jobs.pop(name, None)
+        elif event.kind == LogEvent.RUN_INFO:  # it comes twice, with the same numbers
+            found.jobs = {rule: count for rule, count in event.counts.items() if rule not in TARGETS}
     return found
 
 
 def complaint(log: Path) -> str:
-    """Return what Snakemake says is wrong: the line of its first error, with the one after a colon."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    for line, following in pairwise([*lines, ""]):
-        if _ERROR.match(line):
-            return f"{line} {following.strip()}" if line.endswith(":") else line
+    """Return what Snakemake says is wrong: the line of its first error, with the one after a colon.
+
+    Parameters
+    ----------
+    log
+        Its output; what it finds wrong before it starts its loggers stands there alone.
+    """
+    for event in read_events(events_of(log)):
+        if event.kind == LogEvent.ERROR:
+            lines = [line for line in event.message.splitlines() if line.strip()]
+            named = [place for place, line in enumerate(lines) if line.startswith(event.exception)]
+            line, *following = lines[named[0] if named else 0 :] or [event.exception]
+            return f"{line} {following[0].strip()}" if line.endswith(":") and following else line
     return last_line(log)

@@ -1,4 +1,4 @@
-"""Live progress of a run: jobs from Snakemake's output, completions and tokens from the sampling jobs."""
+"""Live progress of a run: jobs from Snakemake's events, completions and tokens from the sampling jobs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Protocol
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+from snakemake_interface_logger_plugins.common import LogEvent
 
+from itscale.running.events import EventFile
 from itscale.running.job import LOADING, progress_file
-from itscale.running.snakemake import DONE
 from itscale.sampling.progress import Extent, Pace, Sampled, Speed, mean_tokens, seconds_left, total
 
 __all__ = ["Display", "Progress", "Watch", "display"]
 
-VERIFIER = re.compile(r"^    wildcards: .*\bverifier=([\w-]+)")
-SUBMITTED = re.compile(r"^Job \d+ has been submitted .*/slurm_logs/rule_(\w+)/")
-"""All that some versions of the Slurm executor say of a job that begins."""
+SUBMITTED = re.compile(r"Job \d+ has been submitted .*/slurm_logs/rule_(\w+)/")
+"""What the executor for Slurm says of a job that begins: it lets no event announce one, with its rule."""
 PLAIN_EVERY = 10.0
 """Seconds between two lines where there is no terminal."""
 
@@ -75,8 +75,8 @@ class Watch:
 
     Attributes
     ----------
-    output
-        Snakemake's own output.
+    events
+        Where Snakemake writes its events.
     logs
         Where the jobs' logs are.
     blocks
@@ -85,13 +85,13 @@ class Watch:
         Jobs to do.
     """
 
-    output: Path
+    events: Path
     logs: Path
     blocks: Mapping[str, Extent]
     jobs: int
     started: float = field(default_factory=time.monotonic)
     _earlier: Mapping[Path, int] = field(init=False)
-    _read: int = 0
+    _file: EventFile = field(init=False)
     _done: int = 0
     _rule: str = ""
     _pace: Pace = field(default_factory=Pace)
@@ -101,6 +101,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         """Note what an earlier run left; its times would not tell, as clocks are set."""
+        self._file = EventFile(self.events)
         written = {path: _written(path) for path in map(self._notes, self.blocks)}
         self._earlier = {path: when for path, when in written.items() if when is not None}
 
@@ -132,20 +133,14 @@ class Watch:
         )
 
     def _follow(self) -> None:
-        """Read what Snakemake has said since the last look."""
-        with self.output.open("rb") as file:
-            file.seek(self._read)
-            text = file.read()
-        whole = text[: text.rfind(b"\n") + 1]  # a line may be half written
-        self._read += len(whole)
-        for line in whole.decode(errors="replace").splitlines():
-            if match := DONE.match(line):
-                self._done = min(int(match[1]), self.jobs)  # Snakemake also counts the target itself
-            elif line.startswith(("rule ", "localrule ")):
-                self._rule = line.split()[1].rstrip(":")
-            elif match := VERIFIER.match(line):  # its plugin may take for ever
-                self._rule = f"verify by {match[1]}"
-            elif match := SUBMITTED.match(line):
+        """Read what has happened since the last look."""
+        for event in self._file.news():
+            if event.kind == LogEvent.PROGRESS:
+                self._done = min(event.done, self.jobs)  # Snakemake also counts the target itself
+            elif event.kind == LogEvent.JOB_INFO:  # the plugin of a verifier may take for ever: it is named
+                verifier = event.wildcards.get("verifier")
+                self._rule = f"verify by {verifier}" if verifier else event.rule
+            elif not event.kind and (match := SUBMITTED.match(event.message)):
                 self._rule = match[1]
 
     def _states(self, now: float) -> dict[str, Sampled]:
