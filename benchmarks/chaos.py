@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import re
 import signal
 import subprocess
 import tempfile
@@ -25,10 +24,9 @@ import polars as pl
 import psutil
 import studies
 
+from itscale.running.events import Event, events_of, read_events
+
 VICTIMS = ("job", "snakemake", "itscale run")
-RULE = re.compile(r"^(?:local)?rule (\w+):$", re.MULTILINE)
-WILDCARDS = re.compile(r"^(?:local)?rule sample:.*?^    wildcards: (.*?)$", re.MULTILINE | re.DOTALL)
-BEGUN = re.compile(r"^(?:local)?rule sample:", re.MULTILINE)
 IDENTITY = ["problem_id", "budget", "replicate", "index"]
 COMPLETIONS = "results/many/completions/sums/toy/repeated_sampling"
 UNITS = 4
@@ -68,17 +66,22 @@ def find(folder: Path, victim: str, run: subprocess.Popen[str]) -> psutil.Proces
             command = process.cmdline()
         except psutil.NoSuchProcess:
             continue
-        if victim == "snakemake" and command[1:3] == ["-m", part] and "--dry-run" not in command:
+        if victim == "snakemake" and command[2:4] == ["-m", part] and "--dry-run" not in command:
             return process
         if victim == "job" and len(command) > 1 and part in command[-1]:
             return process
     return None
 
 
+def begun_jobs(events: Path) -> list[Event]:
+    """Return what Snakemake announced of each job that began."""
+    return [event for event in read_events(events) if event.kind == "job_info"]
+
+
 def run_once(folder: Path, cores: int, victim: str, rng: random.Random) -> Run:
     """Run the study; kill the victim (if one is named) a while after the first job began."""
-    output = folder / "logs" / "many" / "run.log"
-    output.unlink(missing_ok=True)
+    events = events_of(folder / "logs" / "many" / "run.log")
+    events.unlink(missing_ok=True)
     begun = time.perf_counter()
     with subprocess.Popen(
         studies.itscale("run", "study.yaml", "--cores", str(cores)),
@@ -89,7 +92,7 @@ def run_once(folder: Path, cores: int, victim: str, rng: random.Random) -> Run:
         text=True,
     ) as run:
         if victim:
-            while run.poll() is None and not (output.is_file() and BEGUN.search(output.read_text())):
+            while run.poll() is None and all(job.rule != "sample" for job in begun_jobs(events)):
                 time.sleep(0.05)
             time.sleep(rng.uniform(0, 5))
             while run.poll() is None:
@@ -99,12 +102,12 @@ def run_once(folder: Path, cores: int, victim: str, rng: random.Random) -> Run:
                     break
                 time.sleep(0.01)
         said = run.communicate()[1].strip()
-    text = output.read_text() if output.is_file() else ""
     seconds = time.perf_counter() - begun
     while victim and processes(folder):  # what is left of it ends by itself
         time.sleep(0.05)
-    blocks = [wildcards.rpartition("block=")[2] for wildcards in WILDCARDS.findall(text)]
-    return Run(victim, seconds, said, Counter(RULE.findall(text)), blocks, units_left(folder))
+    jobs = begun_jobs(events)
+    blocks = [job.wildcards["block"] for job in jobs if job.rule == "sample"]
+    return Run(victim, seconds, said, Counter(job.rule for job in jobs), blocks, units_left(folder))
 
 
 def units_left(folder: Path) -> dict[str, int]:
