@@ -34,7 +34,7 @@ def test_every_file_is_there(resumed):
         *(f"reports/tiny/tables/{name}.{kind}" for name in STUDY["figures"] for kind in ("csv", "tex")),
         *(f"reports/tiny/{name}.{kind}" for name in ("summary", "leaderboard") for kind in ("csv", "tex")),
         *(f"results/tiny/{name}.parquet" for name in ("failures", "missing")),
-        *(f"reports/tiny/{name}" for name in ("failures.csv", "manifest.json", "report.html")),
+        *(f"reports/tiny/{name}" for name in ("failures.csv", "manifest.json", "report.html", "summary.rst")),
     }
     found = resumed[0].files("results", "reports")
     assert set(found) == wanted  # and nothing half-written beside them
@@ -55,15 +55,16 @@ def test_a_killed_run_goes_on_and_gives_the_bytes_of_an_undisturbed_one(finished
 def test_it_ends_with_the_short_table_and_the_report(resumed):
     said = resumed[1]
     assert "96 completions in 2 blocks" in said
-    for row in ("pass@1", "coverage", "majority_vote", "power_law"):
+    for row in ("pass@1", "coverage", "majority_vote"):
         assert f"\n{row} " in said
+    assert "forecasts: reports/tiny/leaderboard.csv" in said
     assert said.rstrip().endswith("report: reports/tiny/report.html")
 
 
 def test_the_report_has_figures_and_captions_in_words(resumed):
     page = (resumed[0].folder / "reports/tiny/report.html").read_text()
     assert "law_fits.svg" in page
-    assert "Every interval comes from resampling problems" in page
+    assert "Brackets are intervals from resampling problems" in page
 
 
 def test_every_job_leaves_a_log(finished):

@@ -241,6 +241,9 @@ def _fail(console: int, message: object) -> NoReturn:
     except OSError:  # its log cannot be written: it is said where Snakemake says what it does
         with suppress(OSError):
             os.write(console, f"{line}\n".encode())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):  # what is still in buffers would fail again at the very end, and be the status
+            os.dup2(nowhere, stream)
     sys.exit(1)
 
 
