@@ -92,7 +92,7 @@ def run_once(folder: Path, cores: int, victim: str, rng: random.Random) -> Run:
         text=True,
     ) as run:
         if victim:
-            while run.poll() is None and all(job.rule != "sample" for job in begun_jobs(events)):
+            while run.poll() is None and all(job.rule != "sampling" for job in begun_jobs(events)):
                 time.sleep(0.05)
             time.sleep(rng.uniform(0, 5))
             while run.poll() is None:

@@ -154,11 +154,11 @@ class Stages:
             files = {kind: self.table(kind, *place, block.name) for kind in ("completions", "ledger")}
             completions.append(files["completions"])
             ledgers.append(files["ledger"])
-            self.add("sample", sample_block, self.study, *place, block, **given, **files)
+            self.add("sampling", sample_block, self.study, *place, block, **given, **files)
             for verifier, judged in verdicts.items():
                 judged.append(self.table("verdicts", *place, verifier, block.name))
                 output = {"completions": files["completions"], "output": judged[-1]}
-                self.add("verify", verify_block, self.study, *place, verifier, **given, **output)
+                self.add("verification", verify_block, self.study, *place, verifier, **given, **output)
         outcomes, curves = self.table("outcomes", *place), self.table("curves", *place)
         gathered = {"completions": completions, "verdicts": verdicts, "output": outcomes}
         self.add("outcomes", gather_outcomes, self.study, *place, problems=problems, **gathered)
@@ -168,7 +168,7 @@ class Stages:
         fitted: dict[str, list[Path]] = {kind: [] for kind in ("fits", "forecasts", "refits")}
         for law in self.study.laws:
             files = {kind: self.table(kind, *place, law) for kind in fitted}
-            self.add("fit", fit_law, self.study, *place, law, outcomes=outcomes, curves=curves, **files)
+            self.add("fits", fit_law, self.study, *place, law, outcomes=outcomes, curves=curves, **files)
             for kind, path in files.items():
                 fitted[kind].append(path)
         ranked = {"board": self.table("leaderboard", *place), "ensemble": self.table("ensemble", *place)}
@@ -187,7 +187,7 @@ class Stages:
             files = {kind: self.reports / "figures" / f"{label}.{kind}" for kind in ("pdf", "svg", "png")}
             files |= {kind: self.reports / "tables" / f"{label}.{kind}" for kind in ("csv", "tex")}
             drawn += files.values()
-            self.add("figure", draw_figure, self.study, label, **reads, **files)
+            self.add("figures", draw_figure, self.study, label, **reads, **files)
         board = {kind: self.reports / f"leaderboard.{kind}" for kind in ("csv", "tex")}
         self.add("leaderboard_table", write_leaderboard, self.study, boards=boards, **board)
         summary = {kind: self.reports / f"summary.{kind}" for kind in ("csv", "tex")}

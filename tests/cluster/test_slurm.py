@@ -24,7 +24,7 @@ from workspace import (
 
 FAST = ("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1")
 FAST += ("--latency-wait", "10")
-GPU = ("--set-resources", "sample:gpu=1")
+GPU = ("--set-resources", "sampling:gpu=1")
 
 
 def start(workspace: Workspace, *arguments: str) -> "subprocess.Popen[str]":
@@ -58,7 +58,7 @@ def sampling(slurm: OneMachineSlurm, node: str) -> str | None:
     """Return the id of the sampling job that runs on a node."""
     jobs = slurm.jobs("RUNNING").items()
     return next(
-        (job for job, facts in jobs if facts["node"] == node and "rule_sample" in facts["comment"]), None
+        (job for job, facts in jobs if facts["node"] == node and "rule_sampling" in facts["comment"]), None
     )
 
 
@@ -123,11 +123,11 @@ def test_the_default_study_survives_a_cancelled_job_a_drained_and_a_lost_node(sl
     # each fault cost one job, of which what the journal held was not sampled again
     jobs = slurm.jobs().items()
     ours = [job for job, facts in jobs if facts["directory"] == str(workspace.folder)]
-    sampled = [job for job, facts in jobs if job in ours and "rule_sample" in facts["comment"]]
+    sampled = [job for job, facts in jobs if job in ours and "rule_sampling" in facts["comment"]]
     assert len(sampled) == 4 + 2
     assert all("gres/gpu=1" in slurm.allocated(job) for job in sampled)
-    assert f"sample: Slurm job {cancelled} " in said(workspace)
-    assert re.search(rf"sample: Slurm job {lost} .*NODE.FAIL.*; tried again", said(workspace))
+    assert f"sampling: Slurm job {cancelled} " in said(workspace)
+    assert re.search(rf"sampling: Slurm job {lost} .*NODE.FAIL.*; tried again", said(workspace))
     again = workspace.itscale("run", "study.yaml", "--profile", "slurm")
     assert again.stdout.startswith("demo: nothing to do"), again.stdout + again.stderr
 
@@ -175,10 +175,10 @@ def test_a_job_that_outgrows_its_memory_is_tried_again_with_more(slurm, tmp_path
     workspace = new_workspace(tmp_path / "slurm")
     workspace.write(study)
     # beside what the engine takes, a job holds a Snakemake and the libraries: some 400 MB
-    memory = ("--set-resources", "sample:gpu=1", "sample:mem_mb=800 * attempt")
+    memory = ("--set-resources", "sampling:gpu=1", "sampling:mem_mb=800 * attempt")
     done = workspace.itscale("run", "study.yaml", "--profile", "slurm-generic", *FAST[2:], *memory)
     assert done.returncode == 0, done.stdout + done.stderr
-    lost = re.findall(r"^sample: Slurm job \d+ on n\d: out of memory: .*; tried again$", done.stdout, re.M)
+    lost = re.findall(r"^sampling: Slurm job \d+ on n\d: out of memory: .*; tried again$", done.stdout, re.M)
     assert len(lost) == 2  # each block once
     assert workspace.hashes() == expected.hashes()
     assert identities(workspace).is_unique().all()

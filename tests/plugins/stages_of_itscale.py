@@ -34,7 +34,8 @@ WITHOUT_EFFECT = frozenset(
         # words, and what is recorded beside the data
         "errors",
         *(f"messages.{name}" for name in ("mistakes", "printable", "secrets", "validation")),
-        *(f"provenance.{name}" for name in ("fingerprints", "footer")),
+        "provenance.fingerprints",
+        *(f"stages.{name}" for name in ("declaration", "declared", "footer")),
         "testing",
     }
 )

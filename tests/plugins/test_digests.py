@@ -10,10 +10,10 @@ import stages_of_itscale
 from builtins_of_itscale import FOLDER, builtins, digest_of, key_of, source_digest, sources_of
 from stages_of_itscale import WITHOUT_EFFECT, stage_digest
 
-from itscale.planning.plan import STAGE_REVISIONS
+from itscale.stages.declared import STAGES
 
 RECORD = Path(__file__).with_name("digests.json")
-STAGES = Path(__file__).with_name("stage_digests.json")
+STAGE_RECORD = Path(__file__).with_name("stage_digests.json")
 RENEW = "`pytest tests/plugins/test_digests.py --renew-digests`"
 
 
@@ -30,16 +30,13 @@ def current() -> dict[str, dict[str, object]]:
 
 @cache
 def current_stages() -> dict[str, dict[str, object]]:
-    return {
-        stage: {"revision": revision, "digest": stage_digest(stage)}
-        for stage, revision in STAGE_REVISIONS.items()
-    }
+    return {stage.name: {"revision": stage.revision, "digest": stage_digest(stage.name)} for stage in STAGES}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def renewed(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--renew-digests", default=False):
-        for record, found in ((RECORD, current()), (STAGES, current_stages())):
+        for record, found in ((RECORD, current()), (STAGE_RECORD, current_stages())):
             record.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -57,22 +54,23 @@ def test_a_changed_source_has_a_new_revision_or_a_renewed_digest(key: str) -> No
     )
 
 
-@pytest.mark.parametrize("stage", sorted(STAGE_REVISIONS))
+@pytest.mark.parametrize("stage", [stage.name for stage in STAGES])
 def test_a_changed_stage_has_a_new_revision_or_a_renewed_digest(stage: str) -> None:
-    recorded = json.loads(STAGES.read_text(encoding="utf-8")).get(stage)
+    recorded = json.loads(STAGE_RECORD.read_text(encoding="utf-8")).get(stage)
     assert recorded is not None, f"the stage {stage} is new: record it with {RENEW}"
     if recorded == current_stages()[stage]:
         return
     pytest.fail(
         f"the stage {stage}: modules it uses changed since revision {recorded['revision']} was recorded. If "
-        "the same inputs now give other outputs, raise its number in STAGE_REVISIONS of planning/plan.py "
-        f"(it is {STAGE_REVISIONS[stage]}): what it made runs again. In both cases record it with {RENEW}"
+        "the same inputs now give other outputs, raise its revision in src/itscale/stages/declared.py "
+        f"(it is {current_stages()[stage]['revision']}): what it made runs again. In both cases record it "
+        f"with {RENEW}"
     )
 
 
 def test_no_digest_is_left_of_what_is_gone() -> None:
     assert json.loads(RECORD.read_text(encoding="utf-8")).keys() <= current().keys()
-    assert json.loads(STAGES.read_text(encoding="utf-8")).keys() == STAGE_REVISIONS.keys()
+    assert json.loads(STAGE_RECORD.read_text(encoding="utf-8")).keys() == current_stages().keys()
 
 
 def test_a_change_of_the_majority_vote_is_seen_by_the_stages_that_vote(tmp_path, monkeypatch) -> None:
@@ -84,7 +82,7 @@ def test_a_change_of_the_majority_vote_is_seen_by_the_stages_that_vote(tmp_path,
     vote.write_text(f"# only a word\n{source}\n\n", encoding="utf-8")
     assert stage_digest("curves") == current_stages()["curves"]["digest"]
     vote.write_text(source.replace(" - ", " + "), encoding="utf-8")
-    changed = {stage for stage in STAGE_REVISIONS if stage_digest(stage) != current_stages()[stage]["digest"]}
+    changed = {stage for stage, known in current_stages().items() if stage_digest(stage) != known["digest"]}
     assert "curves" in changed
     assert not changed & {"problems", "models", "sampling", "verification", "summary"}
 

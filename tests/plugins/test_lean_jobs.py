@@ -17,7 +17,7 @@ study = study_of(
         "laws": ["power_law"],
         "figures": ["law_fits"],
     },
-    without=UNUSED_BY["sample"],
+    without=UNUSED_BY["sampling"],
 )
 assert study.models and not study.laws and not study.figures
 heavy = ("scipy.special", "scipy.optimize", "matplotlib", "openai", "snakemake", "torch", "sympy", "httpx")

@@ -161,7 +161,7 @@ def test_a_changed_table_is_another_fingerprint(runs):
 def test_a_study_of_a_table_is_planned_fitted_and_summarised(runs, tmp_path):
     losses = study()
     jobs = make_plan(losses, tmp_path).jobs()
-    assert jobs == {"table_fit": 1, "summary": 1, "manifest": 1}
+    assert jobs == {"table_fits": 1, "summary": 1, "manifest": 1}
     fits, forecasts = tmp_path / "fits.parquet", tmp_path / "forecasts.parquet"
     fit_table(losses, "loss", fits=fits, forecasts=forecasts)
     rows = read_table(fits, FITS)

@@ -18,7 +18,7 @@ from itscale.running import job as jobs
 jobs.study_of = lambda *_, **__: None
 from itscale.messages.secrets import remember
 remember("a-very-long-secret")
-with jobs.job(SimpleNamespace(log=[sys.argv[1]], config={}, input={}, rule="sample")):
+with jobs.job(SimpleNamespace(log=[sys.argv[1]], config={}, input={}, rule="sampling")):
 """
 
 
@@ -78,7 +78,7 @@ def test_a_disk_that_is_full_when_a_job_starts_is_said_to_snakemake(tmp_path):
     assert done.returncode == 1
     said = "error: No space left on device; free some space and run again; what is finished is kept"
     assert done.stderr.splitlines()[0] == said
-    failed = Event(kind="job_error", jobs=["1"], rule="sample", logs=["absent.log"])
+    failed = Event(kind="job_error", jobs=["1"], rule="sampling", logs=["absent.log"])
     assert failures_of([failed], done.stderr) == [
-        Failure("sample", said.removeprefix("error: "), "absent.log")
+        Failure("sampling", said.removeprefix("error: "), "absent.log")
     ]

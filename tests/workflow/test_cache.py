@@ -30,7 +30,7 @@ def sample(workspace: Workspace, cache, **changes) -> dict[str, str]:
     """Run sampling of a study with the cache; return the hash of every block."""
     workspace.write(copy.deepcopy(STUDY) | TWO_OF_EACH | changes)
     done = subprocess.run(
-        snakemake("--configfile", "study.yaml", "--until", "sample", "--cache"),
+        snakemake("--configfile", "study.yaml", "--until", "sampling", "--cache"),
         cwd=workspace.folder,
         env=environment() | {"SNAKEMAKE_OUTPUT_CACHE": str(cache)},
         capture_output=True,

@@ -70,7 +70,7 @@ def test_a_killed_job_and_a_killed_snakemake_say_so_and_lose_nothing(finished, w
     journal = f"{COMPLETIONS}/.*.journal"
     said = killed(workspace, job_of, after=journal)
     assert said.startswith(
-        "itscale: sample: it was killed (SIGKILL), as the system does when memory runs out (log: "
+        "itscale: sampling: it was killed (SIGKILL), as the system does when memory runs out (log: "
     )
     (kept,) = workspace.folder.glob(journal)  # what was finished of the block is not sampled again
     assert kept.stat().st_size
@@ -136,7 +136,7 @@ def test_a_killed_engine_process_says_so_and_its_finished_problems_are_kept(tmp_
     core = engine_core_of(job_of(tmp_path))
     core.send_signal(signal.SIGKILL)
     said = run.communicate(timeout=120)[1]
-    assert said.startswith("itscale: sample: vllm: the engine died while generating: "), said
+    assert said.startswith("itscale: sampling: vllm: the engine died while generating: "), said
     assert len(said.splitlines()) == 1
     wait_for(lambda: not processes_in(tmp_path))
     kept = begun(workspace, "results/ci/completions")
@@ -184,13 +184,13 @@ def test_a_job_that_runs_out_of_memory_says_so_and_goes_on_where_there_is_more(t
     assert calm.itscale(*RUN).returncode == 0
 
     refused = workspace.call("sh", "-c", f"ulimit -v {1 << 21}; exec {shlex.join(itscale(*RUN))}")
-    assert refused.stderr.startswith("itscale: sample: out of memory; give the job more"), refused.stderr
+    assert refused.stderr.startswith("itscale: sampling: out of memory; give the job more"), refused.stderr
     kept = begun(workspace)
     with memory_limit(1200) as processes:
         killed = workspace.call("sh", "-c", f"echo $$ > {processes}; exec {shlex.join(itscale(*RUN))}")
         wait_for(lambda: not processes_in(workspace.folder))
     assert killed.stderr.startswith(
-        "itscale: sample: it was killed (SIGKILL), as the system does when memory"
+        "itscale: sampling: it was killed (SIGKILL), as the system does when memory"
     )
     assert 0 < len(kept) < len(begun(workspace))  # what was finished each time is not sampled again
     finishes_like(workspace, calm)
@@ -237,7 +237,7 @@ def test_a_clock_that_jumps_redoes_and_skips_nothing(finished, tmp_path):
     block = "p00000-00006_c00000-00008.parquet"
     for kind in ("completions", "ledger"):
         os.utime(copy.folder / f"results/tiny/{kind}/{PLACE}" / block, (ahead, ahead))
-    assert "sample" not in copy.dry_run(STUDY).jobs
+    assert "sampling" not in copy.dry_run(STUDY).jobs
     before = copy.hashes()
     done = copy.snakemake("--configfile", "study.yaml")
     assert done.returncode == 0, done.stderr

@@ -56,7 +56,7 @@ rule everything:
         sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", name, "--dry-run", "--nocolor"
     )
     assert done.returncode == 0, done.stderr
-    assert "rule its_sample:" in done.stdout
+    assert "rule its_sampling:" in done.stdout
     assert "results/theirs/completions/sums/toy/repeated_sampling" in done.stdout
 
 

@@ -29,7 +29,7 @@ def test_modules_in_the_working_directory_are_not_imported(workspace):
         (workspace.folder / f"{name}.py").write_text(TRAP)
     programs = Path(sys.executable).parent
     for command in (
-        [programs / "itscale", "run", "study.yaml", "--cores", "2", "--until", "sample"],
+        [programs / "itscale", "run", "study.yaml", "--cores", "2", "--until", "sampling"],
         [
             programs / "snakemake",
             "-s",

@@ -63,7 +63,7 @@ def test_a_failing_job_says_why_in_one_line_and_leaves_nothing_half_written(work
     done = workspace.itscale("run", "study.yaml", "--cores", "2")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("itscale: sample: ")
+    assert done.stderr.startswith("itscale: sampling: ")
     assert "no answer of the kind that this strategy wants" in done.stderr
     assert "logs/tiny/run.log" in done.stderr
     assert not list((workspace.folder / "results/tiny/completions").rglob("p*.parquet"))

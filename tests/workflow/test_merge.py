@@ -51,11 +51,11 @@ def test_what_two_machines_made_is_what_one_would_have_made(finished, machines, 
     assert done.stdout.startswith("tiny: 2 blocks (1 of ")
     assert not done.stderr
     todo = empty.dry_run(STUDY)
-    assert {"sample", "verify", "problems"}.isdisjoint(todo.jobs)
+    assert {"sampling", "verification", "problems"}.isdisjoint(todo.jobs)
     assert todo.jobs["outcomes"] == 1
     # Snakemake knows how the blocks were made: what would change them still does.
-    assert empty.dry_run(changed("strategies.repeated_sampling.temperature", 0.7)).jobs["sample"] == 2
-    assert empty.dry_run(changed("strategies.repeated_sampling.completions", 20)).jobs["sample"] == 1
+    assert empty.dry_run(changed("strategies.repeated_sampling.temperature", 0.7)).jobs["sampling"] == 2
+    assert empty.dry_run(changed("strategies.repeated_sampling.completions", 20)).jobs["sampling"] == 1
     kept = {name: path.stat().st_mtime_ns for name, path in empty.files(COMPLETIONS).items()}
     run = empty.snakemake("--configfile", "study.yaml")
     assert run.returncode == 0, run.stderr

@@ -18,14 +18,14 @@ EXTENT = Extent(completions=32, expected=50, limit=100)
 BLOCKS = {"t/m/s/p00000-00004_c00000-00008": EXTENT, "t/m/s/p00000-00004_c00008-00016": EXTENT}
 
 DRY_RUN = [
-    Event(kind="run_info", counts={"sample": 1, "verify": 1, "all": 1, "total": 3}),
+    Event(kind="run_info", counts={"sampling": 1, "verification": 1, "all": 1, "total": 3}),
     Event(
         kind="job_info",
-        rule="sample",
+        rule="sampling",
         wildcards={"task": "t", "model": "m", "strategy": "s", "block": "p00000-00004_c00000-00008"},
     ),
-    Event(kind="job_info", rule="verify", wildcards={"task": "t", "verifier": "v"}),
-    Event(kind="run_info", counts={"sample": 1, "verify": 1, "all": 1, "total": 3}),
+    Event(kind="job_info", rule="verification", wildcards={"task": "t", "verifier": "v"}),
+    Event(kind="run_info", counts={"sampling": 1, "verification": 1, "all": 1, "total": 3}),
 ]
 
 
@@ -45,14 +45,14 @@ def test_jobs_are_counted_as_snakemake_says_them(watch):
     assert watch.look().jobs == 0  # and no file is there yet
     one, two, four = (Event(kind="progress", done=done).line() for done in (1, 2, 4))
     watch.events.write_text(f"{Event(kind='job_info', rule='sample').line()}\n{one}\n{two[:9]}")
-    assert (watch.look().jobs, watch.look().all_jobs, watch.look().rule) == (1, 3, "sample")
+    assert (watch.look().jobs, watch.look().all_jobs, watch.look().rule) == (1, 3, "sampling")
     with watch.events.open("a") as file:
         file.write(f"{two[9:]}\n{four[:9]}\n{four}\n")  # one of them was cut short by a full disk
     assert watch.look().jobs == 3  # the target is no job of the study's
-    said = "Job 4 has been submitted with SLURM jobid 7 (log: /x/.snakemake/slurm_logs/rule_verify/7.log)."
+    said = "Job 4 has been submitted with SLURM jobid 7 (log: /x/.snakemake/slurm_logs/rule_verification/7.log)."
     with watch.events.open("a") as file:
         file.write(f"{Event(message=said).line()}\n")
-    assert watch.look().rule == "verify"
+    assert watch.look().rule == "verification"
 
 
 def test_completions_are_those_of_this_run(tmp_path):
@@ -174,7 +174,7 @@ def test_notes_come_at_the_start_and_at_most_once_a_second(tmp_path):
 
 def test_a_dry_run_is_read():
     found = planned(DRY_RUN)
-    assert found.jobs == {"sample": 1, "verify": 1}
+    assert found.jobs == {"sampling": 1, "verification": 1}
     assert found.blocks == ["t/m/s/p00000-00004_c00000-00008"]
 
 
@@ -191,16 +191,16 @@ def test_a_failure_is_read_with_the_reason_from_its_log(tmp_path):
     log, other = tmp_path / "a.log", tmp_path / "b.log"
     log.write_text("loading\nerror: no such model\nbye\n")
     other.write_text("Traceback\nKeyError: 'x'\n")
-    assert failures_of([failed("sample", log), failed("fit", other)]) == [
-        Failure("sample", "no such model", str(log)),
-        Failure("fit", "KeyError: 'x'", str(other)),
+    assert failures_of([failed("sampling", log), failed("fits", other)]) == [
+        Failure("sampling", "no such model", str(log)),
+        Failure("fits", "KeyError: 'x'", str(other)),
     ]
 
 
 def ended(state, *logs):
     """A job as the executor for Slurm says that it failed."""
     said = f"SLURM-job '7' failed, SLURM status is: '{state}'. Detailed failure reason unavailable."
-    return failed("sample", *logs, job="3", message=said, external_job="7")
+    return failed("sampling", *logs, job="3", message=said, external_job="7")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_how_slurm_ended_a_job_is_said(tmp_path, own, slurm, state, reason):
     (tmp_path / "own.log").write_text(own)
     (tmp_path / "slurm.log").write_text(slurm)
     event = ended(state, tmp_path / "own.log", tmp_path / "slurm.log")
-    assert failures_of([event]) == [Failure("sample", reason, str(tmp_path / "own.log"))]
+    assert failures_of([event]) == [Failure("sampling", reason, str(tmp_path / "own.log"))]
 
 
 @pytest.mark.parametrize(
@@ -258,8 +258,8 @@ def test_which_signal_ended_a_job_is_said_of_that_job_only(tmp_path, signal, rea
     found = failures_of(
         [
             Event(kind="error", exception="RuleException", message=said, thread=7),
-            failed("verify", other, job="8", thread=8),  # it failed at the same time
-            failed("sample", log, job="7", thread=7),
+            failed("verification", other, job="8", thread=8),  # it failed at the same time
+            failed("sampling", log, job="7", thread=7),
         ]
     )
     assert [failure.reason for failure in found] == ["KeyError: 'x'", reason]

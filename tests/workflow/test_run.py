@@ -102,15 +102,15 @@ def test_jobs_are_those_the_check_counts(workspace, monkeypatch):
     monkeypatch.chdir(workspace.folder)
     expected = {
         "problems": 1,
-        "sample": 2,
-        "verify": 2,
+        "sampling": 2,
+        "verification": 2,
         "outcomes": 1,
         "failures": 1,
         "curves": 1,
-        "fit": 1,
+        "fits": 1,
         "leaderboard": 1,
         "leaderboard_table": 1,
-        "figure": 1,
+        "figures": 1,
         "summary": 1,
         "manifest": 1,
     }
@@ -119,14 +119,19 @@ def test_jobs_are_those_the_check_counts(workspace, monkeypatch):
 
 
 RANKED = {"leaderboard": 1, "leaderboard_table": 1}
-DOWNSTREAM = {"outcomes", "failures", "curves", "fit", *RANKED, "figure", "summary", "manifest"}
+DRAWN = {"figures": 1, "manifest": 1}
+DOWNSTREAM = {"outcomes", "failures", "curves", "fits", *RANKED, "figures", "summary", "manifest"}
 
 
 @pytest.mark.parametrize(
     ("key", "value", "rules"),
     [
-        ("laws", ["exponentiated_power_law"], {"fit": 1, **RANKED, "figure": 1, "summary": 1, "manifest": 1}),
-        ("figures", {"law_fits": {"width": "column"}}, {"figure": 1, "manifest": 1}),
+        (
+            "laws",
+            ["exponentiated_power_law"],
+            {"fits": 1, **RANKED, "summary": 1, **DRAWN},
+        ),
+        ("figures", {"law_fits": {"width": "column"}}, DRAWN),
     ],
     ids=["law", "figure"],
 )
@@ -147,7 +152,7 @@ def test_a_change_late_in_the_study_samples_nothing(finished, tmp_path, key, val
 )
 def test_a_change_early_in_the_study_samples_what_it_must(finished, tmp_path, key, value, sampled):
     found = finished.copy(tmp_path).dry_run(changed(key, value))
-    assert found.jobs["sample"] == found.jobs["verify"] == sampled
+    assert found.jobs["sampling"] == found.jobs["verification"] == sampled
     assert set(found.jobs) >= DOWNSTREAM
     if sampled == 1:
         assert found.blocks == [f"{PLACE}/p00000-00006_c00016-00020"]
@@ -162,7 +167,7 @@ def test_asking_for_more_keeps_old_blocks_as_they_are(finished, tmp_path):
     study = changed("strategies.repeated_sampling.completions", 24)
     study["tasks"]["sums"]["problems"] = 12
     name = copy.write(study)
-    done = copy.snakemake("--configfile", name, "--until", "sample")
+    done = copy.snakemake("--configfile", name, "--until", "sampling")
     assert done.returncode == 0, done.stderr
     now = {
         name: path.stat().st_mtime_ns

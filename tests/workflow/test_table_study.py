@@ -19,8 +19,8 @@ def test_a_table_is_fitted_beside_the_curves_and_again_when_it_changes(finished,
     laws = {"power_law": {}, "chinchilla": {"file": "runs.csv"}}
     study = STUDY | {"laws": laws}
     jobs = workspace.dry_run(study).jobs
-    assert jobs["table_fit"] == 1
-    assert not jobs.keys() & {"sample", "curves", "fit"}  # nothing of the curves is done again
+    assert jobs["table_fits"] == 1
+    assert not jobs.keys() & {"sampling", "curves", "fits"}  # nothing of the curves is done again
     workspace.write({"study": "losses", "laws": {"chinchilla": {"file": "runs.csv"}}, "fits": study["fits"]})
     done = workspace.snakemake("--configfile", "study.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -30,4 +30,4 @@ def test_a_table_is_fitted_beside_the_curves_and_again_when_it_changes(finished,
     assert "Nothing to be done" in again.stdout + again.stderr
     write_runs(tmp_path / "runs.csv", rows=39)
     changed = workspace.snakemake("--configfile", "study.yaml", "--dry-run")
-    assert "table_fit" in changed.stdout
+    assert "table_fits" in changed.stdout

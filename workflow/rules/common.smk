@@ -60,7 +60,7 @@ def get_model_directories(wildcards):
     return [
         ancient(f"<resources>/models/{model}")
         for model in plan.models_of(wildcards)
-        if plan.wants_preparing(model)
+        if study.wants_preparing(model)
     ]
 
 
@@ -82,7 +82,7 @@ def get_combinations(path, **labels):
 
 def get_missing():
     """Return what the study lacks, if it samples anything."""
-    return ["<results>/missing.parquet"] if plan.block_paths() else []
+    return ["<results>/missing.parquet"] if study.samples else []
 
 
 def read_by_figure(kind, path, **labels):

@@ -3,10 +3,10 @@
 
 # Seconds each: not worth a cluster job.
 localrules:
-    figure,
+    figures,
 
 
-rule figure:
+rule figures:
     input:
         curves=read_by_figure(
             "curves", "<results>/curves/{task}/{model}/{strategy}.parquet"
@@ -57,4 +57,4 @@ rule figure:
         caption=lambda wildcards: figure_caption(study, wildcards.figure),
         depends=lambda wildcards: plan.depends("figures", wildcards),
     script:
-        "../scripts/figure.py"
+        "../scripts/figures.py"

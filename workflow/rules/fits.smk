@@ -1,7 +1,7 @@
 """Inputs: outcomes, curves; a law's own table. Outputs: fits, forecasts, refits; leaderboards, the ensemble."""
 
 
-rule fit:
+rule fits:
     input:
         outcomes="<results>/outcomes/{task}/{model}/{strategy}.parquet",
         curves="<results>/curves/{task}/{model}/{strategy}.parquet",
@@ -17,22 +17,22 @@ rule fit:
         law="{law}",
         depends=lambda wildcards: plan.depends("fits", wildcards),
     script:
-        "../scripts/fit.py"
+        "../scripts/fits.py"
 
 
-rule table_fit:
+rule table_fits:
     output:
         fits="<results>/fits/tables/{table_law}.parquet",
         forecasts="<results>/forecasts/tables/{table_law}.parquet",
     log:
-        "<logs>/fits/tables/{table_law}.log",
+        "<logs>/table_fits/{table_law}.log",
     conda:
         "../../envs/core.yaml"
     params:
         law="{table_law}",
         depends=lambda wildcards: plan.depends("table_fits", wildcards),
     script:
-        "../scripts/table_fit.py"
+        "../scripts/table_fits.py"
 
 
 rule leaderboard:
@@ -81,7 +81,7 @@ rule leaderboard_table:
         ),
         tex=local("<reports>/leaderboard.tex"),
     log:
-        "<logs>/leaderboard.log",
+        "<logs>/leaderboard_table.log",
     conda:
         "../../envs/core.yaml"
     params:

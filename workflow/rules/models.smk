@@ -3,10 +3,10 @@
 
 # Fetches over the network, which nodes of a cluster often lack.
 localrules:
-    model,
+    models,
 
 
-rule model:
+rule models:
     output:
         directory=directory("<resources>/models/{model}"),
     log:
@@ -17,4 +17,4 @@ rule model:
         model="{model}",
         depends=lambda wildcards: plan.depends("models", wildcards),
     script:
-        "../scripts/model.py"
+        "../scripts/models.py"

@@ -15,6 +15,7 @@ rule problems:
         "../../envs/core.yaml"
     params:
         task="{task}",
+        problems=lambda wildcards: plan.problems[wildcards.task],
         depends=lambda wildcards: plan.depends("problems", wildcards),
     script:
         "../scripts/problems.py"

@@ -44,7 +44,7 @@ rule summary:
 rule manifest:
     input:
         tables=get_artifacts(),
-        reports=local(get_reports()),
+        reports=get_reports(but="manifest"),
     output:
         manifest=report(
             local("<reports>/manifest.json"),

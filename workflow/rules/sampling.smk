@@ -6,7 +6,7 @@ key of the cache between workflows is made of them, and not of wildcards.
 """
 
 
-rule sample:
+rule sampling:
     input:
         problems=ancient("<results>/problems/{task}.parquet"),
         models=get_model_directories,
@@ -31,4 +31,4 @@ rule sample:
         block="{block}",
         depends=lambda wildcards: plan.depends("sampling", wildcards),
     script:
-        "../scripts/sample.py"
+        "../scripts/sampling.py"

@@ -1,7 +1,7 @@
 """Inputs: problems, completions of a block. Outputs: a verifier's verdict on each completion."""
 
 
-rule verify:
+rule verification:
     input:
         problems=ancient("<results>/problems/{task}.parquet"),
         completions="<results>/completions/{task}/{model}/{strategy}/{block}.parquet",
@@ -26,4 +26,4 @@ rule verify:
         block="{block}",
         depends=lambda wildcards: plan.depends("verification", wildcards),
     script:
-        "../scripts/verify.py"
+        "../scripts/verification.py"

@@ -128,7 +128,9 @@ class _Run:
 
     def made_again(self, todo: DryRun) -> list[str]:
         """Return the rules of what is made anew although some of it is there: models, problems."""
-        made = {"model": Path("resources", "models"), "problems": self.results / "problems"}
+        from itscale.stages.declared import MODELS, PROBLEMS
+
+        made = {MODELS.name: Path("resources", "models"), PROBLEMS.name: self.results / "problems"}
         return [rule for rule, folder in made.items() if rule in todo.jobs and folder.is_dir()]
 
     def reopen(self, *, only_count: bool) -> None:

@@ -4,46 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from itscale.importing.source import Source
-from itscale.messages.printable import without_tags
-from itscale.plugins.ingredient import Ingredient
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling import progress
 from itscale.sampling.blocks import BLOCK_PATTERN, Block, plan_blocks
 from itscale.sampling.throughput import Throughput, cell_size, measure, pooled
-from itscale.store.parquet import payload_hash
+from itscale.stages.declaration import Stage
+from itscale.stages.declared import PLACE, SAMPLING, STAGES, VERIFICATION, is_literal
 from itscale.study.imported import Combination
 from itscale.study.study import Study
 
-__all__ = ["STAGE_REVISIONS", "Combination", "Extent", "Plan", "make_plan"]
-
-PLACE = ("task", "model", "strategy")
-
-STAGE_REVISIONS: Mapping[str, int] = {
-    "problems": 1,
-    "models": 1,
-    "sampling": 2,
-    "verification": 1,
-    "outcomes": 4,
-    "failures": 3,
-    "curves": 6,
-    "fits": 6,
-    "leaderboard": 6,
-    "leaderboard_table": 5,
-    "table_fits": 3,
-    "differences": 7,
-    "figures": 5,
-    "summary": 7,
-    "manifest": 1,
-}
-"""Raised when a stage gives other outputs from the same inputs: what it made runs again."""
-
-
-REPORTED = frozenset({"differences", "failures", "figures", "leaderboard_table", "manifest", "summary"})
-"""Stages of which some outputs are in Snakemake's report, with all that they depend on."""
+__all__ = ["Combination", "Extent", "Plan", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -67,8 +42,6 @@ class Plan:
         Number of problems of each task.
     cut
         The blocks of each combination; none where its outcomes are imported.
-    tasks
-        The fingerprint of each task, taken once: it may hash files.
     throughput
         How fast each combination samples.
     """
@@ -76,16 +49,46 @@ class Plan:
     study: Study
     problems: Mapping[str, int]
     cut: Mapping[Combination, tuple[Block, ...]]
-    tasks: Mapping[str, Mapping[str, Any]]
     throughput: Mapping[Combination, Throughput]
 
     def blocks(self, task: str, model: str, strategy: str) -> tuple[Block, ...]:
         """Return the blocks of a combination."""
         return self.cut[task, model, strategy]
 
+    @cached_property
+    def _labels(self) -> dict[tuple[str, ...], list[dict[str, str]]]:
+        """Labels of all jobs there may be, by the names of their wildcards."""
+        study = self.study
+        places = [dict(zip(PLACE, place, strict=True)) for place in self.cut]
+        blocks = [
+            (dict(zip(PLACE, place, strict=True)), block.name)
+            for place, blocks in self.cut.items()
+            for block in blocks
+        ]
+        verifiers = {task: study.verifiers_of(task) for task in study.oracles}
+        return {
+            (): [{}],
+            ("task",): [{"task": task} for task in study.tasks],
+            ("model",): [{"model": model} for model in study.models],
+            PLACE: places,
+            (*PLACE, "block"): [place | {"block": block} for place, block in blocks],
+            (*PLACE, "verifier", "block"): [
+                place | {"verifier": verifier, "block": block}
+                for place, block in blocks
+                for verifier in verifiers[place["task"]]
+            ],
+            (*PLACE, "law"): [place | {"law": law} for place in places for law in study.curve_laws],
+            ("table_law",): [{"table_law": law} for law in study.table_laws],
+            ("figure",): [{"figure": figure} for figure in study.figures],
+        }
+
+    def labels(self, stage: Stage) -> list[dict[str, str]]:
+        """Return the labels of every job of a stage."""
+        return [labels for labels in self._labels[stage.each] if stage.wanted(self.study, labels)]
+
     def block_paths(self) -> list[str]:
         """Return `task/model/strategy/block` for every block of the study."""
-        return ["/".join((*place, block.name)) for place, blocks in self.cut.items() for block in blocks]
+        return ["/".join(labels.values()) for labels in self.labels(SAMPLING)]
 
     def sampled_paths(self) -> list[str]:
         """Return `task/model/strategy` for every combination that is sampled."""
@@ -93,30 +96,26 @@ class Plan:
 
     def verdict_paths(self) -> list[str]:
         """Return `task/model/strategy/verifier/block` for every block and verifier of the study."""
-        return [
-            "/".join((*place, verifier, block.name))
-            for place, blocks in self.cut.items()
-            if blocks
-            for verifier in self.study.verifiers_of(place[0])
-            for block in blocks
-        ]
+        return ["/".join(labels.values()) for labels in self.labels(VERIFICATION)]
 
     def tables(self) -> list[str]:
         """Return the path of every table of the study, below its results."""
-        study = self.study
-        places = ["/".join(place) for place in self.cut]
-        found = [f"problems/{task}" for task in study.tasks]
-        found += [f"{kind}/{block}" for kind in ("completions", "ledger") for block in self.block_paths()]
-        found += [f"verdicts/{path}" for path in self.verdict_paths()]
-        found += ["failures", "missing"] if self.block_paths() else []
-        found += [f"{kind}/{place}" for kind in ("outcomes", "curves", "accuracies") for place in places]
-        if study.curve_laws:
-            found += [f"{kind}/{place}" for kind in ("leaderboard", "ensemble") for place in places]
-        for kind in ("fits", "forecasts", "refits"):
-            found += [f"{kind}/{place}/{law}" for place in places for law in study.curve_laws]
-        found += [f"{kind}/tables/{law}" for kind in ("fits", "forecasts") for law in study.table_laws]
-        found += ["differences"] * bool(study.config.differences)
-        return [f"{path}.parquet" for path in found]
+        return [
+            f"{table.format(**labels)}.parquet"
+            for stage in STAGES
+            for table in stage.tables
+            for labels in self.labels(stage)
+        ]
+
+    def reports(self, *, but: str = "") -> list[str]:
+        """Return the path of every file for a reader below the reports; one stage may be left out."""
+        return [
+            report.format(**labels)
+            for stage in STAGES
+            if stage.name != but
+            for report in stage.reports
+            for labels in self.labels(stage)
+        ]
 
     def completions(self, block: Block) -> int:
         """Return how many completions a block holds: each run of a run-based strategy makes its budget."""
@@ -139,25 +138,7 @@ class Plan:
 
     def jobs(self) -> dict[str, int]:
         """Return how many jobs of each rule a run from scratch has."""
-        study = self.study
-        prepared = sum(self.wants_preparing(model) for model in study.models)
-        counts = {
-            "problems": len(study.tasks),
-            "model": prepared,
-            "sample": len(self.block_paths()),
-            "verify": len(self.verdict_paths()),
-            "outcomes": len(self.cut),
-            "failures": int(bool(self.block_paths())),
-            "curves": len(self.cut),
-            "fit": len(self.cut) * len(study.curve_laws),
-            "leaderboard": len(self.cut) * bool(study.curve_laws),
-            "leaderboard_table": int(bool(study.curve_laws)),
-            "table_fit": len(study.table_laws),
-            "differences": int(bool(study.config.differences)),
-            "figure": len(study.figures),
-            "summary": 1,
-            "manifest": 1,
-        }
+        counts = {stage.name: len(self.labels(stage)) for stage in STAGES}
         return {rule: count for rule, count in counts.items() if count}
 
     def constraints(self) -> dict[str, str]:
@@ -172,11 +153,6 @@ class Plan:
             "figure": study.figures,
         }
         return {"block": BLOCK_PATTERN} | {name: "|".join(known) or "none" for name, known in labels.items()}
-
-    def wants_preparing(self, model: str) -> bool:
-        """Return whether a model is fetched and converted by a rule of its own."""
-        engine = self.study.models[model]
-        return engine.entry.prepare is not None and engine.entry.wants_preparing(engine.options)
 
     def starts_engine(self, wildcards: Any) -> bool:
         """Return whether a job on a block starts the engine: sampling does, and a scorer that needs it."""
@@ -197,33 +173,13 @@ class Plan:
         return [model for model in models if self.study.models[model].entry.local_compute]
 
     def depends(self, stage: str, wildcards: Any) -> dict[str, Any]:
-        """Return what a job's outputs depend on beside its inputs, as JSON values.
-
-        How many completions, budgets or problems are asked for is never in it: those add blocks.
-        """
-        depends: dict[str, Any] = {
-            "revision": STAGE_REVISIONS[stage],
-            **getattr(self, f"_{stage}")(wildcards),
-        }
-        return without_tags(depends) if stage in REPORTED else depends
-
-    def _problems(self, wildcards: Any) -> dict[str, Any]:
-        return {"task": self._task(wildcards.task), "problems": self.problems[wildcards.task]}
-
-    def _models(self, wildcards: Any) -> dict[str, Any]:
-        return {"model": self.study.models[wildcards.model].fingerprint()}
-
-    def _sampling(self, wildcards: Any) -> dict[str, Any]:
-        fingerprint = self.study.sampling_fingerprint(wildcards.model, wildcards.strategy)
-        return {"seed": self.study.config.seed, "task": self._task(wildcards.task), **fingerprint}
-
-    def _verification(self, wildcards: Any) -> dict[str, Any]:
-        verifier = self.study.verifier(wildcards.task, wildcards.verifier).fingerprint()
-        return {"task": self._task(wildcards.task), "verifier": verifier}
+        """Return the params by which Snakemake sees that a job has to run again, as JSON values."""
+        declared = {one.name: one for one in STAGES}[stage]
+        return declared.depends(self.study, {name: getattr(wildcards, name) for name in declared.each})
 
     def source(self, wildcards: Any) -> Source | None:
         """Return where a combination's outcomes come from, None if they are sampled."""
-        return self.study.outcomes.get((wildcards.task, wildcards.model, wildcards.strategy))
+        return self.study.source({name: getattr(wildcards, name) for name in PLACE})
 
     def source_files(self, wildcards: Any) -> list[str]:
         """Return the files a combination's imported outcomes come from, as far as Snakemake can watch them.
@@ -231,76 +187,7 @@ class Plan:
         Of the others it would fill in parts of the names: they count with their hashes (`depends`).
         """
         source = self.source(wildcards)
-        return [str(path) for path in source.paths if _is_literal(path)] if source else []
-
-    def _outcomes(self, wildcards: Any) -> dict[str, Any]:
-        if source := self.source(wildcards):
-            hashes = {str(path): payload_hash(path) for path in source.paths if not _is_literal(path)}
-            return {"import": source.fingerprint(), **({"files": hashes} if hashes else {})}
-        verifiers = self.study.verifiers_of(wildcards.task)
-        return {
-            "verifiers": {
-                label: self.study.verifier(wildcards.task, label).fingerprint() for label in verifiers
-            }
-        }
-
-    def _failures(self, wildcards: Any) -> dict[str, Any]:
-        return {}
-
-    def _curves(self, wildcards: Any) -> dict[str, Any]:
-        return {"selectors": _fingerprints(self.study.selectors), **self._estimation()}
-
-    def _fits(self, wildcards: Any) -> dict[str, Any]:
-        fits = self.study.config.fits.model_dump(mode="json")
-        return {**self._estimation(), "law": self.study.laws[wildcards.law].fingerprint(), "fits": fits}
-
-    def _table_fits(self, wildcards: Any) -> dict[str, Any]:
-        config = self.study.config
-        fits = config.fits.model_dump(mode="json")
-        law = self.study.laws[wildcards.table_law].fingerprint()
-        return {"law": law, "fits": fits, "confidence": config.curves.confidence, "seed": config.seed}
-
-    def _leaderboard(self, wildcards: Any) -> dict[str, Any]:
-        return {"laws": list(self.study.curve_laws), "confidence": self.study.config.curves.confidence}
-
-    def _leaderboard_table(self, wildcards: Any) -> dict[str, Any]:
-        return {"confidence": self.study.config.curves.confidence}
-
-    def _differences(self, wildcards: Any) -> dict[str, Any]:
-        sections = self.study.config.differences
-        differences = {label: section.model_dump(mode="json") for label, section in sections.items()}
-        return {**self._estimation(), "differences": differences}
-
-    def _figures(self, wildcards: Any) -> dict[str, Any]:
-        confidence = self.study.config.curves.confidence
-        return {"figure": self.study.figures[wildcards.figure].fingerprint(), "confidence": confidence}
-
-    def _summary(self, wildcards: Any) -> dict[str, Any]:
-        confidence = self.study.config.curves.confidence
-        return {
-            "selectors": list(self.study.selectors),
-            "laws": list(self.study.laws),
-            "confidence": confidence,
-        }
-
-    def _manifest(self, wildcards: Any) -> dict[str, Any]:
-        return {"study": self.study.config.model_dump(mode="json")}
-
-    def _estimation(self) -> dict[str, Any]:
-        config = self.study.config
-        return {"curves": config.curves.model_dump(mode="json"), "seed": config.seed}
-
-    def _task(self, task: str) -> dict[str, Any]:
-        return dict(self.tasks[task])
-
-
-def _is_literal(path: Path) -> bool:
-    """Return whether Snakemake takes a path as it is: it knows no way to write a brace in an input."""
-    return not set("{}<>") & set(str(path))
-
-
-def _fingerprints(ingredients: Mapping[str, Ingredient[Any]]) -> dict[str, Any]:
-    return {label: ingredient.fingerprint() for label, ingredient in ingredients.items()}
+        return [str(path) for path in source.paths if is_literal(path)] if source else []
 
 
 def make_plan(study: Study, results: Path, problems: Mapping[str, int] | None = None) -> Plan:
@@ -337,7 +224,7 @@ def make_plan(study: Study, results: Path, problems: Mapping[str, int] | None = 
         )
         for combination in _combinations(study)
     } | dict.fromkeys(study.outcomes, ())
-    return Plan(study, problems, cut, _fingerprints(study.tasks), throughput)
+    return Plan(study, problems, cut, throughput)
 
 
 def _combinations(study: Study) -> Iterator[Combination]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -31,11 +32,17 @@ class Ingredient(Generic[E]):
     def fingerprint(self) -> dict[str, Any]:
         """Return what its outputs depend on: name, revision, options and files read, as JSON values.
 
+        Files are read once, whatever is written to them later.
+
         Raises
         ------
         DataError
             If a file that a task or a law reads is missing.
         """
+        return dict(self._fingerprint)
+
+    @cached_property
+    def _fingerprint(self) -> dict[str, Any]:
         files = {name: payload_hash(path) for name, path in sorted(self.files.items())}
         return {
             "name": f"{self.distribution}/{self.entry.name}",

@@ -14,12 +14,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from itscale.errors import DataError, UserError
 from itscale.provenance.fingerprints import Fingerprints
 from itscale.seeds import digest
+from itscale.stages.declared import FIGURES, IMPORTED, PROBLEMS, TABLE_FITS
 from itscale.store.parquet import payload_hash, read_metadata, read_table, write_text
 from itscale.store.schemas import LEDGER, MISSING
 from itscale.study.resolution import resolve
 from itscale.study.study import Study
 
 __all__ = ["Artifact", "Manifest", "find_mismatches", "read_manifest", "study_digest", "write_manifest"]
+
+MADE_FROM_OUTSIDE = frozenset({PROBLEMS.name, IMPORTED, TABLE_FITS.name})
+"""Stages whose inputs are files outside of the study."""
 
 REWRITTEN = frozenset({"problems"})
 """Inputs that may be written anew without changing what was made from them: more problems keep the first."""
@@ -168,7 +172,7 @@ def _drawn(study: Study, entries: Mapping[str, Artifact]) -> dict[str, Artifact]
             if source.endswith(".parquet") and any(kind in Path(source).parts for kind in figure.entry.reads)
         }
         key = digest(figure.fingerprint())
-        drawn[path] = artifact.model_copy(update={"stage": "figures", "fingerprint": key, "inputs": read})
+        drawn[path] = artifact.model_copy(update={"stage": FIGURES.name, "fingerprint": key, "inputs": read})
     return drawn
 
 
@@ -204,8 +208,8 @@ def find_mismatches(manifest: Manifest, path: Path) -> list[str]:
     there = Counter(artifact.hash for name, artifact in manifest.artifacts.items() if not problems[name])
     lines = [line for line in problems.values() if line]
     for name, artifact in manifest.artifacts.items():
-        if artifact.stage in ("problems", "import", "table_fits", ""):
-            continue  # made from files outside of the study, or carries no record
+        if artifact.stage in MADE_FROM_OUTSIDE or not artifact.stage:  # which carries no record
+            continue
         missing = [
             given for given, hash_ in artifact.inputs.items() if given not in REWRITTEN and hash_ not in there
         ]

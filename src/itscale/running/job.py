@@ -29,6 +29,7 @@ from itscale.running.leftovers import take_over
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import reason_of
 from itscale.sampling.progress import Sampled
+from itscale.stages.declared import STAGES
 from itscale.store.parquet import write_text
 from itscale.study.resolution import Examined, examine, read_document, resolve
 from itscale.study.strict_yaml import Document, NotYaml, read_yaml
@@ -67,11 +68,8 @@ LOADING = {"loading": True}
 PATIENCE = 1.0  # seconds between two looks
 
 
-UNUSED_BY: Mapping[str, tuple[Kind, ...]] = dict.fromkeys(
-    ("problems", "model", "sample", "verify", "outcomes", "failures"),
-    ("selectors", "laws", "prices", "figures"),
-)
-"""Kinds of plugins that jobs of a rule have no use for: importing them takes longer than all the rest."""
+UNUSED_BY: Mapping[str, tuple[Kind, ...]] = {stage.name: stage.unused for stage in STAGES}
+"""Kinds of plugins that jobs of a rule have no use for."""
 
 
 def study_of(config: Mapping[str, Any], where: str = "study", without: Collection[Kind] = ()) -> Study:

@@ -17,6 +17,7 @@ from itscale.errors import UserError
 from itscale.running.events import Event, events_of, read_events, with_events
 from itscale.running.failures import last_line
 from itscale.running.profiles import runs_elsewhere, with_own_profiles
+from itscale.stages.declared import SAMPLING
 
 __all__ = [
     "DryRun",
@@ -128,7 +129,7 @@ def planned(events: Iterable[Event]) -> DryRun:
     """Return what a dry run would do, from its events."""
     found = DryRun()
     for event in events:
-        if event.kind == LogEvent.JOB_INFO and event.rule == "sample":
+        if event.kind == LogEvent.JOB_INFO and event.rule == SAMPLING.name:
             place = event.wildcards
             found.blocks.append("/".join(place[name] for name in ("task", "model", "strategy", "block")))
         elif event.kind == LogEvent.RUN_INFO:  # it comes twice, with the same numbers

@@ -19,6 +19,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from itscale.running.events import EventFile
 from itscale.running.job import LOADING, progress_file
 from itscale.sampling.progress import Extent, Pace, Sampled, Speed, mean_tokens, seconds_left, total
+from itscale.stages.declared import SAMPLING
 
 __all__ = ["Display", "Progress", "Watch", "display"]
 
@@ -139,7 +140,7 @@ class Watch:
                 self._done = min(event.done, self.jobs)  # Snakemake also counts the target itself
             elif event.kind == LogEvent.JOB_INFO:  # the plugin of a verifier may take for ever: it is named
                 verifier = event.wildcards.get("verifier")
-                self._rule = f"verify by {verifier}" if verifier else event.rule
+                self._rule = f"{event.rule} by {verifier}" if verifier else event.rule
             elif not event.kind and (match := SUBMITTED.match(event.message)):
                 self._rule = match[1]
 
@@ -172,7 +173,7 @@ class Watch:
 
     def _notes(self, block: str) -> Path:
         """Return where the job that samples a block says how far it is."""
-        return progress_file(self.logs / "sampling" / f"{block}.log")
+        return progress_file(self.logs / SAMPLING.name / f"{block}.log")
 
     def _note_width(self, states: Mapping[str, Sampled]) -> None:
         """Note how many sequences run at once, and whether an engine has had as many as it takes."""

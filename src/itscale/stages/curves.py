@@ -27,9 +27,8 @@ from itscale.estimators import curve_intervals, k_grid
 from itscale.outcomes import COVERAGE, Accuracy, FloatArray, IntArray
 from itscale.plugins.entries import SelectorEntry
 from itscale.plugins.ingredient import Ingredient
-from itscale.provenance.fingerprints import Fingerprints
-from itscale.provenance.footer import provenance
 from itscale.seeds import generator
+from itscale.stages.declared import CURVES as STAGE
 from itscale.store.parquet import read_metadata, write_table
 from itscale.store.schemas import CURVES
 from itscale.study.study import Study
@@ -115,8 +114,8 @@ def estimate_curves(
     table = pl.concat(tables).with_columns(**{key: pl.lit(value) for key, value in identity.items()})
     _check_blocks(outcomes, ledgers)
     inputs = {"outcomes": outcomes} | {f"ledger/{path.stem}": path for path in ledgers}
-    fingerprint = Fingerprints(study).of("curves", task=task, model=model, strategy=strategy)
-    metadata = provenance("curves", fingerprint, inputs, *study.selectors.values())
+    place = {"task": task, "model": model, "strategy": strategy}
+    metadata = STAGE.footer(study, place, inputs, *study.selectors.values())
     metadata |= {"simulated": opened.simulated}
     write_table(table.select(pl.col(name).cast(dtype) for name, dtype in CURVES.items()), output, metadata)
     if accuracies is not None:

@@ -17,9 +17,8 @@ from itscale.estimators import curve_intervals
 from itscale.estimators.paired import Arm, at_equal_budgets, at_equal_cost, flips_for, holm, sign_flip
 from itscale.messages.numbers import counted, interval_note
 from itscale.outcomes import FloatArray, IntArray, selector_names
-from itscale.provenance.fingerprints import Fingerprints
-from itscale.provenance.footer import provenance
 from itscale.seeds import generator
+from itscale.stages.declared import DIFFERENCES as STAGE
 from itscale.store.latex import booktabs
 from itscale.store.parquet import read_metadata, read_table, without_noise, write_csv, write_table, write_text
 from itscale.store.schemas import ACCURACIES, DIFFERENCES
@@ -84,7 +83,7 @@ def compare_curves(study: Study, *, accuracies: Sequence[Path], output: Path, cs
     rows = [row for each in compared for row in _difference(study, *each, curves, flips)]
     table = _adjusted(pl.DataFrame(rows, schema=dict(DIFFERENCES), orient="row"))
     inputs = {f"accuracies/{'/'.join(_identity(path))}": path for path in accuracies}
-    metadata = provenance("differences", Fingerprints(study).of("differences"), inputs)
+    metadata = STAGE.footer(study, {}, inputs)
     write_table(table, output, metadata | {"simulated": bool(table["simulated"].any())})
     short = without_noise(table.filter(pl.col("p_holm").is_not_null()))
     write_csv(short, csv)

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from itscale.messages.numbers import percent
-from itscale.provenance.footer import provenance
 from itscale.sampling.failures import read_failures
+from itscale.stages.declared import FAILURES as STAGE
 from itscale.stages.outcomes import UNCLASSIFIED, units_of_blocks
 from itscale.store.parquet import scan_table, write_csv, write_table
 from itscale.store.schemas import COMPLETIONS, FAILURES, MISSING, OUTCOMES, VERDICTS
@@ -67,7 +67,7 @@ def gather_failures(
         rows += [dict(zip(("task", "model", "strategy"), place, strict=True)) | row for row in found]
         counts.append(_counts(place, files, found, study.oracles[place[0]].label))
     table = pl.DataFrame(rows, schema=dict(FAILURES))
-    metadata = provenance("failures", {}, {})
+    metadata = STAGE.footer(study, {}, {})
     write_table(table, failures, metadata)
     write_table(pl.DataFrame(counts, schema=dict(MISSING)), missing, metadata)
     write_csv(table, csv)

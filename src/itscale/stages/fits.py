@@ -29,9 +29,8 @@ from itscale.outcomes import IntArray
 from itscale.plugins.entries import LawEntry
 from itscale.plugins.ingredient import Ingredient
 from itscale.plugins.process import seed_global_generators
-from itscale.provenance.fingerprints import Fingerprints
-from itscale.provenance.footer import provenance
 from itscale.seeds import generator
+from itscale.stages.declared import FITS as STAGE
 from itscale.store.parquet import read_table, write_table
 from itscale.store.schemas import CURVES, FITS, FORECASTS, REFITS, Schema
 from itscale.study.study import Study
@@ -87,8 +86,7 @@ def fit_law(
     report = report_ingredient(ingredient, everything, origins, settings_of(study, task))
     identity = {"task": task, "model": model, "strategy": strategy, "law": law}
     inputs = {"outcomes": outcomes, "curves": curves}
-    fingerprint = Fingerprints(study).of("fits", **identity)
-    metadata = provenance("fits", fingerprint, inputs, ingredient)
+    metadata = STAGE.footer(study, identity, inputs, ingredient)
     metadata["simulated"] = found.simulated
     tables = report_tables(report, identity | {"simulated": found.simulated}, study.config.curves.confidence)
     for table, path in zip(tables, (fits, forecasts, refits), strict=True):

@@ -28,9 +28,10 @@ from itscale.importing.values import PARTIAL, correctness, number, shown, whole
 from itscale.outcomes import Design
 from itscale.plugins.entries import VerifierEntry
 from itscale.plugins.ingredient import Ingredient
-from itscale.provenance.footer import provenance
 from itscale.sandbox import Rung, containment
 from itscale.sandbox.containment import DEFAULT_WEAKEST
+from itscale.stages.declared import IMPORTED
+from itscale.stages.footer import provenance
 from itscale.stages.outcomes import gather_outcomes
 from itscale.stages.verification import judge
 from itscale.store.parquet import read_metadata, write_batches
@@ -157,7 +158,7 @@ def is_import_of(path: Path, source: Source) -> bool:
 def _origin(source: Source) -> dict[str, Any]:
     inputs = {f"source/{at}/{path.name}": path for at, path in enumerate(source.paths)}
     took_part = () if source.oracle is None else (source.oracle,)
-    return provenance("import", source.fingerprint(), inputs, *took_part)
+    return provenance(IMPORTED, source.fingerprint(), inputs, *took_part)
 
 
 def _oracle(ingredient: Ingredient[VerifierEntry]) -> CheckedOracle:

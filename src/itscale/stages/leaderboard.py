@@ -20,8 +20,7 @@ from itscale.fitting import (
 )
 from itscale.fitting.report import EXTRAPOLATION_POINTS
 from itscale.messages.numbers import above_zero, holdout_text, share_text
-from itscale.provenance.fingerprints import Fingerprints
-from itscale.provenance.footer import provenance
+from itscale.stages.declared import LEADERBOARD as STAGE
 from itscale.store.latex import booktabs
 from itscale.store.parquet import read_table, write_csv, write_table, write_text
 from itscale.store.schemas import FITS, FORECASTS, LEADERBOARD, REFITS, Schema
@@ -75,10 +74,10 @@ def rank_laws(
         study.config.curves.confidence,
         study.config.fits.reach,
     )
-    fingerprint = Fingerprints(study).of("leaderboard", task=task, model=model, strategy=strategy)
+    place = {"task": task, "model": model, "strategy": strategy}
     inputs = {f"{path.parents[3].name}/{path.stem}": path for path in (*fits, *forecasts, *refits)}
     plugins = (study.laws[label] for label in study.curve_laws)
-    metadata = provenance("leaderboard", fingerprint, inputs, *plugins)
+    metadata = STAGE.footer(study, place, inputs, *plugins)
     metadata["simulated"] = bool(fitted["simulated"].any())
     for table, path in zip(tables, (board, ensemble), strict=True):
         write_table(table, path, metadata)

@@ -20,7 +20,7 @@ def prepare_model(study: Study, model: str, directory: Path) -> None:
     """
     ingredient = study.models[model]
     prepare = ingredient.entry.prepare
-    if prepare is None or not ingredient.entry.wants_preparing(ingredient.options):
+    if prepare is None or not study.wants_preparing(model):
         raise EngineError(
             f"models.{model}: {ingredient.entry.name} has nothing to prepare with these options"
         )

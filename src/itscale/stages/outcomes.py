@@ -11,8 +11,6 @@ import polars as pl
 
 from itscale.boundary import CheckedOracle, make_oracle
 from itscale.errors import DataError
-from itscale.provenance.fingerprints import Fingerprints
-from itscale.provenance.footer import provenance
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import (
     Failure,
@@ -23,6 +21,7 @@ from itscale.sampling.failures import (
     too_many,
 )
 from itscale.sandbox import containment
+from itscale.stages.declared import OUTCOMES as STAGE
 from itscale.store.parquet import read_metadata, read_table, write_batches
 from itscale.store.schemas import COMPLETIONS, OUTCOMES, PROBLEMS, VERDICTS, Schema
 from itscale.study.study import Study
@@ -89,9 +88,9 @@ def gather_outcomes(
         for batch in _batches(order.to_list(), blocks.index)
     )
     inputs = _inputs(problems, completions, verdicts)
-    fingerprint = Fingerprints(study).of("outcomes", task=task, model=model, strategy=strategy)
+    place = {"task": task, "model": model, "strategy": strategy}
     took_part = (study.tasks[task], study.models[model], study.strategies[strategy], study.oracles[task])
-    metadata = provenance("outcomes", fingerprint, inputs, *took_part, *study.scorers.values())
+    metadata = STAGE.footer(study, place, inputs, *took_part, *study.scorers.values())
     _check_judged(metadata["inputs"], verdicts)
     metadata["simulated"] = any(bool(read_metadata(path).get("simulated")) for path in completions)
     if failures and blocks.index.is_empty():

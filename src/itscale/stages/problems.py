@@ -12,8 +12,8 @@ from itscale.boundary import make_problems
 from itscale.errors import DataError
 from itscale.plugins.entries import TaskEntry
 from itscale.plugins.ingredient import Ingredient
-from itscale.provenance.footer import provenance
 from itscale.seeds import digest
+from itscale.stages.declared import PROBLEMS as STAGE
 from itscale.store.parquet import read_table, write_table
 from itscale.store.schemas import PROBLEMS
 from itscale.study.study import Study
@@ -70,8 +70,8 @@ def write_problems(study: Study, task: str, output: Path) -> None:
         }
         for problem in problems
     ]
-    fingerprint = {"task": ingredient.fingerprint(), "problems": wanted}
-    metadata = provenance("problems", fingerprint, ingredient.files, ingredient)
+    metadata = STAGE.footer(study, {"task": task}, ingredient.files, ingredient)
+    metadata["fingerprint"]["problems"] = wanted
     write_table(pl.DataFrame(rows, schema=dict(PROBLEMS)), output, metadata)
 
 

@@ -18,7 +18,6 @@ from itscale.boundary import CheckedOracle, Place, make_engine, make_oracle, mak
 from itscale.errors import DataError, EngineError
 from itscale.plugins.given import own_problem
 from itscale.plugins.ingredient import Ingredient
-from itscale.provenance.footer import provenance
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, allowed, ends_the_job, log_failure, too_many
 from itscale.sampling.journal import Journal, journal_of
@@ -29,6 +28,8 @@ from itscale.sampling.session import Session
 from itscale.sampling.throughput import BlockTiming
 from itscale.sampling.units import Unit
 from itscale.seeds import digest, seed63
+from itscale.stages.declared import SAMPLING as STAGE
+from itscale.stages.footer import provenance
 from itscale.stages.problems import problems_digest, read_problems
 from itscale.stages.verification import judge
 from itscale.store.parquet import write_table
@@ -74,14 +75,11 @@ def sample_block(
     require_sandbox(study, [task])
     everyone = read_problems(problems)
     chosen = _problems_of(block, everyone, problems)
-    fingerprint = study.sampling_fingerprint(model, strategy)
-    sampled = {
-        "seed": study.config.seed,
-        "sampling": fingerprint,
-        "block": block.name,
-        "problems": problems_digest(chosen.values()),
-    }
-    identity = {"task": task, **sampled}  # a label is part of the streams, but never was of an engine's seed
+    place = {"task": task, "model": model, "strategy": strategy, "block": block.name}
+    # The digest of the block's own problems is recorded, not their file's: that may grow.
+    identity = STAGE.fingerprint(study, place) | {"problems": problems_digest(chosen.values())}
+    # A label is part of the streams, but never was of an engine's seed.
+    sampled = {key: value for key, value in identity.items() if key != "task"}
     helpers = study.helpers_of(strategy)
     for engine in (study.models[model], *helpers.values()):
         engine.require_installed()
@@ -102,14 +100,13 @@ def sample_block(
         if failed:
             facts["failures"] = [failure.record() for failure, _ in failed]
         rows = [journal.finished[unit] for unit in wanted if unit in journal.finished]
-        # The digest of the block's own problems is recorded, not their file's: that may grow.
         took_part: tuple[Ingredient[Any], ...] = (
             study.tasks[task],
             study.models[model],
             study.strategies[strategy],
             *helpers.values(),
         )
-        metadata = provenance("sampling", identity, {}, *took_part) | facts
+        metadata = provenance(STAGE.name, identity, {}, *took_part) | facts
         spent = [spending for _, spending in (*rows, *failed)]
         write_table(_ledger_frame(spent), ledger, metadata)
         write_table(_completion_frame(rows), completions, metadata)

@@ -23,9 +23,8 @@ from itscale.plugins.entries import LawEntry
 from itscale.plugins.ingredient import Ingredient
 from itscale.plugins.laws import FitFailure, FitWarning, TableData, TableLaw
 from itscale.plugins.table_laws import Centred, Derived, Frontier, Table, TableOptions, load_table
-from itscale.provenance.fingerprints import Fingerprints
-from itscale.provenance.footer import provenance
 from itscale.seeds import generator
+from itscale.stages.declared import TABLE_FITS as STAGE
 from itscale.store.parquet import write_table
 from itscale.store.schemas import FITS, FORECASTS, Schema
 from itscale.study.study import Study
@@ -61,8 +60,8 @@ def fit_table(study: Study, law: str, *, fits: Path, forecasts: Path) -> None:
         study.config.fits.origins,
         cast(TableOptions, ingredient.options).cutoff,
     )
-    fingerprint = Fingerprints(study).of("fits", law=law)
-    metadata = provenance("table_fits", fingerprint, ingredient.files, ingredient) | {"simulated": False}
+    metadata = STAGE.footer(study, {"table_law": law}, ingredient.files, ingredient)
+    metadata["simulated"] = False
     confidence = study.config.curves.confidence
     rows = [row for forecast in report.forecasts for row in forecast_rows(forecast, confidence)]
     identity = {"law": law, "simulated": False}

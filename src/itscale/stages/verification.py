@@ -24,12 +24,12 @@ from itscale.errors import DataError, EngineError
 from itscale.plugins.entries import VerifierEntry
 from itscale.plugins.given import own_problem
 from itscale.plugins.ingredient import Ingredient
-from itscale.provenance.footer import provenance
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, ProblemFailures, ends_the_job, reason_of
 from itscale.sampling.journal import Name, ScoreJournal, journal_of
 from itscale.sandbox import containment
 from itscale.seeds import digest, seed63
+from itscale.stages.declared import VERIFICATION as STAGE
 from itscale.stages.problems import problems_digest, read_problems
 from itscale.store.parquet import read_metadata, read_table, write_table
 from itscale.store.schemas import COMPLETIONS, VERDICTS
@@ -93,8 +93,8 @@ def verify_block(
         raise DataError(f"{completions}: problem {min(strangers)!r} is not in {problems}")
     _check_problems(completions, problems, list(known.values()))
     inputs = {"problems": problems, "completions": completions}
-    fingerprint = {"verifier": ingredient.fingerprint()}
-    metadata = provenance("verification", fingerprint, inputs, study.tasks[task], ingredient)
+    judged = {"task": task, "verifier": verifier}
+    metadata = STAGE.footer(study, judged, inputs, study.tasks[task], ingredient)
     with (
         containment(study.config.sandbox) as contained,
         ScoreJournal(journal_of(output), metadata["fingerprint"]) as journal,

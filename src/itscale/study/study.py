@@ -73,6 +73,20 @@ class Study:
         return tuple(label for label in self.models if not self.config.models[label].helper)
 
     @property
+    def samples(self) -> bool:
+        """Whether anything is sampled: all outcomes may be imported."""
+        return bool(self.tasks and self.sampled_models and self.strategies)
+
+    def source(self, labels: Mapping[str, str]) -> Source | None:
+        """Return where outcomes of a task, model and strategy come from, None if they are sampled."""
+        return self.outcomes.get((labels["task"], labels["model"], labels["strategy"]))
+
+    def wants_preparing(self, model: str) -> bool:
+        """Return whether a model is fetched and converted by a job of its own."""
+        engine = self.models[model]
+        return engine.entry.prepare is not None and engine.entry.wants_preparing(engine.options)
+
+    @property
     def curve_laws(self) -> tuple[str, ...]:
         """Labels of the laws fitted to every (task, model, strategy)."""
         return tuple(label for label, law in self.laws.items() if law.entry.takes != "table")

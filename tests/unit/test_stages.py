@@ -1,0 +1,84 @@
+"""A stage is declared once: plan, rules, scripts, logs, footers and digests know it from there."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+from itscale.planning import plan as planning
+from itscale.planning.plan import Plan, make_plan
+from itscale.provenance import fingerprints
+from itscale.provenance.fingerprints import Fingerprints, table_at
+from itscale.stages.declaration import Stage
+from itscale.stages.declared import PLACE, STAGES
+from itscale.store.parquet import write_table
+from itscale.study import resolve
+
+WORKFLOW = Path(__file__).parents[2] / "workflow"
+RULES = {
+    match[1]: match[0]
+    for path in sorted((WORKFLOW / "rules").glob("*.smk"))
+    for match in re.finditer(
+        r"^rule (\w+):\n(?:^(?: .*)?\n)*", path.read_text(encoding="utf-8"), re.MULTILINE
+    )
+}
+STUDY = {
+    "study": "tiny",
+    "tasks": {"sums": {"plugin": "reasoning_gym", "dataset": "gcd", "problems": 4}},
+    "models": {"toy": {"plugin": "simulated"}},
+    "strategies": {"repeated_sampling": {"completions": 4}},
+    "laws": ["power_law"],
+    "figures": ["law_fits"],
+}
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    return make_plan(resolve(STUDY), tmp_path, problems={"sums": 4})
+
+
+def test_every_stage_is_a_rule_and_every_rule_a_stage() -> None:
+    assert RULES.keys() == {stage.name for stage in STAGES}
+    assert {path.stem for path in (WORKFLOW / "scripts").glob("*.py")} == RULES.keys()
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_rule_has_the_name_the_outputs_and_the_params_of_its_stage(stage: Stage) -> None:
+    rule = RULES[stage.name]
+    assert f'"../scripts/{stage.name}.py"' in rule
+    assert f'plan.depends("{stage.name}", wildcards)' in rule
+    logs = re.findall(r'"<logs>/(.+)\.log"', rule)
+    assert [log.split("/")[0] for log in logs] == [stage.name]
+    assert set(re.findall(r"{(\w+)}", logs[0])) == set(stage.each)
+    outputs = rule[rule.index("    output:") : rule.index("    log:")]
+    assert set(re.findall(r'"<results>/(.+)\.parquet"', outputs)) == set(stage.tables)
+    assert set(re.findall(r'"<reports>/(.+)"', outputs)) == set(stage.reports)
+
+
+def test_a_stage_that_is_added_takes_one_declaration(plan, tmp_path, monkeypatch) -> None:
+    made_up = Stage(
+        name="entropies",
+        revision=3,
+        each=PLACE,
+        fingerprint=lambda study, labels: {"seed": study.config.seed, "model": labels["model"]},
+        tables=("entropies/{task}/{model}/{strategy}",),
+        reports=("entropies/{model}.csv",),
+    )
+    for module in (planning, fingerprints):
+        monkeypatch.setattr(module, "STAGES", (*STAGES, made_up))
+    assert plan.jobs()["entropies"] == 1
+    assert "entropies/sums/toy/repeated_sampling.parquet" in plan.tables()
+    assert "entropies/toy.csv" in plan.reports()
+    assert "entropies/toy.csv" not in plan.reports(but="entropies")
+    place = SimpleNamespace(task="sums", model="toy", strategy="repeated_sampling")
+    assert plan.depends("entropies", place) == {"revision": 3, "seed": plan.study.config.seed, "model": "toy"}
+    path = tmp_path / "entropies/sums/toy/repeated_sampling.parquet"
+    assert table_at(path) == (made_up, vars(place))
+    path.parent.mkdir(parents=True)
+    table = pl.DataFrame({"entropy": [0.5]})
+    write_table(table, path, made_up.footer(plan.study, vars(place), {}))
+    assert Fingerprints(plan.study).fault(path) == ""
+    write_table(table, path, made_up.footer(plan.study, {**vars(place), "model": "other"}, {}))
+    assert Fingerprints(plan.study).fault(path).startswith("of another study: model")
