@@ -40,6 +40,8 @@ def test_a_silent_job_that_is_started_again_was_tried_again() -> None:
 
 def test_progress_names_the_verifier_that_is_waited_for(tmp_path: Path) -> None:
     events = tmp_path / "run.events.jsonl"
-    job = Event(kind="job_info", rule="verification", wildcards={"task": "t", "verifier": "mine", "block": "p0"})
+    job = Event(
+        kind="job_info", rule="verification", wildcards={"task": "t", "verifier": "mine", "block": "p0"}
+    )
     events.write_text(f"{job.line()}\n")
     assert Watch(events, tmp_path, {}, 3).look().line().endswith("verification by mine")

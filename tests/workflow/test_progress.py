@@ -44,12 +44,14 @@ def note(logs, block, at=2000.0, **state):
 def test_jobs_are_counted_as_snakemake_says_them(watch):
     assert watch.look().jobs == 0  # and no file is there yet
     one, two, four = (Event(kind="progress", done=done).line() for done in (1, 2, 4))
-    watch.events.write_text(f"{Event(kind='job_info', rule='sample').line()}\n{one}\n{two[:9]}")
+    watch.events.write_text(f"{Event(kind='job_info', rule='sampling').line()}\n{one}\n{two[:9]}")
     assert (watch.look().jobs, watch.look().all_jobs, watch.look().rule) == (1, 3, "sampling")
     with watch.events.open("a") as file:
         file.write(f"{two[9:]}\n{four[:9]}\n{four}\n")  # one of them was cut short by a full disk
     assert watch.look().jobs == 3  # the target is no job of the study's
-    said = "Job 4 has been submitted with SLURM jobid 7 (log: /x/.snakemake/slurm_logs/rule_verification/7.log)."
+    said = (
+        "Job 4 has been submitted with SLURM jobid 7 (log: /x/.snakemake/slurm_logs/rule_verification/7.log)."
+    )
     with watch.events.open("a") as file:
         file.write(f"{Event(message=said).line()}\n")
     assert watch.look().rule == "verification"
@@ -284,7 +286,7 @@ def test_a_line_comes_when_a_speed_is_first_known_and_every_ten_seconds():
     with display(console) as show:
         for now in range(31):
             speed = 50.0 if now >= 12 else None
-            show(Progress(0, 1, 0, 9, speed, None, float(now), "sample"))
+            show(Progress(0, 1, 0, 9, speed, None, float(now), "sampling"))
     assert [line.split()[0] for line in said] == ["0:10", "0:12", "0:22"]
 
 

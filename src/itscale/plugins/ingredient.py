@@ -39,17 +39,17 @@ class Ingredient(Generic[E]):
         DataError
             If a file that a task or a law reads is missing.
         """
-        return dict(self._fingerprint)
-
-    @cached_property
-    def _fingerprint(self) -> dict[str, Any]:
-        files = {name: payload_hash(path) for name, path in sorted(self.files.items())}
+        files = self._hashes
         return {
             "name": f"{self.distribution}/{self.entry.name}",
             "revision": self.entry.revision,
             "options": json.loads(self.options.model_dump_json()),
             **({"files": files} if files else {}),
         }
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        return {name: payload_hash(path) for name, path in sorted(self.files.items())}
 
     @property
     def files(self) -> Mapping[str, Path]:
