@@ -125,6 +125,23 @@ def test_given_text_is_read_and_not_generated_and_reopens_what_was_finished():
     assert one.ledger.generated_tokens == completion.generated_tokens
 
 
+@pytest.mark.parametrize(
+    "chat", [[], "hello", [{"role": "user"}], ["hello"], [{"role": "user", "content": 7}]]
+)
+def test_a_chat_that_no_engine_can_be_sent_is_refused(chat):
+    with pytest.raises(ContractError, match=r"start\(\): messages: found .*, expected turns"):
+        session().start(chat)
+
+
+def test_a_chat_is_the_sessions_own():
+    engine, chat = Recording(), [dict(turn) for turn in CHAT]
+    one = session(engine)
+    begun = one.start(chat)
+    chat[0]["content"] = "something else"
+    asyncio.run(one.extend([begun], WHOLE))
+    assert list(engine.requests[0].chat) == CHAT
+
+
 def test_another_model_is_charged_by_its_label_and_reads_text_not_tokens():
     class Numbered(Recording):
         async def generate(self, request):

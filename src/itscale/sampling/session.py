@@ -13,9 +13,10 @@ import numpy as np
 from itscale.errors import ContractError
 from itscale.outcomes import FloatArray
 from itscale.plugins.given import own_problem
-from itscale.plugins.place import Place, Shown
+from itscale.plugins.place import Place, Shown, textual
 from itscale.plugins.process import LASTING, ProcessState
 from itscale.sampling.allowance import Allowance
+from itscale.sampling.chats import own_chat
 from itscale.sampling.desk import Desk
 from itscale.sampling.ledger import Ledger
 from itscale.sampling.lineage import Lineage, Lineages
@@ -135,7 +136,10 @@ class Session:
             Tells two trajectories with one chat apart, where they are continued at the same time and which
             is which matters.
         """
-        chat = None if messages is None else tuple(messages)
+        chat = None
+        if messages is not None:
+            about = self.problem.problem_id
+            chat = own_chat(self._place, "session.start(): messages", messages, about)
         lineage = self._lineages.root(chat, key)
         return Trajectory(self.problem, messages=chat, lineage=lineage)
 
@@ -183,12 +187,13 @@ class Session:
         active = [place for place, trajectory in enumerate(trajectories) if not trajectory.finished]
         if not active:
             return list(trajectories)
-        room = [min(params.max_tokens, self._token_limit - trajectories[at].tokens) for at in active]
-        lent = await self._allowance.lend(room)
-        groups: dict[Any, list[int]] = {}
+        # Lineages are settled before anything is waited for: whoever calls first, continues first.
+        lineages = [self._continue(trajectories[place], by or "") for place in active]
+        groups: dict[Lineage, list[int]] = {}
         for number, place in enumerate(active):
             groups.setdefault(trajectories[place].lineage, []).append(number)
-        lineages = [self._continue(trajectories[place], by or "") for place in active]
+        room = [min(params.max_tokens, self._token_limit - trajectories[at].tokens) for at in active]
+        lent = await self._allowance.lend(room)
         used: list[int] = []
         self._on_active(len(active))
         try:
@@ -232,9 +237,11 @@ class Session:
         trajectory that has no tokens left is handed back as it is.
         """
         self._require_own("append()", [trajectory])
+        if not textual(text):
+            raise self._broken("append(): text", text, "a text that can be stored")
         if not text or trajectory.tokens >= self._token_limit:
             return trajectory
-        step = Step(text=_unicode(text), tokens=0, logprob=0.0, node=self._tree.next_node, given=True)
+        step = Step(text=text, tokens=0, logprob=0.0, node=self._tree.next_node, given=True)
         return self._tree.keep(trajectory, step, None, self._lineages.appended(trajectory.lineage, text))
 
     async def score(self, trajectories: Sequence[Trajectory]) -> FloatArray:
