@@ -82,3 +82,20 @@ def test_a_stage_that_is_added_takes_one_declaration(plan, tmp_path, monkeypatch
     assert Fingerprints(plan.study).fault(path) == ""
     write_table(table, path, made_up.footer(plan.study, {**vars(place), "model": "other"}, {}))
     assert Fingerprints(plan.study).fault(path).startswith("of another study: model")
+
+
+@pytest.mark.parametrize(
+    ("path", "study", "name"),
+    [
+        ("fits/outcomes/sums/toy/pass.parquet", "fits", "outcomes"),
+        ("fits/fits/sums/toy/pass/power.parquet", "fits", "fits"),
+        ("sums/outcomes/sums/problems/pass.parquet", "sums", "outcomes"),
+        ("elsewhere/fits/sums/fits/tables/power.parquet", "tiny", "fits"),
+        ("tiny/fits/tables/loss.parquet", "tiny", "table_fits"),
+        ("tiny/missing.parquet", "tiny", "failures"),
+    ],
+)
+def test_labels_that_are_also_folders_of_results_mislead_nobody(path: str, study: str, name: str) -> None:
+    known = table_at(Path("results", path), study)
+    assert known is not None
+    assert known[0].name == name

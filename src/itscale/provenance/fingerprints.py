@@ -15,18 +15,21 @@ from itscale.study.study import Study
 __all__ = ["Fingerprints", "differences", "table_at"]
 
 
-def table_at(path: Path) -> tuple[Stage, dict[str, str]] | None:
-    """Return the stage that leaves a table at a path, and the labels of its job; None of any other file."""
+def table_at(path: Path, study: str = "") -> tuple[Stage, dict[str, str]] | None:
+    """Return the stage that leaves a table at a path, and the labels of its job; None of any other file.
+
+    Models may be labelled `fits`, and so may the study, whose name the folder of its results mostly has.
+    """
     parts = path.with_suffix("").parts if path.suffix == ".parquet" else ()
     found = [
-        (len(names), stage, dict(labels))
+        ((study in parts[-len(names) - 1 : -len(names)], len(names)), stage, labels)
         for stage in STAGES
         for names in (table.split("/") for table in stage.tables)
         if (labels := _labels(names, parts[-len(names) :])) is not None
     ]
     if not found:
         return None
-    _, stage, labels = max(found, key=lambda one: one[0])  # a model may be labelled `fits`
+    _, stage, labels = max(found, key=lambda one: one[0])
     return stage, labels
 
 
@@ -89,10 +92,13 @@ class Fingerprints:
 
     def content_fault(self, path: Path) -> str:
         """Say that a table's rows were changed since it was written; nothing of any other file."""
-        return content_fault(path, self.hashes.get(path.as_posix())) if table_at(path) else ""
+        return content_fault(path, self.hashes.get(path.as_posix())) if self._table(path) else ""
+
+    def _table(self, path: Path) -> tuple[Stage, dict[str, str]] | None:
+        return table_at(path, self.study.name)
 
     def _origin_fault(self, path: Path) -> str:
-        known = table_at(path)
+        known = self._table(path)
         if known is None:
             return ""
         stage, labels = known
