@@ -158,6 +158,7 @@ class Stages:
             for verifier, judged in verdicts.items():
                 judged.append(self.table("verdicts", *place, verifier, block.name))
                 output = {"completions": files["completions"], "output": judged[-1]}
+                output["ledger"] = self.table("ledger", *place, verifier, block.name)
                 self.add("verification", verify_block, self.study, *place, verifier, **given, **output)
         outcomes, curves = self.table("outcomes", *place), self.table("curves", *place)
         gathered = {"completions": completions, "verdicts": verdicts, "output": outcomes}

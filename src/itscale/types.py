@@ -20,6 +20,7 @@ __all__ = [
     "Question",
     "SamplingParams",
     "Scorer",
+    "ScorerDesk",
     "Step",
     "Trajectory",
     "Verdict",
@@ -425,10 +426,36 @@ class Oracle(Protocol):
         ...
 
 
-class Scorer(Protocol):
-    """A verifier that scores trajectories, finished or not."""
+class ScorerDesk(Protocol):
+    """What a scorer asks models by; every call is charged to the model and to the scorer."""
 
-    async def score(self, trajectories: Sequence[Trajectory], engine: Engine | None) -> list[float]:
+    async def generate(
+        self, messages: Sequence[Message], params: SamplingParams, *, by: str | None = None, key: str = ""
+    ) -> Generation:
+        """Return a model's answer to a chat.
+
+        An equal question about one problem has an equal answer, whoever asks it when; where several answers
+        to one chat are wanted, each takes a `key` of its own.
+
+        Parameters
+        ----------
+        by
+            Label of a model that the scorer's options name; the model that is sampled if left out.
+        """
+        ...
+
+    async def rewards(self, trajectories: Sequence[Trajectory], *, by: str | None = None) -> list[float]:
+        """Return a reward in [0, 1] for each trajectory that is scored, or that such a one continues."""
+        ...
+
+
+class Scorer(Protocol):
+    """A verifier that scores trajectories, finished or not.
+
+    It lives as long as a job; `close`, if it has one, is called (and awaited) at the end.
+    """
+
+    async def score(self, trajectories: Sequence[Trajectory], desk: ScorerDesk) -> list[float]:
         """Return a score in [0, 1] for each trajectory as it stands; higher is better."""
         ...
 

@@ -112,7 +112,7 @@ class Lumping(Evaluator):
 
 
 class Overjoyed:
-    async def score(self, trajectories, engine):
+    async def score(self, trajectories, desk):
         return [len(trajectories) / 2 for _ in trajectories]
 
 
@@ -274,7 +274,7 @@ def saying(contract, **methods):
 
 
 def scoring(score):
-    async def say(trajectories, engine):
+    async def say(trajectories, desk):
         return score(trajectories)
 
     return saying(ScorerContract, score=say)

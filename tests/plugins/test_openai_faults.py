@@ -415,7 +415,7 @@ def sampled(folder: Path, url: str) -> pl.DataFrame:
     write_problems(study, "sums", files["problems"])
     told = {"problems": files["problems"], "completions": files["completions"], "model_directories": {}}
     sample_block(study, *place, block, **told, ledger=files["ledger"])
-    verify_block(study, *place, "exact_match", **told, output=files["verdicts"])
+    verify_block(study, *place, "exact_match", **told, output=files["verdicts"], ledger=folder / "l")
     gather_outcomes(
         study,
         *place,

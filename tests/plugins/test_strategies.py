@@ -31,8 +31,8 @@ HOLDS = SUCCESS ** (1 / STEPS)
 
 
 class EngineScorer:
-    async def score(self, trajectories, engine):
-        return await engine.score(trajectories)
+    async def score(self, trajectories, desk):
+        return await desk.rewards(trajectories)
 
 
 def run(strategy, options, *, budget, problems, right=0.9, wrong=0.1, noise=0.0, engine=None):
@@ -49,7 +49,7 @@ def run(strategy, options, *, budget, problems, right=0.9, wrong=0.1, noise=0.0,
                 problem_id=f"{number}", messages=({"role": "user", "content": "?"},), reference="7"
             )
             unit = Unit(problem_id=problem.problem_id, budget=budget, stop=budget)
-            scorer = EngineScorer()
+            scorer = SessionScorer(scorer=EngineScorer(), label="r", engines={"": engine})
             return problem, Session(
                 problem,
                 unit,
@@ -57,7 +57,7 @@ def run(strategy, options, *, budget, problems, right=0.9, wrong=0.1, noise=0.0,
                 model="m",
                 stream=(0,),
                 token_limit=10_000,
-                partners=Partners(scorer=SessionScorer(scorer=scorer, label="r")) if scorer else None,
+                partners=Partners(scorer=scorer),
             )
 
         pairs = [session(number) for number in range(problems)]

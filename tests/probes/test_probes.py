@@ -1,13 +1,14 @@
-"""Strategies as third parties would write them, each held to the contract of its kind."""
+"""Plugins as third parties would write them, each held to the contract of its kind."""
 
 from typing import ClassVar
 
 import budget_forcing
 import debate
 import early_stopping_vote
+import llm_judge
 import self_refine
 
-from itscale.testing import StrategyContract
+from itscale.testing import ScorerContract, StrategyContract
 
 
 class TestSelfRefine(StrategyContract):
@@ -29,3 +30,9 @@ class TestBudgetForcing(StrategyContract):
 class TestEarlyStoppingVote(StrategyContract):
     entry = early_stopping_vote.entry
     options: ClassVar = {"lead": 3}
+
+
+class TestLlmJudge(ScorerContract):
+    entry = llm_judge.itscale_register_verifiers()[0]
+    options: ClassVar = {"judge": "critic", "yes": "holds", "no": "fails"}
+    helpers: ClassVar = {"critic": {"success": 0.5}}

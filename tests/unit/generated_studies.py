@@ -348,6 +348,7 @@ class _Stages:
                     completions=written,
                     model_directories={},
                     output=files[-1],
+                    ledger=self.path("ledger", *place, label, block.name),
                 )
         write_outcomes(
             self.study,

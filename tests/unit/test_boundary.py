@@ -379,7 +379,7 @@ def test_strategies(study, factory, said):
 
 def scorer(say):
     class Hostile:
-        async def score(self, trajectories, engine):
+        async def score(self, trajectories, desk):
             return say(trajectories)
 
     return lambda options: Hostile()

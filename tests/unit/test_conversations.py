@@ -157,7 +157,7 @@ def test_another_model_is_charged_by_its_label_and_reads_text_not_tokens():
 
     asyncio.run(work())
     assert [step.token_ids for step in other.requests[0].prefix] == [()]
-    assert {by for _, by in one.ledger.accounts} == {"m", "critic"}
+    assert {by for _, by, _ in one.ledger.accounts} == {"m", "critic"}
     with pytest.raises(ContractError, match="by: found 'judge', expected critic"):
         asyncio.run(one.write(None, WHOLE, by="judge"))
 

@@ -83,9 +83,16 @@ def write_ledger(path, rows, *, generated, read=0):
     for problem, budget, replicate in sorted({row[:3] for row in rows}):
         base = dict.fromkeys(LEDGER, 0) | {"problem_id": problem, "budget": budget, "replicate": replicate}
         calls.append(
-            base | {"call": "generate", "by": "sim", "generated_tokens": generated, "prompt_tokens": 7}
+            base
+            | {
+                "call": "generate",
+                "by": "sim",
+                "scorer": None,
+                "generated_tokens": generated,
+                "prompt_tokens": 7,
+            }
         )
-        calls.append(base | {"call": "score", "by": "reward", "prompt_tokens": read})
+        calls.append(base | {"call": "score", "by": "sim", "scorer": "reward", "prompt_tokens": read})
     write_table(pl.DataFrame(calls, schema=dict(LEDGER)), path, {})
     return path
 

@@ -217,9 +217,8 @@ def test_whatever_a_model_writes_is_a_row_and_counted_wrong(tmp_path, content, k
     assert pl.read_parquet(made)["text"].to_list() == [kept] * 8
     verdicts, outcomes = folder / "verdicts.parquet", folder / "outcomes.parquet"
     given = {"problems": folder / "problems.parquet"}
-    verify_block(
-        study, *PLACE, "exact_match", **given, completions=made, model_directories={}, output=verdicts
-    )
+    told = {"completions": made, "model_directories": {}, "ledger": folder / "spent.parquet"}
+    verify_block(study, *PLACE, "exact_match", **given, **told, output=verdicts)
     gathered = {"completions": [made], "verdicts": {"exact_match": [verdicts]}, "output": outcomes}
     gather_outcomes(study, *PLACE, **given, **gathered)
     rows = pl.read_parquet(outcomes)

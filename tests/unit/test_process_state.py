@@ -122,7 +122,7 @@ def test_what_an_oracle_changes_is_put_back(before, where, part):
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_a_scorer_changes_is_put_back_though_it_fails(before, fails):
     class Careless:
-        async def score(self, trajectories, engine):
+        async def score(self, trajectories, desk):
             os.chdir("/")
             await asyncio.sleep(0)
             if fails:

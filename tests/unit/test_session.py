@@ -43,21 +43,24 @@ class LengthScorer:
     def __init__(self):
         self.asked = []
 
-    async def score(self, trajectories, engine):
+    async def score(self, trajectories, desk):
         self.asked += [trajectory.node for trajectory in trajectories]
+        await desk.rewards(trajectories)
         return [min(1.0, trajectory.tokens / 1000) for trajectory in trajectories]
 
 
 def session(engine=None, *, stop=8, start=0, budget=0, token_limit=1000, scorer=None, stream=(1, "s")):
     unit = Unit(problem_id="p1", budget=budget, start=start, stop=stop)
+    engine = engine or CountingEngine()
+    asked = scorer and SessionScorer(scorer=scorer, label="length", engines={"": engine})
     return Session(
         PROBLEM,
         unit,
-        engine or CountingEngine(),
+        engine,
         model="m",
         stream=stream,
         token_limit=token_limit,
-        partners=Partners(scorer=scorer and SessionScorer(scorer=scorer, label="length")),
+        partners=Partners(scorer=asked),
     )
 
 
@@ -216,8 +219,10 @@ def test_a_trajectory_is_scored_once_and_its_score_is_kept_with_the_completion()
     assert sorted(scorer.asked) == [1, 2, 3]
     assert again[0] == again[1]
     assert [list(c.step_scores) for c in completions] == [[c.generated_tokens / 1000] for c in completions]
-    by_call = {row["call"]: row for row in one.ledger.rows()}
-    assert by_call["score"]["sequences"] == 3
+    (row,) = (row for row in one.ledger.rows() if row["call"] == "score")
+    read = {(c.text, c.generated_tokens): c.prompt_tokens + c.generated_tokens for c in completions}
+    assert (row["by"], row["scorer"], row["sequences"]) == ("m", "length", len(read))
+    assert row["prompt_tokens"] == sum(read.values())
 
 
 def test_scoring_without_a_scorer_is_a_mistake_of_the_strategys_author():

@@ -85,6 +85,7 @@ def verdicts(study: Study, verifier: str, completions: Path, strategy: str = "re
         completions=completions,
         model_directories={},
         output=output,
+        ledger=Path("ledger") / verifier / completions.name,
     )
     return output
 
@@ -356,8 +357,11 @@ def test_blocks_lie_in_one_batch_where_they_fit(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("simulated", [True, False])
 def test_outcomes_say_whether_they_are_simulated(study: Study, simulated: bool) -> None:
-    block = store(POOL, simulated=simulated)
-    gather(study, [block], all_verdicts(study, [block]))
+    block = store(POOL, simulated=False)
+    judged = all_verdicts(study, [block])
+    if not simulated:  # else rewards are, of a model that is
+        copyfile(judged["confidence"][0], judged["reward"][0])
+    gather(study, [block], judged)
     metadata = read_metadata(Path("outcomes.parquet"))
     assert metadata["simulated"] is simulated
     assert set(metadata["inputs"]) == {

@@ -42,7 +42,7 @@ class Scorer:
     def __init__(self, options) -> None:
         pass
 
-    async def score(self, trajectories, engine):
+    async def score(self, trajectories, desk):
         for trajectory in trajectories:
             with Path("asked.txt").open("a") as file:
                 file.write(f"{trajectory.problem.problem_id}\n")

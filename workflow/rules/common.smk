@@ -55,6 +55,17 @@ def get_verdicts(wildcards):
     )
 
 
+def get_scoring(wildcards):
+    """Return the ledgers of the scorers that selectors read, block by block."""
+    blocks = plan.blocks(wildcards.task, wildcards.model, wildcards.strategy)
+    return expand(
+        "<results>/ledger/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
+        verifier=study.scorers_read,
+        block=[block.name for block in blocks],
+        **wildcards,
+    )
+
+
 def get_model_directories(wildcards):
     """Return the prepared models among those that the job starts, where their engines want that."""
     return [

@@ -1,10 +1,11 @@
-"""Inputs: outcomes, ledgers. Outputs: accuracy of every selector against the budget, with intervals, and problem by problem."""
+"""Inputs: outcomes, ledgers of sampling and of the scorers that selectors read. Outputs: accuracy of every selector against the budget, with intervals, and problem by problem."""
 
 
 rule curves:
     input:
         outcomes="<results>/outcomes/{task}/{model}/{strategy}.parquet",
         ledgers=per_block("<results>/ledger/{task}/{model}/{strategy}/{block}.parquet"),
+        scoring=get_scoring,
     output:
         curves="<results>/curves/{task}/{model}/{strategy}.parquet",
         accuracies="<results>/accuracies/{task}/{model}/{strategy}.parquet",

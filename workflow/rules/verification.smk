@@ -1,4 +1,4 @@
-"""Inputs: problems, completions of a block. Outputs: a verifier's verdict on each completion."""
+"""Inputs: problems, completions of a block. Outputs: a verifier's verdict on each completion, what it cost."""
 
 
 rule verification:
@@ -8,6 +8,7 @@ rule verification:
         models=get_model_directories,
     output:
         verdicts="<results>/verdicts/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
+        ledger="<results>/ledger/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
     log:
         "<logs>/verification/{task}/{model}/{strategy}/{verifier}/{block}.log",
     conda:

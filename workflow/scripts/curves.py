@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from itscale.running.job import job, paths
+from itscale.running.job import by_folder, job, paths
 from itscale.stages.curves import estimate_curves
 
 with job(snakemake) as study:
     files = {"outcomes": Path(snakemake.input.outcomes), "output": Path(snakemake.output.curves)}
     files["accuracies"] = Path(snakemake.output.accuracies)
-    estimate_curves(study, **snakemake.wildcards, **files, ledgers=paths(snakemake.input.ledgers))
+    spent = {"ledgers": paths(snakemake.input.ledgers), "scoring": by_folder(snakemake.input.scoring)}
+    estimate_curves(study, **snakemake.wildcards, **files, **spent)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from itscale.errors import EngineError
 from itscale.plugins import Options, VerifierEntry
-from itscale.types import Engine, Trajectory
+from itscale.types import ScorerDesk, Trajectory
 
 ROUNDING = 1e-6
 """Nats per token by which rounding may lift a log-probability above 0."""
@@ -19,8 +19,8 @@ class Logprob:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    async def score(self, trajectories: Sequence[Trajectory], engine: Engine | None) -> list[float]:
-        """Score each trajectory as it stands; nothing is asked of the engine.
+    async def score(self, trajectories: Sequence[Trajectory], desk: ScorerDesk) -> list[float]:
+        """Score each trajectory as it stands; no model is asked.
 
         Raises
         ------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from itscale.errors import EngineError
 from itscale.plugins import Options, VerifierEntry
-from itscale.types import Engine, Trajectory
+from itscale.types import ScorerDesk, Trajectory
 
 
 class ProcessReward:
@@ -15,17 +15,15 @@ class ProcessReward:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    async def score(self, trajectories: Sequence[Trajectory], engine: Engine | None) -> list[float]:
+    async def score(self, trajectories: Sequence[Trajectory], desk: ScorerDesk) -> list[float]:
         """Return the engine's reward of each trajectory, in [0, 1].
 
         Raises
         ------
         EngineError
-            If there is no engine, or it does not give one reward in [0, 1] per trajectory.
+            If the engine does not give one reward in [0, 1] per trajectory.
         """
-        if engine is None:
-            raise EngineError("verifiers/process_reward: found no engine, expected one that offers score")
-        rewards = list(await engine.score(trajectories))
+        rewards = list(await desk.rewards(trajectories))
         if len(rewards) != len(trajectories) or not all(0 <= reward <= 1 for reward in rewards):
             raise EngineError(
                 f"verifiers/process_reward: found {len(rewards)} rewards ({rewards[:3]} ...) for "

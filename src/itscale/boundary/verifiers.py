@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from itscale.plugins.given import own_problem
 from itscale.plugins.place import Place, real, textual
 from itscale.plugins.process import LASTING, ProcessState
-from itscale.types import Engine, Oracle, Problem, Scorer, Trajectory, Verdict
+from itscale.types import Oracle, Problem, Scorer, ScorerDesk, Trajectory, Verdict
 
 if TYPE_CHECKING:
     from itscale.plugins.entries import VerifierEntry
@@ -137,12 +138,12 @@ class CheckedScorer:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._scorer, name)
 
-    async def score(self, trajectories: Sequence[Trajectory], engine: Engine | None) -> list[float]:
+    async def score(self, trajectories: Sequence[Trajectory], desk: ScorerDesk) -> list[float]:
         """Return a score of each trajectory, in [0, 1]."""
         trajectories = tuple(trajectories)
         before = {id(one.problem): (one.problem, own_problem(one.problem)) for one in trajectories}
         with self._place.undisturbed("score()", LASTING):
-            given = await self._scorer.score(list(trajectories), engine)
+            given = await self._scorer.score(list(trajectories), desk)
         for problem, kept in before.values():
             if problem != kept:
                 raise self._place.changed("score()", kept.problem_id)
@@ -155,3 +156,12 @@ class CheckedScorer:
                 about = trajectory.problem.problem_id
                 raise self._place.broken("score()", score, "a number in [0, 1]", about)
         return [number for number in numbers if number is not None]
+
+    async def close(self) -> None:
+        """Let the scorer free what it holds, if it has a way to."""
+        close = getattr(self._scorer, "close", None)
+        if callable(close):
+            with self._place.undisturbed("close()", LASTING):
+                ended = close()
+                if isawaitable(ended):
+                    await ended

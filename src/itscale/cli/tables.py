@@ -94,13 +94,15 @@ def refuse_strangers(plan: Plan, results: Path, made_again: Collection[str], eve
     DataError
         With the first file that is refused, and how many more are.
     """
-    from itscale.provenance.fingerprints import Fingerprints
+    from itscale.provenance.fingerprints import Fingerprints, table_at
+    from itscale.stages.declared import SAMPLING
 
     fingerprints = Fingerprints(plan.study, _hashes(plan))
     faults: list[DataError] = []
     for path in _there(plan, results):
-        kind, _, block = path.relative_to(results).with_suffix("").as_posix().partition("/")
-        sampled = kind in ("completions", "ledger")
+        _, _, block = path.relative_to(results).with_suffix("").as_posix().partition("/")
+        stage, _ = table_at(path) or (None, {})
+        sampled = stage is SAMPLING
         replaced = (
             block in made_again and snakemake_record(Path(), path).is_file() if sampled else not everything
         )

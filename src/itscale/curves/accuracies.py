@@ -66,7 +66,7 @@ def tokens_by_problem_of_pools(
     scorer
         Label of the scorer that is counted; none if empty.
     """
-    mine = pl.col("by") == scorer
+    mine = pl.col("asked_by") == scorer
     charged = spent.group_by("problem_id").agg(known_sum("generated"), known_sum("scorer", mine))
     table = (
         pl.DataFrame({"problem_id": list(problems)})

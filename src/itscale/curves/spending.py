@@ -21,6 +21,7 @@ __all__ = [
     "known_sum",
     "read_ledgers",
     "run_budgets",
+    "spent_on_runs",
     "tokens_of_pools",
     "tokens_of_runs",
 ]
@@ -45,24 +46,46 @@ class Tokens:
         return Tokens(self.generated[budgets], self.prompt[budgets], self.scorer[budgets])
 
 
-def read_ledgers(ledgers: Sequence[Path]) -> pl.DataFrame:
-    """Read ledgers, with the tokens of each row's scorer beside those of the generator.
+def read_ledgers(ledgers: Sequence[Path], afterwards: Sequence[Path] = ()) -> pl.DataFrame:
+    """Read ledgers, with the tokens that scorers spent beside those of the strategy.
 
     What units spent that failed is left out: it is no cost of the completions there are.
+
+    Parameters
+    ----------
+    ledgers
+        What sampling spent, scores that were asked for on the way included.
+    afterwards
+        What verification spent; the column `afterwards` says which rows are of these.
     """
-    parts = [_without_failures(path) for path in ledgers]
-    table = pl.concat(parts) if parts else pl.DataFrame(schema=dict(LEDGER))
-    generates = pl.col("call") == "generate"
+    parts = [_without_failures(path).with_columns(afterwards=False) for path in ledgers]
+    parts += [read_table(path, LEDGER).select(*LEDGER).with_columns(afterwards=True) for path in afterwards]
+    schema = {**LEDGER, "afterwards": pl.Boolean}
+    table = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+    scores = pl.col("scorer").is_not_null()
     return table.select(
         "problem_id",
         "budget",
         "replicate",
-        "by",
-        "call",
-        generated=pl.when(generates).then("generated_tokens").otherwise(0),
-        prompt=pl.when(generates).then("prompt_tokens").otherwise(0),
-        scorer=pl.when(generates).then(0).otherwise(pl.col("prompt_tokens") + pl.col("generated_tokens")),
+        "afterwards",
+        asked_by=pl.col("scorer"),
+        generated=pl.when(scores).then(0).otherwise("generated_tokens"),
+        prompt=pl.when(scores).then(0).otherwise("prompt_tokens"),
+        scorer=pl.when(scores).then(pl.col("prompt_tokens") + pl.col("generated_tokens")).otherwise(0),
     )
+
+
+def spent_on_runs(spent: pl.DataFrame, scorer: str) -> pl.DataFrame:
+    """Return what runs cost a selector: all of sampling, and of the scores given afterwards its own.
+
+    Parameters
+    ----------
+    spent
+        Ledgers, as `read_ledgers` gives them.
+    scorer
+        Label of the scorer that the selector reads; none if empty.
+    """
+    return spent.filter(~pl.col("afterwards") | (pl.col("asked_by") == scorer))
 
 
 def _without_failures(path: Path) -> pl.DataFrame:
@@ -117,7 +140,7 @@ def tokens_of_pools(
         NaN where neither the outcomes nor a ledger know, be it of one problem: a mean of the others would be
         another.
     """
-    mine = pl.col("by") == scorer
+    mine = pl.col("asked_by") == scorer
     charged = spent.group_by("problem_id").agg(
         known_sum("generated"), known_sum("prompt"), known_sum("scorer", mine)
     )

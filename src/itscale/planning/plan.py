@@ -155,17 +155,17 @@ class Plan:
         return {"block": BLOCK_PATTERN} | {name: "|".join(known) or "none" for name, known in labels.items()}
 
     def starts_engine(self, wildcards: Any) -> bool:
-        """Return whether a job on a block starts the engine: sampling does, and a scorer that needs it."""
-        verifier = getattr(wildcards, "verifier", None)
-        return verifier is None or bool(self.study.verifier(wildcards.task, verifier).entry.needs)
+        """Return whether a job on a block starts an engine: sampling does, and a scorer that needs one."""
+        return bool(self.models_of(wildcards))
 
     def models_of(self, wildcards: Any) -> list[str]:
-        """Return labels of the models that a job on a block starts: the sampled one, then its helpers."""
-        if not self.starts_engine(wildcards):
-            return []
-        sampling = getattr(wildcards, "verifier", None) is None
-        helpers = self.study.helpers_of(wildcards.strategy) if sampling else ()
-        return list(dict.fromkeys((wildcards.model, *helpers)))
+        """Return labels of the models that a job on a block starts: the sampled one, then others."""
+        label = getattr(wildcards, "verifier", None)
+        if label is None:
+            return list(dict.fromkeys((wildcards.model, *self.study.started_with(wildcards.strategy))))
+        verifier = self.study.verifier(wildcards.task, label)
+        sampled = [wildcards.model] if verifier.entry.needs else []
+        return list(dict.fromkeys((*sampled, *self.study.models_asked_by(verifier))))
 
     def computing_here(self, wildcards: Any) -> list[str]:
         """Return labels of the models that a job on a block computes with on its own machine."""

@@ -262,7 +262,9 @@ class VerifierEntry(Entry):
     role
         An `oracle` knows what is correct, a `scorer` gives a number.
     needs
-        What the engine must offer, which is started for it.
+        What the engine of the sampled model must offer, which is started for it.
+    asks
+        What the models that its options name by `ModelLabel` must offer.
     recorded
         What the engine must have offered while it generated, as log-probabilities: it is not started for it.
     evaluates
@@ -278,6 +280,7 @@ class VerifierEntry(Entry):
     }
     role: Literal["oracle", "scorer"]
     needs: frozenset[Capability] = frozenset()
+    asks: frozenset[Capability] = frozenset({"generate"})
     recorded: frozenset[Capability] = frozenset()
     evaluates: Callable[[Any, Any], bool] = field(default=lambda options, task: False)
 

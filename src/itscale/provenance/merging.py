@@ -152,6 +152,7 @@ class _Merge:
             self.done.unrecorded += not self._copy(relative, piece.place)
         for relative, place in self.verdicts.items():
             self.done.verdicts += 1
+            self._copy(_ledger_of(relative), place)
             self._copy(relative, place)
         return self.done
 
@@ -233,10 +234,14 @@ class _Merge:
         for relative in found:
             for place in self.places:
                 path = place / relative
-                if not path.is_file() or read_metadata(path).get("inputs", {}).get("completions") != content:
+                ledger = place / _ledger_of(relative)
+                if not (path.is_file() and ledger.is_file()):  # made anew, where one is missing
                     continue
-                rival = self.verdicts.setdefault(relative, place) / relative
-                said = _difference(rival, path, VERDICTS)
+                if read_metadata(path).get("inputs", {}).get("completions") != content:
+                    continue
+                first = self.verdicts.setdefault(relative, place)
+                said = _difference(first / relative, path, VERDICTS)
+                said = said or _difference(first / _ledger_of(relative), ledger, LEDGER)
                 if said and not self.lenient:
                     raise MergeConflictError(f"{path}: {said}; say which place is right with --prefer")
 
@@ -259,6 +264,12 @@ class _Merge:
             with atomic_path(snakemake_record(self.into, relative)) as temporary:
                 shutil.copyfile(record, temporary)
         return record.is_file()
+
+
+def _ledger_of(verdicts: Path) -> Path:
+    """Return where the ledger of a table of verdicts is: at the same place, in another folder."""
+    results, study, _, *below = verdicts.parts
+    return Path(results, study, "ledger", *below)
 
 
 def _other_origin(first: _Piece, piece: _Piece) -> str:

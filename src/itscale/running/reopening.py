@@ -9,8 +9,10 @@ from typing import Any
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, read_failures
 from itscale.sampling.journal import Journal, ScoreJournal, journal_of
+from itscale.sampling.ledger import Ledger
 from itscale.stages.sampling import units_of
-from itscale.stages.verification import name_of, read_completions
+from itscale.stages.scoring import name_of
+from itscale.stages.verification import read_completions
 from itscale.store.parquet import read_metadata, read_table
 from itscale.store.schemas import LEDGER, VERDICTS
 from itscale.types import Completion
@@ -50,7 +52,7 @@ def reopen_failures(results: Path, manifest: Path, *, only_count: bool = False) 
             below = path.relative_to(results / "verdicts")
             judged = results / "completions" / below.parent.parent / below.name
             if path in broken or judged in failed:
-                _reopen_verdicts(path, judged)
+                _reopen_verdicts(path, judged, results / "ledger" / below)
         for path, failures in failed.items():
             ledger = results / "ledger" / path.relative_to(results / "completions")
             _reopen_block(path, ledger, failures)
@@ -81,13 +83,21 @@ def _reopen_block(completions: Path, ledger: Path, failures: list[Failure]) -> N
     ledger.unlink()
 
 
-def _reopen_verdicts(path: Path, completions: Path) -> None:
-    """Keep the scores there are: they may have been paid for. An oracle's verdicts are made again."""
+def _reopen_verdicts(path: Path, completions: Path, ledger: Path) -> None:
+    """Keep the scores there are, and what was paid for them. An oracle's verdicts are made again."""
     table = read_table(path, VERDICTS).drop_nulls("score")
     names = table.select("problem_id", "budget", "replicate", "index").iter_rows()
     scores = dict(zip(names, table["score"], strict=True))
-    if scores:
-        with ScoreJournal(journal_of(path), read_metadata(path)["fingerprint"]) as journal:
+    spent = list(read_table(ledger, LEDGER).select(*LEDGER).iter_rows(named=True)) if ledger.is_file() else []
+    if scores or spent:
+        metadata = read_metadata(path)
+        with ScoreJournal(journal_of(path), metadata["fingerprint"]) as journal:
+            journal.know({name: metadata[name] for name in ("simulated", "seed_scope") if name in metadata})
+            for row in spent:
+                paid = Ledger()
+                paid.add_row(row)
+                journal.pay((row["problem_id"], row["budget"], row["replicate"]), {}, paid)
             named = map(name_of, read_completions(completions))
             journal.add({name: scores[name[:4]] for name in named if name[:4] in scores})
     path.unlink()
+    ledger.unlink(missing_ok=True)

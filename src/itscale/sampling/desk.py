@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from itscale.sampling.ledger import Ledger
+from itscale.sampling.ledger import Call, Ledger
 from itscale.sampling.progress import UnitTally
 from itscale.sampling.watching import Watched
 from itscale.types import Engine, Generation, GenerationRequest, Problem, SamplingParams, Step, Trajectory
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "storable"]
 
 
 class Desk:
-    """Asks the engines of a session's models, and keeps its ledger.
+    """Asks the engines of a unit's models, and keeps its ledger.
 
     Parameters
     ----------
@@ -29,15 +30,24 @@ class Desk:
         What is charged.
     tally
         Where what is generated is counted while it is.
+    scorer
+        Label of the scorer that asks; empty where the strategy does.
     """
 
     def __init__(
-        self, problem: Problem, engines: Mapping[str, Engine], model: str, ledger: Ledger, tally: UnitTally
+        self,
+        problem: Problem,
+        engines: Mapping[str, Engine],
+        model: str,
+        ledger: Ledger,
+        tally: UnitTally,
+        scorer: str = "",
     ) -> None:
         self.engines = engines
         self.problem = problem
         self._model = model
         self._ledger = ledger
+        self._scorer = scorer
         self.tally = tally
 
     async def generate(
@@ -65,7 +75,7 @@ class Desk:
                 made = await self.engines[by].generate(request)
             except asyncio.CancelledError:
                 used.append(sum(watched.told.values()))
-                self._ledger.charge("generate", by or self._model, sequences=len(seeds), **watched.spent())
+                self._charge("generate", by, sequences=len(seeds), **watched.spent())
                 raise
             for place, one in enumerate(made):  # what the engine did not tell before
                 watched.tell(place, one.tokens - watched.told.get(place, 0))
@@ -73,9 +83,9 @@ class Desk:
         generated = sum(one.tokens for one in made)
         used.append(generated)
         counted = all(one.counted for one in made)
-        self._ledger.charge(
+        self._charge(
             "generate",
-            by or self._model,
+            by,
             sequences=len(made),
             prompt_tokens=sum(one.prompt_tokens for one in made) if counted else None,
             cached_prompt_tokens=sum(one.cached_prompt_tokens for one in made) if counted else None,
@@ -84,7 +94,27 @@ class Desk:
         )
         return made
 
+    async def rewards(
+        self, trajectories: Sequence[Trajectory], by: str, prompt_tokens: int | None
+    ) -> list[float]:
+        """Return a model's reward of each trajectory, and charge to it the tokens that it reads."""
+        rewards = await self.engines[by].score(list(trajectories))
+        self._charge("score", by, sequences=len(trajectories), prompt_tokens=prompt_tokens)
+        return rewards
+
+    def _charge(self, call: Call, by: str, **spent: Any) -> None:
+        self._ledger.charge(call, by or self._model, scorer=self._scorer, **spent)
+
 
 def _readable(step: Step, by: str) -> Step:
     """Return a step as a model reads it: another model's tokens mean nothing to it."""
     return step if step.by == by or not step.token_ids else replace(step, token_ids=())
+
+
+def storable(text: str) -> str:
+    """Return a text that can be stored: what a server writes may hold halves of characters (surrogates)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -15,6 +15,7 @@ from itscale.errors import DataError, EngineLostError, SandboxError, TooManyFail
 from itscale.messages.printable import one_line, printable
 from itscale.sampling.units import Unit
 from itscale.store.parquet import read_metadata
+from itscale.types import Verdict
 
 __all__ = [
     "Failure",
@@ -52,6 +53,11 @@ class Failure:
     def of(cls, unit: Unit, error: BaseException) -> Failure:
         """Say why a unit failed."""
         return cls(unit, reason_of(error))
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is said of a completion that a verifier failed on."""
+        return Verdict(status="error", detail=self.reason)
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON values, as footers hold it."""

@@ -13,10 +13,12 @@ from typing import Any, Self
 
 from itscale.messages.secrets import masked_words
 from itscale.sampling.failures import Failure
+from itscale.sampling.ledger import Ledger
+from itscale.sampling.scoring import Answers
 from itscale.sampling.units import Unit
-from itscale.types import Completion
+from itscale.types import Completion, Generation
 
-__all__ = ["Journal", "Name", "ScoreJournal", "journal_of"]
+__all__ = ["Journal", "JournalledAnswers", "Name", "Run", "ScoreJournal", "journal_of"]
 
 Entry = tuple[list[Completion], list[dict[str, Any]]]
 """Completions of a unit and its rows of the ledger."""
@@ -25,8 +27,11 @@ Name = tuple[str, int, int, int, str]
 """What names a completion within its strategy: problem, budget, replicate, index, and a digest of it all: a
 block that was begun again may hold others at some places."""
 
+Run = tuple[str, int, int]
+"""What names a run, or the pool of an exchangeable strategy: problem, budget, replicate."""
+
 SYNC_EVERY = 1.0
-"""Seconds of scores that a kill may lose: many cost nothing, and a sync each would cost more."""
+"""Seconds of scores that cost nothing which a kill may lose: a sync each would cost more."""
 
 
 def journal_of(output: Path) -> Path:
@@ -136,17 +141,58 @@ class Journal(_Lines):
 
 
 class ScoreJournal(_Lines):
-    """The journal of a block that is scored: scores may have been paid for. Synced every second."""
+    """The journal of a block that is scored: scores, and what models answered to the scorer.
+
+    Answers are on disk when they are known; scores, which follow from them or cost nothing, within a second.
+
+    Attributes
+    ----------
+    scores
+        By completion.
+    answers, ledgers
+        By run (or pool): answers by digests of their questions, and what was spent.
+    facts
+        What is known of the engines.
+    """
 
     def __init__(self, path: Path, identity: Any) -> None:
         self.scores: dict[Name, float] = {}
+        self.answers: dict[Run, dict[str, Any]] = {}
+        self.ledgers: dict[Run, Ledger] = {}
+        self.facts: dict[str, Any] = {}
         super().__init__(path, identity)
         self._synced = time.monotonic()
 
     def _take(self, record: Any) -> None:
-        problem, budget, replicate, index, content = record["completion"]
-        name = str(problem), int(budget), int(replicate), int(index), str(content)
-        self.scores[name] = float(record["score"])
+        if "facts" in record:
+            self.facts |= record["facts"]
+        elif "run" in record:
+            problem, budget, replicate = record["run"]
+            run, spent = (str(problem), int(budget), int(replicate)), Ledger()
+            for row in record["spent"]:
+                spent.add_row(row)
+            for answer in record["answers"].values():
+                _ = Generation(**answer) if isinstance(answer, dict) else float(answer)
+            self._note(run, record["answers"], spent)
+        else:
+            problem, budget, replicate, index, content = record["completion"]
+            name = str(problem), int(budget), int(replicate), int(index), str(content)
+            self.scores[name] = float(record["score"])
+
+    def _note(self, run: Run, answers: Mapping[str, Any], spent: Ledger) -> None:
+        self.answers.setdefault(run, {}).update(answers)
+        self.ledgers.setdefault(run, Ledger()).add(spent)
+
+    def know(self, facts: Mapping[str, Any]) -> None:
+        """Record facts (JSON values) of the engines that are asked."""
+        self._append({"facts": facts})
+        self.facts |= facts
+
+    def pay(self, run: Run, answers: Mapping[str, Any], spent: Ledger) -> None:
+        """Record answers and what they cost; they are on disk when this returns."""
+        self._append({"run": run, "answers": answers, "spent": spent.rows()})
+        self._sync()
+        self._note(run, answers, spent)
 
     def add(self, scores: Mapping[Name, float]) -> None:
         """Record scores; they are on disk within a second, or when the journal is left."""
@@ -161,3 +207,17 @@ class ScoreJournal(_Lines):
         if not self._file.closed:
             self._sync()
         super().__exit__(*exc)
+
+
+class JournalledAnswers(Answers):
+    """Answers about one run (or pool) that are in a journal as soon as they are known."""
+
+    def __init__(self, journal: ScoreJournal, run: Run) -> None:
+        self._journal = journal
+        self._run = run
+        super().__init__(journal.ledgers.setdefault(run, Ledger()), journal.answers.setdefault(run, {}))
+
+    def keep(self, answers: Mapping[str, Any], spent: Ledger) -> None:
+        """Keep and charge them; they are on disk when this returns."""
+        if answers or spent.accounts:
+            self._journal.pay(self._run, answers, spent)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from itscale.types import Engine, Scorer
 
@@ -18,13 +19,17 @@ class SessionScorer:
     ----------
     scorer, label
         What is asked, and its label in the study.
-    computes
-        Whether a model reads the trajectories in order to score them: their tokens are charged then.
+    engines
+        What it asks: the models that its options name, by label; that of the model that is sampled by the
+        empty one, if it needs that.
+    stream
+        JSON values the random streams of its questions derive from, beside the problem.
     """
 
     scorer: Scorer
     label: str
-    computes: bool = False
+    engines: Mapping[str, Engine] = field(default_factory=dict)
+    stream: Sequence[Any] = ()
 
 
 def _asks_nobody(text: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -17,12 +17,13 @@ from itscale.plugins.place import Place, Shown, textual
 from itscale.plugins.process import LASTING, ProcessState
 from itscale.sampling.allowance import Allowance
 from itscale.sampling.chats import own_chat
-from itscale.sampling.desk import Desk
+from itscale.sampling.desk import Desk, storable
 from itscale.sampling.ledger import Ledger
 from itscale.sampling.lineage import Lineage, Lineages
 from itscale.sampling.partners import Partners
 from itscale.sampling.progress import Tally, UnitTally
-from itscale.sampling.tree import Tree, counted_tokens
+from itscale.sampling.scoring import Answers, ChargedDesk
+from itscale.sampling.tree import Tree
 from itscale.sampling.units import Unit
 from itscale.seeds import entropy, generator
 from itscale.types import (
@@ -109,6 +110,7 @@ class Session:
         self._partners = partners or Partners()
         engines = {"": engine, **self._partners.helpers}
         self._desk = Desk(self._kept, engines, model, self.ledger, tally or Tally().unit(unit.completions))
+        self._model = model
         self._pooled = pooled and not unit.budget
         own = () if self._pooled or unit.budget else ("completion", unit.start)
         self._stream = entropy(*stream, problem.problem_id, unit.budget, unit.replicate, *own)
@@ -261,14 +263,8 @@ class Session:
             if trajectory.node and trajectory.node not in self._tree.scores
         }
         if new:
-            scores = await scorer.scorer.score(list(new.values()), self._desk.engines[""])
+            scores = await scorer.scorer.score(list(new.values()), self._scorer_desk)
             self._tree.scores.update(zip(new, scores, strict=True))
-            self.ledger.charge(
-                "score",
-                scorer.label,
-                sequences=len(new),
-                prompt_tokens=self._tokens_read(new.values()) if scorer.computes else 0,
-            )
         return np.array([self._tree.scores[trajectory.node] for trajectory in trajectories])
 
     def answer(self, trajectory: Trajectory) -> str | None:
@@ -343,11 +339,21 @@ class Session:
                 raise self._broken("extend()", found, expected)
         return self._lineages.continued(trajectory.lineage, by)
 
-    def _tokens_read(self, trajectories: Iterable[Trajectory]) -> int | None:
-        counts = [(self._tree.context_tokens(one), counted_tokens(one.steps)) for one in trajectories]
-        if any(None in pair for pair in counts):
-            return None
-        return sum((context or 0) + (count or 0) for context, count in counts)
+    @cached_property
+    def _scorer_desk(self) -> ChargedDesk:
+        """What the scorer asks models by, in the session's own ledger."""
+        scorer = self._partners.scorer
+        assert scorer is not None
+        return ChargedDesk(
+            self._kept,
+            scorer.engines,
+            model=self._model,
+            scorer=scorer.label,
+            stream=scorer.stream,
+            answers=Answers(self.ledger),
+            reads=self._tree.tokens_read,
+            tally=self._desk.tally,
+        )
 
     def _append(
         self,
@@ -367,7 +373,7 @@ class Session:
             Whether it was given all the tokens that the parameters and its own limit allow.
         """
         step = Step(
-            text=_unicode(made.text),
+            text=storable(made.text),
             token_ids=made.token_ids,
             tokens=made.tokens,
             logprob=made.logprob,
@@ -385,12 +391,3 @@ class Session:
         elif made.tokens >= room or (made.finish_reason == "length" and params.max_tokens >= room):
             reason = "length"
         return self._tree.keep(trajectory, step, reason, lineage)
-
-
-def _unicode(text: str) -> str:
-    """Return a text that can be stored: what a server writes may hold halves of characters (surrogates)."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from itscale.curves.spending import (
     all_runs,
     read_ledgers,
     run_budgets,
+    spent_on_runs,
     tokens_of_pools,
     tokens_of_runs,
 )
@@ -61,6 +62,7 @@ def estimate_curves(
     *,
     outcomes: Path,
     ledgers: Sequence[Path],
+    scoring: Mapping[str, Sequence[Path]] | None = None,
     output: Path,
     accuracies: Path | None = None,
 ) -> None:
@@ -76,7 +78,9 @@ def estimate_curves(
     outcomes
         Judged completions (schema `OUTCOMES`).
     ledgers
-        What sampling and scoring spent (schema `LEDGER`). Without any, tokens are those of the completions.
+        What sampling spent (schema `LEDGER`). Without any, tokens are those of the completions.
+    scoring
+        What was spent after it by scorers that selectors read, by their labels (schema `LEDGER`).
     output
         Where the curves go.
     accuracies
@@ -90,18 +94,20 @@ def estimate_curves(
         If a selector claims what cannot be: more than coverage, less than 0, NaN ...
     """
     opened = open_outcomes(outcomes)
-    spent = read_ledgers(ledgers)
+    scoring = scoring or {}
+    spent = read_ledgers(ledgers, [path for paths in scoring.values() for path in paths])
     in_runs = study.draws(strategy) == "runs"
     runs = all_runs(opened.runs(), spent) if in_runs else spent.clear()
     budgets = run_budgets(runs) if in_runs else _grid(study, opened)
     judge = _judge_runs if in_runs else _judge_pools
     tables, by_problem = [], []
     for label, matrix in judge(study, task, opened, runs, budgets).items():
+        scorer = study.scorer_read_by(label) or ""
         if in_runs:
-            tokens = tokens_of_runs(runs, spent, budgets)
-            each = tokens_by_problem_of_runs(runs, spent, matrix.problems, budgets)
+            mine = spent_on_runs(spent, scorer)
+            tokens = tokens_of_runs(runs, mine, budgets)
+            each = tokens_by_problem_of_runs(runs, mine, matrix.problems, budgets)
         else:
-            scorer = study.scorer_read_by(label) or ""
             drawn = opened.spans, spent, matrix.problems, matrix.drawn, scorer
             tokens = tokens_of_pools(*drawn, conversations=study.converses(strategy))
             each = tokens_by_problem_of_pools(*drawn)
@@ -114,6 +120,8 @@ def estimate_curves(
     table = pl.concat(tables).with_columns(**{key: pl.lit(value) for key, value in identity.items()})
     _check_blocks(outcomes, ledgers)
     inputs = {"outcomes": outcomes} | {f"ledger/{path.stem}": path for path in ledgers}
+    for label, paths in scoring.items():
+        inputs |= {f"ledger/{label}/{path.stem}": path for path in paths}
     place = {"task": task, "model": model, "strategy": strategy}
     metadata = STAGE.footer(study, place, inputs, *study.selectors.values())
     metadata |= {"simulated": opened.simulated}

@@ -86,7 +86,7 @@ def _sampled(study: Study, labels: Labels) -> dict[str, Any]:
 
 SAMPLING = Stage(
     name="sampling",
-    revision=2,
+    revision=3,
     each=(*PLACE, "block"),
     fingerprint=lambda study, labels: {**_sampled(study, labels), "block": labels["block"]},
     unwatched=_ancient_problems,
@@ -96,16 +96,17 @@ SAMPLING = Stage(
 
 
 def _verification(study: Study, labels: Labels) -> dict[str, Any]:
-    return {"verifier": study.verifier(labels["task"], labels["verifier"]).fingerprint()}
+    verifier = study.verifier(labels["task"], labels["verifier"])
+    return {"verifier": study.scorer_fingerprint(verifier)}
 
 
 VERIFICATION = Stage(
     name="verification",
-    revision=1,
+    revision=2,
     each=(*PLACE, "verifier", "block"),
     fingerprint=_verification,
     unwatched=_ancient_problems,
-    tables=(_path("verdicts", *PLACE, "verifier", "block"),),
+    tables=tuple(_path(kind, *PLACE, "verifier", "block") for kind in ("verdicts", "ledger")),
     unused=NO_ANALYSIS,
 )
 
@@ -119,7 +120,9 @@ def _outcomes(study: Study, labels: Labels) -> dict[str, Any]:
     if source := study.source(labels):
         return source.fingerprint()
     task = labels["task"]
-    verifiers = {label: study.verifier(task, label).fingerprint() for label in study.verifiers_of(task)}
+    verifiers = {
+        label: study.scorer_fingerprint(study.verifier(task, label)) for label in study.verifiers_of(task)
+    }
     return {**_sampled(study, labels), "verifiers": verifiers}
 
 
@@ -170,7 +173,7 @@ def _curves(study: Study, labels: Labels) -> dict[str, Any]:
 
 CURVES = Stage(
     name="curves",
-    revision=6,
+    revision=7,
     each=PLACE,
     fingerprint=_curves,
     tables=tuple(_path(kind, *PLACE) for kind in ("curves", "accuracies")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import polars as pl
@@ -92,7 +92,10 @@ def gather_outcomes(
     took_part = (study.tasks[task], study.models[model], study.strategies[strategy], study.oracles[task])
     metadata = STAGE.footer(study, place, inputs, *took_part, *study.scorers.values())
     _check_judged(metadata["inputs"], verdicts)
-    metadata["simulated"] = any(bool(read_metadata(path).get("simulated")) for path in completions)
+    metadata["simulated"] = any(
+        bool(read_metadata(path).get("simulated"))
+        for path in (*completions, *chain.from_iterable(verdicts.values()))
+    )
     if failures and blocks.index.is_empty():
         metadata["empty"] = f"all {len(failures)} units failed: {first_reasons(failures)}"
     metadata["design"] = study.strategies[strategy].entry.design

@@ -7,14 +7,22 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from itscale.boundary import CheckedOracle, Place, make_engine, make_oracle, make_scorer, run_strategy
+from itscale.boundary import (
+    CheckedOracle,
+    CheckedScorer,
+    Place,
+    make_engine,
+    make_oracle,
+    make_scorer,
+    run_strategy,
+)
 from itscale.errors import DataError, EngineError
 from itscale.plugins.given import own_problem
 from itscale.plugins.ingredient import Ingredient
@@ -31,6 +39,7 @@ from itscale.seeds import digest, seed63
 from itscale.stages.declared import SAMPLING as STAGE
 from itscale.stages.footer import provenance
 from itscale.stages.problems import problems_digest, read_problems
+from itscale.stages.scoring import scorer_stream
 from itscale.stages.verification import judge
 from itscale.store.parquet import write_table
 from itscale.store.schemas import COMPLETIONS, LEDGER
@@ -80,7 +89,7 @@ def sample_block(
     identity = STAGE.fingerprint(study, place) | {"problems": problems_digest(chosen.values())}
     # A label is part of the streams, but never was of an engine's seed.
     sampled = {key: value for key, value in identity.items() if key != "task"}
-    helpers = study.helpers_of(strategy)
+    helpers = study.started_with(strategy)
     for engine in (study.models[model], *helpers.values()):
         engine.require_installed()
     with Journal(journal_of(completions), identity) as journal:
@@ -144,7 +153,10 @@ def _units_of_combination(study: Study, strategy: str, block: Block, problems: i
 
 @dataclass
 class _Run:
-    """One pass over the units of a block that are not finished; `units` are those of all its blocks."""
+    """One pass over the units of a block that are not finished; `units` are those of all its blocks.
+
+    `engines` are those that were started, by label, `scorer` is what the strategy asks, once it has.
+    """
 
     study: Study
     task: str
@@ -154,6 +166,8 @@ class _Run:
     units: int
     journal: Journal
     tally: Tally
+    engines: dict[str, MeteredEngine] = field(default_factory=dict)
+    scorer: CheckedScorer | None = None
 
     async def sample(
         self,
@@ -164,9 +178,9 @@ class _Run:
     ) -> dict[str, Any]:
         """Run every unit at once; return the facts that go into the artifact's metadata."""
         started = time.perf_counter()
-        engines: dict[str, MeteredEngine] = {}
+        engines = self.engines
         try:
-            for number, label in enumerate((self.model, *self.study.helpers_of(self.strategy))):
+            for number, label in enumerate((self.model, *self.study.started_with(self.strategy))):
                 if label not in engines:  # a model may be its own critic
                     engines[label] = self._start(label, model_directories.get(label), seed + number)
             engine = engines[self.model]
@@ -174,11 +188,13 @@ class _Run:
             self.tally.report()
             async with asyncio.TaskGroup() as group:
                 for unit in units:
-                    group.create_task(self.run(problems[unit.problem_id], unit, engines))
+                    group.create_task(self.run(problems[unit.problem_id], unit))
         except ExceptionGroup as failures:
             # What ends the job cancels the other units; what it says matters, not that they were a group.
             raise failures.exceptions[0] from None
         finally:
+            if self.scorer is not None:
+                await self.scorer.close()
             for one in engines.values():
                 await one.close()
         timing = BlockTiming(
@@ -199,7 +215,7 @@ class _Run:
         made = make_engine(self.study.models[label], seed=seed % 2**31, model_directory=directory)
         return MeteredEngine(made)
 
-    async def run(self, problem: Problem, unit: Unit, engines: Mapping[str, MeteredEngine]) -> None:
+    async def run(self, problem: Problem, unit: Unit) -> None:
         """Run the strategy on one unit and put what it hands in, or why it failed, into the journal."""
         strategy = self.study.strategies[self.strategy]
         tally = self.tally.unit(unit.completions)
@@ -207,7 +223,7 @@ class _Run:
         session = Session(
             problem,
             unit,
-            engines[self.model],
+            self.engines[self.model],
             model=self.model,
             stream=(
                 self.study.config.seed,
@@ -217,9 +233,9 @@ class _Run:
             token_limit=strategy.options.max_tokens,  # type: ignore[attr-defined]
             worth=strategy.entry.worth(strategy.options),
             pooled=strategy.entry.per == "pool",
-            partners=self._partners(problem, engines),
+            partners=self._partners(problem),
             tally=tally,
-            on_active=engines[self.model].expect,
+            on_active=self.engines[self.model].expect,
             place=Place.of(strategy),
         )
         try:
@@ -253,13 +269,13 @@ class _Run:
                 "run again: what is finished is kept, what failed is tried again",
             )
 
-    def _partners(self, problem: Problem, engines: Mapping[str, MeteredEngine]) -> Partners:
+    def _partners(self, problem: Problem) -> Partners:
         def passes(text: str) -> bool:
             ((_, verdict),) = judge(self._oracle, problem, [text])
             return bool(verdict.correct)
 
         partners = Partners(
-            helpers={label: engines[label] for label in self.study.helpers_of(self.strategy)},
+            helpers={label: self.engines[label] for label in self.study.helpers_of(self.strategy)},
             scorer=self._scorer,
             answer=lambda text: self._oracle.answer(problem, text),
             passes=passes,
@@ -273,8 +289,12 @@ class _Run:
         scorer = self.study.scorer_of(self.strategy)
         if scorer is None:
             return None
-        made, computes = make_scorer(scorer), bool(scorer.entry.needs)
-        return SessionScorer(scorer=made, label=scorer.label, computes=computes)
+        engines = {label: self.engines[label] for label in self.study.models_asked_by(scorer)}
+        if scorer.entry.needs:
+            engines[""] = self.engines[self.model]
+        stream = scorer_stream(self.study, self.task, scorer)
+        self.scorer = make_scorer(scorer)
+        return SessionScorer(scorer=self.scorer, label=scorer.label, engines=engines, stream=stream)
 
     @cached_property
     def _oracle(self) -> CheckedOracle:

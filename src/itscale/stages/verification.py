@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from itscale.boundary import (
-    CheckedEngine,
-    CheckedOracle,
-    Place,
-    make_engine,
-    make_oracle,
-    make_scorer,
-)
-from itscale.errors import DataError, EngineError
+from itscale.boundary import CheckedOracle, Place, make_oracle
+from itscale.errors import DataError
 from itscale.plugins.entries import VerifierEntry
-from itscale.plugins.given import own_problem
 from itscale.plugins.ingredient import Ingredient
 from itscale.sampling.blocks import Block
-from itscale.sampling.failures import Failure, ProblemFailures, ends_the_job, reason_of
-from itscale.sampling.journal import Name, ScoreJournal, journal_of
+from itscale.sampling.failures import ProblemFailures, ends_the_job, reason_of
+from itscale.sampling.journal import ScoreJournal, journal_of
 from itscale.sandbox import containment
-from itscale.seeds import digest, seed63
 from itscale.stages.declared import VERIFICATION as STAGE
 from itscale.stages.problems import problems_digest, read_problems
+from itscale.stages.scoring import Scoring, spending
 from itscale.store.parquet import read_metadata, read_table, write_table
-from itscale.store.schemas import COMPLETIONS, VERDICTS
+from itscale.store.schemas import COMPLETIONS, LEDGER, VERDICTS
 from itscale.study.study import Study
-from itscale.types import Completion, Oracle, Problem, Trajectory, Verdict
+from itscale.types import Completion, Oracle, Problem, Verdict
 
-__all__ = ["judge", "name_of", "read_completions", "verify_block"]
+__all__ = ["judge", "read_completions", "verify_block"]
 
 Row = dict[str, Any]
-
-Ask = Callable[[Sequence[Trajectory]], Awaitable[list[float]]]
-"""A scorer on the engine it needs."""
-
-AT_ONCE = 256
-"""Problems (or runs) that are scored at once; an engine has its own bound on requests."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +44,14 @@ def verify_block(
     completions: Path,
     model_directories: Mapping[str, Path],
     output: Path,
+    ledger: Path,
 ) -> None:
-    """Write the verdicts of one verifier on one block of completions.
+    """Write the verdicts of one verifier on one block of completions, and what they cost.
 
     An oracle judges each distinct answer of a problem once. Scores that the strategy asked for while it
-    generated are taken from the completions; the engine starts only if others are needed from it. Where a
-    verifier fails, the verdict's status is `error` and its detail says why; other scores are in a journal
-    beside `output` until all are there, and are not asked for again.
+    generated are taken from the completions; models are started only if others are needed from them. Where a
+    verifier fails, the verdict's status is `error` and its detail says why; other scores, and what models
+    answered, are in a journal beside `output` until all are there, and are not asked for again.
 
     Parameters
     ----------
@@ -74,6 +59,8 @@ def verify_block(
         Label of the task's oracle, or of a scorer.
     model_directories
         Where models were prepared that were, by label.
+    output, ledger
+        Where verdicts (schema `VERDICTS`) and what was spent on them (schema `LEDGER`) go.
 
     Raises
     ------
@@ -93,23 +80,26 @@ def verify_block(
         raise DataError(f"{completions}: problem {min(strangers)!r} is not in {problems}")
     _check_problems(completions, problems, list(known.values()))
     inputs = {"problems": problems, "completions": completions}
-    judged = {"task": task, "verifier": verifier}
-    metadata = STAGE.footer(study, judged, inputs, study.tasks[task], ingredient)
+    labels = {"task": task, "verifier": verifier}
+    asked = study.models_asked_by(ingredient).values()
+    metadata = STAGE.footer(study, labels, inputs, study.tasks[task], ingredient, *asked)
     with (
         containment(study.config.sandbox) as contained,
         ScoreJournal(journal_of(output), metadata["fingerprint"]) as journal,
     ):
         if ingredient.entry.role == "oracle":
-            rows = _judged(ingredient, known, candidates, failures)
+            judged = _judged(ingredient, known, candidates, failures)
         else:
             used = study.scorer_of(strategy)
             recorded = used is not None and used.label == verifier
             content = metadata["inputs"]["completions"]
-            scorer = _Scoring(
-                study, model, ingredient, model_directories.get(model), content, journal, failures
-            )
-            rows = scorer.rows(known, candidates, recorded=recorded)
-        metadata["sandbox"] = contained.used
+            scoring = Scoring(study, task, model, ingredient, model_directories, content, journal, failures)
+            scores = scoring.verdicts(known, candidates, recorded=recorded)
+            judged = [(None, verdict) for verdict in scores]
+        metadata |= {"sandbox": contained.used, **journal.facts}
+        rows = [_row(one, *said) for one, said in zip(candidates, judged, strict=True)]
+        spent = pl.DataFrame(spending(journal, candidates), schema=dict(LEDGER))
+        write_table(spent, ledger, metadata)
         write_table(pl.DataFrame(rows, schema=dict(VERDICTS)), output, metadata)
         journal.delete()
 
@@ -158,19 +148,19 @@ def _judged(
     known: Mapping[str, Problem],
     candidates: Sequence[Completion],
     failures: ProblemFailures,
-) -> list[Row]:
+) -> list[tuple[str | None, Verdict]]:
     oracle = make_oracle(ingredient)
     of_problem: dict[str, list[int]] = {}
     for place, candidate in enumerate(candidates):
         of_problem.setdefault(candidate.problem_id, []).append(place)
-    rows: dict[int, Row] = {}
+    said: dict[int, tuple[str | None, Verdict]] = {}
     for problem_id, places in of_problem.items():
         texts = [candidates[place].text for place in places]
         judged = _judged_all_the_same(oracle, known[problem_id], texts, ingredient.label, failures)
         for place, (answer, verdict) in zip(places, judged, strict=True):
             # An oracle that could not judge says nothing for the answer: not judged counts as wrong.
-            rows[place] = _row(candidates[place], answer, verdict) | {"correct": bool(verdict.correct)}
-    return [rows[place] for place in range(len(candidates))]
+            said[place] = answer, replace(verdict, correct=bool(verdict.correct))
+    return [said[place] for place in range(len(candidates))]
 
 
 def _judged_all_the_same(
@@ -188,12 +178,8 @@ def _judged_all_the_same(
         try:
             (said[text],) = judge(oracle, problem, [text], label)
         except (Exception, SystemExit) as error:
-            said[text] = None, _lost(failures.add(problem.problem_id, error))
+            said[text] = None, failures.add(problem.problem_id, error).verdict
     return [said[text] for text in texts]
-
-
-def _lost(failure: Failure) -> Verdict:
-    return Verdict(status="error", detail=failure.reason)
 
 
 def _row(candidate: Completion, answer: str | None, verdict: Verdict) -> Row:
@@ -208,122 +194,3 @@ def _row(candidate: Completion, answer: str | None, verdict: Verdict) -> Row:
         "status": verdict.status,
         "detail": verdict.detail,
     }
-
-
-class _Scoring:
-    """Scores one block by one scorer, on the model's engine where the scorer needs it."""
-
-    def __init__(
-        self,
-        study: Study,
-        model: str,
-        scorer: Ingredient[VerifierEntry],
-        model_directory: Path | None,
-        content: str,
-        journal: ScoreJournal,
-        failures: ProblemFailures,
-    ) -> None:
-        self.study = study
-        self.model = model
-        self.scorer = scorer
-        self.model_directory = model_directory
-        self.content = content
-        self.journal = journal
-        self.failures = failures
-
-    def rows(
-        self, known: Mapping[str, Problem], candidates: Sequence[Completion], *, recorded: bool
-    ) -> list[Row]:
-        """Return a row for each completion; scores that are `recorded` in it are not asked for again."""
-        named = {name_of(candidate): candidate for candidate in candidates}
-        verdicts: dict[Name, Verdict] = {}
-        for name, candidate in named.items():
-            score = _recorded(candidate) if recorded else None
-            score = self.journal.scores.get(name) if score is None else score
-            if score is not None:
-                verdicts[name] = Verdict(score=score)
-        left = {name: candidate for name, candidate in named.items() if name not in verdicts}
-        if left:
-            verdicts |= asyncio.run(self._score(known, left))
-        return [_row(candidate, None, verdicts[name]) for name, candidate in named.items()]
-
-    async def _score(
-        self, known: Mapping[str, Problem], candidates: Mapping[Name, Completion]
-    ) -> dict[Name, Verdict]:
-        scorer = make_scorer(self.scorer)
-        engine = self._engine() if self.scorer.entry.needs else None
-        ask = partial(scorer.score, engine=engine)
-        verdicts: dict[Name, Verdict] = {}
-        at_once = asyncio.Semaphore(AT_ONCE)
-
-        async def score(problem_id: str, pool: Mapping[Name, Completion]) -> None:
-            async with at_once:
-                verdicts.update(await self._score_pool(ask, known[problem_id], pool))
-
-        pools: dict[tuple[str, int, int], dict[Name, Completion]] = {}
-        for name, candidate in candidates.items():
-            pools.setdefault(name[:3], {})[name] = candidate
-        try:
-            self._require(engine)
-            async with asyncio.TaskGroup() as group:
-                for (problem_id, *_), pool in pools.items():
-                    group.create_task(score(problem_id, pool))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # the first ended the job
-        finally:
-            if engine is not None:
-                await engine.close()
-        return verdicts
-
-    def _engine(self) -> CheckedEngine:
-        ingredient = self.study.models[self.model]
-        ingredient.require_installed()
-        seed = seed63(self.study.config.seed, "verification", self.scorer.label, self.content) % 2**31
-        return make_engine(ingredient, seed=seed, model_directory=self.model_directory)
-
-    def _require(self, engine: CheckedEngine | None) -> None:
-        """Refuse an engine that, as configured, lacks what its plugin can offer."""
-        lacking = sorted(self.scorer.entry.needs - engine.offers) if engine is not None else []
-        if engine is not None and lacking:
-            raise EngineError(
-                f"verifiers.{self.scorer.label} needs {', '.join(lacking)} of the engine; "
-                f"models.{self.model} as configured offers {', '.join(sorted(engine.offers))}"
-            )
-
-    async def _score_pool(
-        self, ask: Ask, problem: Problem, pool: Mapping[Name, Completion]
-    ) -> dict[Name, Verdict]:
-        """Score a pool together; where that fails, each alone, so that only the culprit is lost."""
-        try:
-            return await self._asked(ask, problem, pool)
-        except (Exception, SystemExit) as error:  # a scorer is somebody's plugin: it may raise anything
-            if ends_the_job(error):
-                raise
-            place = f"verifiers.{self.scorer.label}: problem {problem.problem_id}"
-            logger.warning("%s: %s", place, reason_of(error))
-        found: dict[Name, Verdict] = {}
-        for name, candidate in pool.items():
-            try:
-                found |= await self._asked(ask, problem, {name: candidate})
-            except (Exception, SystemExit) as error:
-                found[name] = _lost(self.failures.add(problem.problem_id, error))
-        return found
-
-    async def _asked(
-        self, ask: Ask, problem: Problem, pool: Mapping[Name, Completion]
-    ) -> dict[Name, Verdict]:
-        own = own_problem(problem.question)  # a scorer has no use for the answer
-        scores = await ask([candidate.trajectory(own) for candidate in pool.values()])
-        scored = dict(zip(pool, scores, strict=True))
-        self.journal.add(scored)
-        return {name: Verdict(score=score) for name, score in scored.items()}
-
-
-def name_of(candidate: Completion) -> Name:
-    """Return what names a completion in a journal of scores."""
-    place = candidate.problem_id, candidate.budget, candidate.replicate, candidate.index
-    return (*place, digest(asdict(candidate)))
-
-
-def _recorded(candidate: Completion) -> float | None:
-    return candidate.step_scores[-1] if candidate.step_scores else None

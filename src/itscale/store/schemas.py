@@ -60,7 +60,8 @@ LEDGER: Schema = {
     "replicate": pl.Int32,
     "start": pl.Int32,  # first completion index of the block (exchangeable), else 0
     "call": pl.String,  # generate, score
-    "by": pl.String,  # label of the model, or of the scorer
+    "by": pl.String,  # label of the model that was called
+    "scorer": pl.String,  # label of the scorer that asked; null where the strategy did
     "calls": pl.Int64,
     "sequences": pl.Int64,
     "prompt_tokens": pl.Int64,

@@ -112,13 +112,29 @@ class Study:
         completions of a smaller one.
         """
         scorer = self.scorer_of(strategy)
+        asked = self.scorer_fingerprint(scorer) if scorer else None
         helpers = {label: helper.fingerprint() for label, helper in self.helpers_of(strategy).items()}
         return {
             "model": self.models[model].fingerprint(),
             "strategy": self.strategies[strategy].fingerprint(),
-            "scorer": scorer.fingerprint() if scorer else None,
+            "scorer": asked,
             **({"helpers": helpers} if helpers else {}),
         }
+
+    def scorer_fingerprint(self, verifier: Ingredient[VerifierEntry]) -> dict[str, Any]:
+        """Return what a verifier's word depends on: it, and the models that its options name."""
+        models = {label: model.fingerprint() for label, model in self.models_asked_by(verifier).items()}
+        return {**verifier.fingerprint(), **({"models": models} if models else {})}
+
+    def models_asked_by(self, verifier: Ingredient[VerifierEntry]) -> dict[str, Ingredient[EngineEntry]]:
+        """Return the models that the options of a verifier name, by label."""
+        named = references(verifier.options, "models")
+        return {label: self.models[label] for _, label in named}
+
+    def started_with(self, strategy: str) -> dict[str, Ingredient[EngineEntry]]:
+        """Return the models that are started beside the one that is sampled: helpers, and the scorer's."""
+        scorer = self.scorer_of(strategy)
+        return {**self.helpers_of(strategy), **(self.models_asked_by(scorer) if scorer else {})}
 
     def helpers_of(self, strategy: str) -> dict[str, Ingredient[EngineEntry]]:
         """Return the models that a strategy calls beside the one that is sampled, by label."""
@@ -142,6 +158,12 @@ class Study:
         """Return the label of the scorer whose scores a selector reads, if it reads any."""
         named = references(self.selectors[selector].options, "scorers")
         return next((label for _, label in named), None)
+
+    @property
+    def scorers_read(self) -> list[str]:
+        """Labels of the scorers whose scores selectors read."""
+        read = {self.scorer_read_by(label) for label in self.selectors}
+        return [label for label in self.scorers if label in read]
 
     def scorer_of(self, strategy: str) -> Ingredient[VerifierEntry] | None:
         """Return the scorer that a strategy asks for while it generates, if it does."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,63 +12,22 @@ import pytest
 
 from itscale.boundary import run_strategy
 from itscale.plugins.references import references
-from itscale.plugins.registry import registry
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.partners import Partners, SessionScorer
 from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
+from itscale.testing.doubles import Tallied, simulated
 from itscale.testing.entries import EntryContract, kept_word
-from itscale.types import Completion, Engine, Generation, GenerationRequest, Problem, Trajectory
+from itscale.types import Completion, Engine, Problem, ScorerDesk, Trajectory
 
 __all__ = ["Run", "StrategyContract"]
-
-
-class _Tallied:
-    """An engine that counts what passes through it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.offers, self.seed_scope, self.simulated = engine.offers, engine.seed_scope, engine.simulated
-        self.generated: list[Generation] = []
-
-    async def generate(self, request: GenerationRequest) -> list[Generation]:
-        generations = await self.engine.generate(request)
-        self.generated += generations
-        return generations
-
-    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        return await self.engine.score(trajectories)
-
-    async def close(self) -> None:
-        await self.engine.close()
-
-
-class _Delayed:
-    """An engine that answers after a while, however long."""
-
-    def __init__(self, engine: Engine, latency: int) -> None:
-        self.engine = engine
-        self.offers, self.seed_scope, self.simulated = engine.offers, engine.seed_scope, engine.simulated
-        self._random = random.Random(latency)
-
-    async def generate(self, request: GenerationRequest) -> list[Generation]:
-        for _ in range(self._random.randrange(20)):
-            await asyncio.sleep(0)
-        return await self.engine.generate(request)
-
-    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        return await self.engine.score(trajectories)
-
-    async def close(self) -> None:
-        await self.engine.close()
 
 
 class _EngineReward:
     """A scorer that asks the engine."""
 
-    async def score(self, trajectories: Sequence[Trajectory], engine: Engine | None) -> list[float]:
-        assert engine is not None
-        return await engine.score(trajectories)
+    async def score(self, trajectories: Sequence[Trajectory], desk: ScorerDesk) -> list[float]:
+        return await desk.rewards(trajectories)
 
 
 @dataclass(frozen=True)
@@ -131,8 +89,8 @@ class StrategyContract(EntryContract):
         self, unit: Unit, seed: int, beside: int, latency: int | None, changes: Mapping[str, Any]
     ) -> Run:
         options = self.entry.options.model_validate({**self.options, **changes})
-        engine = self._simulated(self.engine, latency)
-        helpers = {label: self._simulated(given, latency) for label, given in self.helpers.items()}
+        engine = simulated(self.engine, latency)
+        helpers = {label: simulated(given, latency) for label, given in self.helpers.items()}
         mine = [self._session(part, engine, helpers, options, seed) for part in self._parts(unit)]
         others = [
             self._session(
@@ -156,11 +114,6 @@ class StrategyContract(EntryContract):
             _summed(_counted(engines) for _, engines in mine),
         )
 
-    def _simulated(self, options: Mapping[str, Any], latency: int | None) -> Engine:
-        entry = registry().get("engines", "simulated").entry
-        engine: Engine = entry.factory(entry.options.model_validate(dict(options)), seed=0)
-        return engine if latency is None else _Delayed(engine, latency)
-
     def _parts(self, unit: Unit) -> list[Unit]:
         """Return what the strategy is called for: the unit, or each of its completions."""
         if self.entry.per == "pool":
@@ -175,10 +128,10 @@ class StrategyContract(EntryContract):
         options: SamplingOptions,
         seed: int,
         number: int = 0,
-    ) -> tuple[Session, list[_Tallied]]:
+    ) -> tuple[Session, list[Tallied]]:
         problem = self.problem(number)
         label = next((label for _, label in references(options, "scorers")), None)
-        own, others = _Tallied(engine), {name: _Tallied(helper) for name, helper in helpers.items()}
+        own, others = Tallied(engine), {name: Tallied(helper) for name, helper in helpers.items()}
         session = Session(
             problem,
             unit,
@@ -190,7 +143,9 @@ class StrategyContract(EntryContract):
             pooled=self.entry.per == "pool",
             partners=Partners(
                 helpers=others,
-                scorer=SessionScorer(scorer=_EngineReward(), label=label) if label else None,
+                scorer=SessionScorer(scorer=_EngineReward(), label=label, engines={"": own})
+                if label
+                else None,
                 answer=_last_word,
                 passes=lambda text: _last_word(text) == problem.reference,
             ),
@@ -223,8 +178,8 @@ class StrategyContract(EntryContract):
         """They are made of what the session's engine generated, and of nothing else."""
 
         async def work() -> None:
-            engine = self._simulated(self.engine, None)
-            helpers = {label: self._simulated(given, None) for label, given in self.helpers.items()}
+            engine = simulated(self.engine, None)
+            helpers = {label: simulated(given, None) for label, given in self.helpers.items()}
             for part in self._parts(self.unit(self.budgets[0])):
                 session, _ = self._session(part, engine, helpers, self.validated(), 0)
                 with kept_word():
@@ -319,7 +274,7 @@ def _last_word(text: str) -> str | None:
 
 
 def _charged(session: Session) -> Counter[str]:
-    accounts = [account for (call, _), account in session.ledger.accounts.items() if call == "generate"]
+    accounts = [account for (call, *_), account in session.ledger.accounts.items() if call == "generate"]
     return Counter(
         {
             "sequences": sum(account.sequences for account in accounts),
@@ -329,7 +284,7 @@ def _charged(session: Session) -> Counter[str]:
     )
 
 
-def _counted(engines: Sequence[_Tallied]) -> Counter[str]:
+def _counted(engines: Sequence[Tallied]) -> Counter[str]:
     made = [one for engine in engines for one in engine.generated]
     return Counter(
         {

@@ -10,9 +10,11 @@ from typing import Any, ClassVar, TypeVar
 import pytest
 
 from itscale.boundary import CheckedOracle, CheckedScorer
-from itscale.plugins.registry import registry
+from itscale.sampling.ledger import Account, Ledger
+from itscale.sampling.scoring import Answers, ChargedDesk
+from itscale.testing.doubles import Tallied, simulated
 from itscale.testing.entries import EntryContract, kept_word
-from itscale.types import Engine, Problem, Step, Trajectory
+from itscale.types import Problem, Step, Trajectory
 
 __all__ = ["HOSTILE_TEXTS", "OracleContract", "ScorerContract", "finish_within"]
 
@@ -218,38 +220,48 @@ class ScorerContract(EntryContract):
     problems
         Problems whose trajectories it scores.
     engine
-        Options of the simulated engine it is given if it needs one.
+        Options of the simulated engine of the model that is sampled, if it needs that.
+    helpers
+        Options of the simulated engines of the models that its options name, by label.
     reads_logprobs
         Whether it may refuse a trajectory whose log-probabilities are not known.
     """
 
     problems: ClassVar[Sequence[Problem]] = number_problems()
     engine: ClassVar[Mapping[str, Any]] = {}
+    helpers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     reads_logprobs: ClassVar[bool] = False
 
-    def score(self, given: Sequence[Trajectory]) -> list[float]:
-        """Score trajectories, with the simulated engine if the scorer needs one."""
+    def score(self, given: Sequence[Trajectory], latency: int | None = None) -> list[float]:
+        """Score trajectories; `latency` is the seed of how long the engines take, none at all if left out."""
+        return self._run(given, latency)[0]
 
-        async def run() -> list[float]:
-            engine = self._engine() if self.entry.needs else None
-            try:
-                return list(await self.make().score(given, engine))
-            finally:
-                if engine is not None:
-                    await engine.close()
-
-        return asyncio.run(run())
+    def _run(
+        self, given: Sequence[Trajectory], latency: int | None = None
+    ) -> tuple[list[float], Ledger, dict[str, Tallied]]:
+        """Return scores, what was charged for them, and the engines by the labels they are charged to."""
+        named = {"simulated": self.engine} if self.entry.needs else {}
+        engines = {name: Tallied(simulated(how, latency)) for name, how in {**named, **self.helpers}.items()}
+        by_label = {"" if name in named else name: engine for name, engine in engines.items()}
+        problem = next((one for one in self.problems if given and one.question is given[0].problem), None)
+        ledger = Ledger()
+        desk = ChargedDesk(
+            problem or self.problems[0],
+            by_label,
+            model="simulated",
+            scorer=self.entry.name,
+            stream=(0,),
+            answers=Answers(ledger),
+            reads=lambda trajectory: trajectory.tokens,
+            place=self.place(),
+        )
+        with kept_word():
+            scores = asyncio.run(CheckedScorer(self.make(), self.place()).score(given, desk))
+        return scores, ledger, engines
 
     def trajectories(self, problem: Problem) -> list[Trajectory]:
         """Return the trajectories to be scored."""
         return trajectories(problem, silent=not self.reads_logprobs)
-
-    def _engine(self) -> Engine:
-        entry = registry().get("engines", "simulated").entry
-        engine: Engine = entry.factory(
-            entry.options.model_validate(dict(self.engine)), seed=0, model_directory=None
-        )
-        return engine
 
     def test_it_is_a_scorer(self) -> None:
         """A verifier's role says which protocol it follows."""
@@ -263,17 +275,22 @@ class ScorerContract(EntryContract):
             assert len(scores) == len(given)
             assert all(0.0 <= score <= 1.0 for score in scores)
 
-    def test_a_study_takes_its_scores(self) -> None:
-        """A number for each trajectory, checked while sampling and after."""
+    def test_latency_changes_nothing(self) -> None:
+        """Whichever question to a model is answered first, the scores are the same."""
+        given = self.trajectories(self.problems[0])
+        first = self.score(given)
+        for latency in range(3):
+            assert self.score(given, latency) == first
 
-        async def run(given: Sequence[Trajectory]) -> None:
-            engine = self._engine() if self.entry.needs else None
-            with kept_word():
-                await CheckedScorer(self.make(), self.place()).score(given, engine)
-            if engine is not None:
-                await engine.close()
-
-        asyncio.run(run(self.trajectories(self.problems[0])))
+    def test_the_ledger_is_what_the_engines_computed(self) -> None:
+        """Every token that a model generates or reads in a chat is charged to that model, none twice."""
+        _, ledger, engines = self._run(self.trajectories(self.problems[0]))
+        for label, engine in engines.items():
+            account = ledger.accounts.get(("generate", label, self.entry.name), Account())
+            made = engine.generated
+            assert account.sequences == len(made)
+            assert account.generated_tokens == sum(one.tokens for one in made)
+            assert account.prompt_tokens == sum(one.prompt_tokens for one in made)
 
     def test_scores_do_not_depend_on_company(self) -> None:
         """A trajectory scores the same alone, among others, and in any order."""

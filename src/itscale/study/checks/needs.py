@@ -15,6 +15,7 @@ from itscale.study.config import INGREDIENTS
 if TYPE_CHECKING:
     from itscale.plugins.ingredient import Ingredient
     from itscale.study.study import Study
+    from itscale.types import Capability
 
 __all__ = ["check_capabilities", "check_helpers", "check_options", "check_parameters", "check_scorers"]
 
@@ -45,22 +46,26 @@ def check_scorers(study: Study) -> Iterator[Mistake]:
 
 
 def check_helpers(study: Study) -> Iterator[Mistake]:
-    """Every model that is asked for is there and generates; every helper is asked for."""
+    """Every model that is asked for is there and offers what it is asked; every helper is asked for."""
+    asking: list[tuple[str, Ingredient[Any], frozenset[Capability]]] = [
+        ("strategies", strategy, frozenset({"generate"})) for strategy in study.strategies.values()
+    ]
+    asking += [("verifiers", scorer, scorer.entry.asks) for scorer in study.scorers.values()]
     named: set[str] = set()
-    for label, strategy in study.strategies.items():
-        for option, model in references(strategy.options, "models"):
+    for key, ingredient, asks in asking:
+        for option, model in references(ingredient.options, "models"):
             named.add(model)
-            place = ("strategies", label, option)
+            place = (key, ingredient.label, option)
             if model not in study.config.models:
                 yield Mistake(place, f"no model {model!r}; {nearest(model, study.config.models)}")
-            elif model in study.models and "generate" not in study.models[model].offers:
+            elif model in study.models and (lacking := sorted(asks - study.models[model].offers)):
                 offers = ", ".join(sorted(study.models[model].offers))
-                yield Mistake(
-                    place, f"found {model!r}, which offers {offers}, expected a model that generates"
-                )
+                expected = f"expected a model that offers {', '.join(lacking)}"
+                yield Mistake(place, f"found {model!r}, which offers {offers}, {expected}")
     for model, section in study.config.models.items():
         if section.helper and model not in named:
-            yield Mistake(("models", model, "helper"), "found true, but no strategy names this model")
+            found = "found true, but no strategy or scorer names this model"
+            yield Mistake(("models", model, "helper"), found)
 
 
 def _is_wrong_itself(study: Study, label: str) -> bool:

@@ -1,0 +1,220 @@
+"""Scoring: a scorer's word on completions, and what the models that it asks were paid for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from itscale.boundary import CheckedEngine, CheckedScorer, Place, make_engine, make_scorer
+from itscale.errors import EngineError
+from itscale.plugins.entries import VerifierEntry
+from itscale.plugins.given import own_problem
+from itscale.plugins.ingredient import Ingredient
+from itscale.sampling.failures import ProblemFailures, ends_the_job, reason_of
+from itscale.sampling.journal import JournalledAnswers, Name, Run, ScoreJournal
+from itscale.sampling.scoring import ChargedDesk
+from itscale.sampling.tree import counted_tokens
+from itscale.seeds import digest, seed63
+from itscale.study.study import Study
+from itscale.types import Completion, Problem, Question, Trajectory, Verdict
+
+__all__ = ["Scoring", "name_of", "scorer_stream", "spending"]
+
+AT_ONCE = 256
+"""Problems (or runs) that are scored at once; an engine has its own bound on requests."""
+
+logger = logging.getLogger(__name__)
+
+
+def scorer_stream(study: Study, task: str, scorer: Ingredient[VerifierEntry]) -> tuple[Any, ...]:
+    """Return the JSON values that the streams of a scorer's questions derive from, beside the problem."""
+    return study.config.seed, "scorer", task, digest(study.scorer_fingerprint(scorer))
+
+
+def spending(journal: ScoreJournal, candidates: Sequence[Completion]) -> list[dict[str, Any]]:
+    """Return the rows of the ledger of a block that was scored, by run (or pool)."""
+    first: dict[Run, int] = {}
+    for one in candidates:
+        run = one.problem_id, one.budget, one.replicate
+        first[run] = 0 if one.budget else min(one.index, first.get(run, one.index))
+    return [
+        row
+        for run in sorted(journal.ledgers.keys() & first.keys())
+        for row in journal.ledgers[run].rows(
+            problem_id=run[0], budget=run[1], replicate=run[2], start=first[run]
+        )
+    ]
+
+
+@dataclass
+class Scoring:
+    """Scores one block by one scorer, which lives as long, with the models that it asks.
+
+    Attributes
+    ----------
+    model_directories
+        Where models were prepared that were, by label.
+    content
+        Hash of the completions.
+    journal
+        Where scores and answers are kept.
+    engines
+        Those that were started, by the labels that the scorer's options name; that of the model that is
+        sampled by the empty one.
+    """
+
+    study: Study
+    task: str
+    model: str
+    scorer: Ingredient[VerifierEntry]
+    model_directories: Mapping[str, Path]
+    content: str
+    journal: ScoreJournal
+    failures: ProblemFailures
+    engines: dict[str, CheckedEngine] = field(default_factory=dict)
+
+    def verdicts(
+        self, known: Mapping[str, Problem], candidates: Sequence[Completion], *, recorded: bool
+    ) -> list[Verdict]:
+        """Return a verdict on each completion; scores that are `recorded` in it are not asked for again."""
+        names = [name_of(candidate) for candidate in candidates]
+        said: dict[Name, Verdict] = {}
+        for name, candidate in zip(names, candidates, strict=True):
+            score = _recorded(candidate) if recorded else None
+            score = self.journal.scores.get(name) if score is None else score
+            if score is not None:
+                said[name] = Verdict(score=score)
+        left = {name: one for name, one in zip(names, candidates, strict=True) if name not in said}
+        if left:
+            said |= asyncio.run(self._score(known, left))
+        return [said[name] for name in names]
+
+    async def _score(
+        self, known: Mapping[str, Problem], candidates: Mapping[Name, Completion]
+    ) -> dict[Name, Verdict]:
+        scorer = make_scorer(self.scorer)
+        verdicts: dict[Name, Verdict] = {}
+        at_once = asyncio.Semaphore(AT_ONCE)
+
+        async def score(run: Run, pool: Mapping[Name, Completion]) -> None:
+            async with at_once:
+                verdicts.update(await self._score_pool(scorer, known[run[0]], run, pool))
+
+        pools: dict[Run, dict[Name, Completion]] = {}
+        for name, candidate in candidates.items():
+            pools.setdefault(name[:3], {})[name] = candidate
+        try:
+            self._start(len(candidates))
+            async with asyncio.TaskGroup() as group:
+                for run, pool in pools.items():
+                    group.create_task(score(run, pool))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # the first ended the job
+        finally:
+            await scorer.close()
+            for engine in self.engines.values():
+                await engine.close()
+        return verdicts
+
+    def _start(self, left: int) -> None:
+        """Start the models that the scorer asks; refuse one that, as configured, lacks what it has to do."""
+        entry = self.scorer.entry
+        wanted = {"": self.model} if entry.needs else {}
+        wanted |= {label: label for label in self.study.models_asked_by(self.scorer)}
+        stream = (self.study.config.seed, "verification", self.scorer.label, self.content, left)
+        for number, (name, label) in enumerate(wanted.items()):
+            model = self.study.models[label]
+            model.require_installed()
+            seed = (seed63(*stream) + number) % 2**31
+            directory = self.model_directories.get(label)
+            engine = self.engines[name] = make_engine(model, seed=seed, model_directory=directory)
+            lacking = sorted((entry.asks if name else entry.needs) - engine.offers)
+            if lacking:
+                raise EngineError(
+                    f"verifiers.{self.scorer.label} needs {', '.join(lacking)} of the engine; "
+                    f"models.{label} as configured offers {', '.join(sorted(engine.offers))}"
+                )
+        if self.engines:
+            seeded = all(engine.seed_scope == "completion" for engine in self.engines.values())
+            simulated = any(engine.simulated for engine in self.engines.values())
+            scope = "completion" if seeded else "block"
+            self.journal.know({"simulated": simulated, "seed_scope": scope})
+
+    async def _score_pool(
+        self, scorer: CheckedScorer, problem: Problem, run: Run, pool: Mapping[Name, Completion]
+    ) -> dict[Name, Verdict]:
+        """Score a pool together; where that fails, each alone, so that only the culprit is lost."""
+        given = _Given()
+        desk = ChargedDesk(
+            own_problem(problem),
+            self.engines,
+            model=self.model,
+            scorer=self.scorer.label,
+            stream=scorer_stream(self.study, self.task, self.scorer),
+            answers=JournalledAnswers(self.journal, run),
+            reads=given.tokens_read,
+            place=Place.of(self.scorer),
+        )
+
+        async def ask(asked: Mapping[Name, Completion]) -> dict[Name, Verdict]:
+            question = own_problem(problem).question  # a scorer has no use for the answer
+            scores = await scorer.score([given.take(one, question) for one in asked.values()], desk)
+            scored = dict(zip(asked, scores, strict=True))
+            self.journal.add(scored)
+            return {name: Verdict(score=score) for name, score in scored.items()}
+
+        try:
+            return await ask(pool)
+        except (Exception, SystemExit) as error:  # a scorer is somebody's plugin: it may raise anything
+            if ends_the_job(error):
+                raise
+            place = f"verifiers.{self.scorer.label}: problem {problem.problem_id}"
+            logger.warning("%s: %s", place, reason_of(error))
+        found: dict[Name, Verdict] = {}
+        for name, candidate in pool.items():
+            try:
+                found |= await ask({name: candidate})
+            except (Exception, SystemExit) as error:
+                found[name] = self.failures.add(problem.problem_id, error).verdict
+        return found
+
+
+class _Given:
+    """The trajectories that a scorer was given, by where they begin, with the tokens of their prompts."""
+
+    def __init__(self) -> None:
+        self._prompts: dict[int, tuple[Trajectory, int | None]] = {}
+
+    def take(self, completion: Completion, question: Question) -> Trajectory:
+        """Return a completion as a trajectory."""
+        made = completion.trajectory(question)
+        root = _root(made)
+        self._prompts[id(root)] = root, completion.prompt_tokens
+        return made
+
+    def tokens_read(self, trajectory: Trajectory) -> int | None:
+        """Return how many tokens a model reads to score one; KeyError if it is none of these."""
+        _, prompt = self._prompts[id(_root(trajectory))]
+        generated = counted_tokens(trajectory.steps)
+        return None if prompt is None or generated is None else prompt + generated
+
+
+def _root(trajectory: Trajectory) -> Trajectory:
+    """Return where a trajectory began."""
+    while trajectory.parent is not None:
+        trajectory = trajectory.parent
+    return trajectory
+
+
+def name_of(candidate: Completion) -> Name:
+    """Return what names a completion in a journal of scores."""
+    place = candidate.problem_id, candidate.budget, candidate.replicate, candidate.index
+    return (*place, digest(asdict(candidate)))
+
+
+def _recorded(candidate: Completion) -> float | None:
+    return candidate.step_scores[-1] if candidate.step_scores else None

@@ -1,0 +1,34 @@
+"""A simulated engine that notes in a file what it generates, and may end its job on the way."""
+
+import os
+import signal
+from pathlib import Path
+
+from itscale import hookimpl
+from itscale.plugins import EngineEntry
+from itscale_builtin.engines import simulated
+
+
+class CountedOptions(simulated.SimulatedOptions):
+    name: str
+
+
+class Counted(simulated.SimulatedEngine):
+    async def generate(self, request):
+        made = await super().generate(request)
+        notes = Path(f"{self.options.name}.counted")
+        there = notes.read_text().count("\n") if notes.exists() else 0
+        if there >= int(os.environ.get(f"DIE_{self.options.name}", "1000000")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        with notes.open("a") as file:
+            file.writelines(f"{one.prompt_tokens} {one.tokens}\n" for one in made)
+        return made
+
+
+@hookimpl
+def itscale_register_engines():
+    def make(options, *, seed=0, model_directory=None):
+        return Counted(options)
+
+    about = {"name": "counted", "summary": "Counts.", "offers": simulated.OFFERS}
+    return [EngineEntry(**about, factory=make, options=CountedOptions)]
