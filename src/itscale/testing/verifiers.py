@@ -275,6 +275,10 @@ class ScorerContract(EntryContract):
             assert len(scores) == len(given)
             assert all(0.0 <= score <= 1.0 for score in scores)
 
+    def test_a_study_takes_its_scores(self) -> None:
+        """A number for each trajectory, checked while sampling and after."""
+        self.score(self.trajectories(self.problems[0]))
+
     def test_latency_changes_nothing(self) -> None:
         """Whichever question to a model is answered first, the scores are the same."""
         given = self.trajectories(self.problems[0])
