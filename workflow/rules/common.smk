@@ -22,11 +22,12 @@ def or_workflow_error(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
-def per_block(path):
-    """Return an input function: the path, once for each block of its (task, model, strategy)."""
+def per_block(path, verifiers=lambda task: [None]):
+    """Return an input function: the path, for each block of its (task, model, strategy) and each verifier."""
     return lambda wildcards: [
-        path.replace("{block}", block.name).format(**wildcards)
+        path.format(block=block.name, verifier=verifier, **wildcards)
         for block in plan.blocks(wildcards.task, wildcards.model, wildcards.strategy)
+        for verifier in verifiers(wildcards.task)
     ]
 
 
@@ -40,30 +41,6 @@ def get_problems(wildcards):
 def get_source(wildcards):
     """Return the files of imported outcomes, where they are."""
     return plan.source_files(wildcards)
-
-
-def get_verdicts(wildcards):
-    """Return the verdicts of every verifier of the task, block by block."""
-    if plan.source(wildcards):
-        return []
-    blocks = plan.blocks(wildcards.task, wildcards.model, wildcards.strategy)
-    return expand(
-        "<results>/verdicts/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
-        verifier=study.verifiers_of(wildcards.task),
-        block=[block.name for block in blocks],
-        **wildcards,
-    )
-
-
-def get_scoring(wildcards):
-    """Return the ledgers of the scorers that selectors read, block by block."""
-    blocks = plan.blocks(wildcards.task, wildcards.model, wildcards.strategy)
-    return expand(
-        "<results>/ledger/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
-        verifier=study.scorers_read,
-        block=[block.name for block in blocks],
-        **wildcards,
-    )
 
 
 def get_model_directories(wildcards):

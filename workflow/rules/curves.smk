@@ -5,7 +5,10 @@ rule curves:
     input:
         outcomes="<results>/outcomes/{task}/{model}/{strategy}.parquet",
         ledgers=per_block("<results>/ledger/{task}/{model}/{strategy}/{block}.parquet"),
-        scoring=get_scoring,
+        scoring=per_block(
+            "<results>/ledger/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
+            lambda task: study.scorers_read,
+        ),
     output:
         curves="<results>/curves/{task}/{model}/{strategy}.parquet",
         accuracies="<results>/accuracies/{task}/{model}/{strategy}.parquet",

@@ -10,7 +10,10 @@ rule outcomes:
         completions=per_block(
             "<results>/completions/{task}/{model}/{strategy}/{block}.parquet"
         ),
-        verdicts=get_verdicts,
+        verdicts=per_block(
+            "<results>/verdicts/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
+            study.verifiers_of,
+        ),
         source=get_source,
     output:
         outcomes="<results>/outcomes/{task}/{model}/{strategy}.parquet",
