@@ -109,7 +109,7 @@ def test_check_counts_without_starting_anything(workspace, monkeypatch):
     done = CliRunner().invoke(app, ["check", "study.yaml"])
     assert done.exit_code == 0, done.stderr
     assert "49,152" in done.stdout  # 96 completions of at most 512 tokens
-    assert "14 jobs: 1 problems, 2 sample" in done.stdout
+    assert "14 jobs: 1 problems, 2 sampling" in done.stdout
     assert not workspace.files("results", "reports", "logs")
 
 
