@@ -156,7 +156,7 @@ def test_no_plugin_takes_what_is_no_number(value: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("spoilt", "least"), [(0, 0.7), (1, 0.07), (3, 0.0)])
+@pytest.mark.parametrize(("spoilt", "least"), [(0, 0.65), (1, 0.07), (3, 0.0)])
 def test_hundreds_of_studies_are_in_order_or_wrong_in_lines(spoilt: int, least: float, folder: Path) -> None:
     in_order = [checked(made(seed, spoilt))[0] is not None for seed in range(100_000, 100_400)]
     assert least <= sum(in_order) / len(in_order) < 1
