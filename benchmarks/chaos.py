@@ -106,7 +106,7 @@ def run_once(folder: Path, cores: int, victim: str, rng: random.Random) -> Run:
     while victim and processes(folder):  # what is left of it ends by itself
         time.sleep(0.05)
     jobs = begun_jobs(events)
-    blocks = [job.wildcards["block"] for job in jobs if job.rule == "sample"]
+    blocks = [job.wildcards["block"] for job in jobs if job.rule == "sampling"]
     return Run(victim, seconds, said, Counter(job.rule for job in jobs), blocks, units_left(folder))
 
 

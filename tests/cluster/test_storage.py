@@ -56,7 +56,7 @@ def test_results_are_in_the_store_and_what_a_reader_wants_is_here(stored, expect
     assert "48 completions in 1 blocks" in more.stdout  # the other two are not sampled again
     stored.write(changed("strategies.repeated_sampling.completions", 24) | {"laws": ["beta_binomial"]})
     law = stored.itscale(*arguments(stored), "--dry-run").stdout
-    assert "1 fit" in law
+    assert "1 fits" in law
     assert not {"sampling", "verification", "outcomes", "curves"} & set(law.replace(",", " ").split())
 
 

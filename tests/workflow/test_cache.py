@@ -8,7 +8,7 @@ from workspace import STUDY, Workspace, environment, new_workspace, snakemake
 
 from itscale.store.parquet import payload_hash
 
-# Two of whatever a wildcard of `sample` stands for.
+# Two of whatever a wildcard of `sampling` stands for.
 TWO_OF_EACH = {
     "tasks": {
         "sums": {"plugin": "jsonl", "file": "problems.jsonl", "problems": 2},

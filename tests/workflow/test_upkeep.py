@@ -151,7 +151,7 @@ def test_whatever_was_deleted_or_cut_short_is_made_again_and_is_the_same(copy):
     done = copy.itscale("run", "study.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{completions.name}.damaged" in done.stdout
-    assert "(1 sample," in done.stdout  # the block that was damaged, and not what came from the same problems
+    assert "(1 sampling," in done.stdout  # what was damaged, not all from the same problems
     completions.with_name(f"{completions.name}.damaged").unlink()
     assert copy.hashes() == before
     assert "nothing to do" in copy.itscale("run", "study.yaml", "--cores", "2").stdout
