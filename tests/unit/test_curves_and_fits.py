@@ -262,6 +262,28 @@ def test_a_run_is_judged_by_what_is_selected_from_all_of_it(tmp_path, runs):
     assert points["scorer_tokens"].to_list() == [30.0] * 3
 
 
+@pytest.mark.parametrize(("strategy", "before"), [("beam", 30.0), ("repeated", 0.0)])
+def test_scores_given_afterwards_are_charged_to_the_selectors_that_read_them(
+    tmp_path, request, strategy, before
+):
+    outcomes, ledger, _ = request.getfixturevalue("runs" if strategy == "beam" else "pool")
+    spent = pl.read_parquet(ledger).filter(pl.col("scorer") == "reward")
+    write_table(spent.with_columns(prompt_tokens=pl.lit(12, pl.Int64)), tmp_path / "after.parquet", {})
+    paths = {"outcomes": outcomes, "ledgers": [ledger], "scoring": {"reward": [tmp_path / "after.parquet"]}}
+    each = tmp_path / "accuracies.parquet"
+    output = tmp_path / "curves.parquet"
+    estimate_curves(a_study(), *WHERE, strategy, **paths, output=output, accuracies=each)
+    points, tokens = pl.read_parquet(output), pl.read_parquet(each)
+    whole = points.filter(pl.col("budget") == points["budget"].max())
+    cost = dict(whole.select("selector", "scorer_tokens").iter_rows())
+    read = before if strategy == "beam" else N * 3.0
+    assert cost["oracle"] == before
+    assert cost["best"] == pytest.approx(read + 12)
+    assert set(points.filter(selector="best")["generated_tokens"] > 0) == {True}
+    by_problem = dict(tokens.group_by("selector").agg(pl.col("tokens").max()).iter_rows())
+    assert by_problem["best"] - by_problem["oracle"] == pytest.approx(read + 12 - before)
+
+
 def test_a_run_that_left_no_completion_counts_as_wrong(tmp_path, runs):
     _, ledger, rows = runs
     kept = [row for row in rows if row[1:3] != (4, 1)]
