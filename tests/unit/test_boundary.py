@@ -83,6 +83,7 @@ def verify(study, verifier):
         completions=Path("block.parquet"),
         model_directories={},
         output=Path(f"{verifier}.parquet"),
+        ledger=Path(f"{verifier}.ledger.parquet"),
     )
 
 

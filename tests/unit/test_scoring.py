@@ -3,11 +3,13 @@
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 from itscale.errors import ContractError
+from itscale.planning.plan import make_plan
 from itscale.plugins import Options, VerifierEntry
 from itscale.plugins.ingredient import Ingredient
 from itscale.plugins.references import ModelLabel
@@ -159,6 +161,16 @@ def study(tmp_path, monkeypatch):
     study.scorers["judge"] = Ingredient("judge", entry, JudgeOptions(judge="critic"), "tests", "1")
     write_problems(study, "numbers", Path("problems.parquet"))
     return study
+
+
+def test_a_job_starts_the_models_that_its_scorer_names_and_its_params_hold_them(study, tmp_path):
+    plan = make_plan(study, tmp_path)
+    place = {"task": "numbers", "model": "sim", "strategy": "repeated_sampling", "block": "b"}
+    judging = SimpleNamespace(**place, verifier="judge")
+    assert plan.models_of(judging) == ["critic"]
+    assert plan.models_of(SimpleNamespace(**place, verifier=study.verifiers_of("numbers")[0])) == []
+    asked = plan.depends("verification", judging)["verifier"]["models"]
+    assert asked == {"critic": study.models["critic"].fingerprint()}
 
 
 def verified(study, name, wanted):
