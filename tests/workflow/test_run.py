@@ -23,7 +23,11 @@ def test_every_file_is_there(resumed):
             for kind in ("completions", "ledger")
             for block in BLOCKS
         ),
-        *(f"results/tiny/verdicts/{PLACE}/exact_match/{block}.parquet" for block in BLOCKS),
+        *(
+            f"results/tiny/{kind}/{PLACE}/exact_match/{block}.parquet"
+            for kind in ("verdicts", "ledger")
+            for block in BLOCKS
+        ),
         *(f"results/tiny/{kind}/{PLACE}.parquet" for kind in KINDS),
         *(f"results/tiny/{kind}/{PLACE}/power_law.parquet" for kind in ("fits", "forecasts", "refits")),
         *(
