@@ -13,7 +13,8 @@ from itscale.planning.plan import make_plan
 from itscale.plugins import Options, VerifierEntry
 from itscale.plugins.ingredient import Ingredient
 from itscale.plugins.references import ModelLabel
-from itscale.sampling.journal import JournalledAnswers, ScoreJournal
+from itscale.running.reopening import reopen_failures
+from itscale.sampling.journal import JournalledAnswers, ScoreJournal, journal_of
 from itscale.sampling.ledger import Ledger
 from itscale.sampling.partners import Partners, SessionScorer
 from itscale.sampling.scoring import Answers, ChargedDesk
@@ -21,7 +22,7 @@ from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
 from itscale.stages.problems import write_problems
 from itscale.stages.verification import verify_block
-from itscale.store.parquet import write_table
+from itscale.store.parquet import read_metadata, write_table
 from itscale.store.schemas import COMPLETIONS
 from itscale.study import resolve
 from itscale.testing.doubles import Tallied
@@ -218,3 +219,21 @@ def test_a_score_that_fails_costs_the_others_nothing_and_the_scorer_is_closed_on
     assert [index for (_, index), score in scores.items() if score is None] == [1, 1]
     assert ledger["calls"].to_list() == [2, 2]
     assert Judge.closed == before + 1
+
+
+def test_scores_that_are_tried_again_keep_what_the_others_cost(study):
+    _, ledger = verified(study, "block", [(0, "a"), (1, "broken"), (2, "b")])
+    place, name = "numbers/sim/repeated_sampling", "p00000-00002_c00000-00003.parquet"
+    there = {"block": "completions", "block-verdicts": "verdicts", "block-spent": "ledger"}
+    for written, kind in there.items():
+        path = Path("results", kind, place, "" if kind == "completions" else "judge", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(f"{written}.parquet").rename(path)
+    verdicts = Path("results/verdicts", place, "judge", name)
+    identity = read_metadata(verdicts)["fingerprint"]
+    assert reopen_failures(Path("results"), Path("manifest.json")).verdicts == 2
+    assert not verdicts.exists()
+    with ScoreJournal(journal_of(verdicts), identity) as journal:
+        assert len(journal.scores) == 4
+        paid = [row for _, account in sorted(journal.ledgers.items()) for row in account.rows()]
+    assert paid == ledger.select(list(paid[0])).to_dicts()
