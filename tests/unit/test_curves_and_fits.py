@@ -227,7 +227,7 @@ def test_a_selector_that_claims_more_than_coverage_is_refused(tmp_path, pool, mo
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"), [(lambda rows: [], "no outcomes"), (lambda rows: [*rows, rows[3]], "there twice")]
+    ("spoil", "reason"), [(lambda rows: [], "no outcomes"), (lambda rows: [*rows, rows[3]], "appears twice")]
 )
 def test_outcomes_that_are_none_are_refused(tmp_path, pool, spoil, reason):
     bad = (write_outcomes(tmp_path / "bad.parquet", spoil(pool[2])), pool[1], [])

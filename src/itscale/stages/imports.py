@@ -336,7 +336,7 @@ class _Table:
         if len(twice):
             row = twice.sort("problem", "source", "row").row(1, named=True)
             raise DataError(
-                f"{self.source.paths[row['source']]}: row {row['row']}: problem {row['problem']!r} is there "
+                f"{self.source.paths[row['source']]}: row {row['row']}: problem {row['problem']!r} appears "
                 "twice, expected its counts in one row"
             )
         missing = pl.col("n") - pl.col("correct")  # they come first, as where sampling ended at a success
