@@ -45,6 +45,7 @@ def test_what_a_model_needs_is_looked_at_with_all_the_rest(elsewhere, dry_run):
     assert all(line.removeprefix("itscale: ") in said for line in ours[:-1])
 
 
+@pytest.mark.slow
 def test_a_model_may_lack_what_it_needs_where_it_does_not_run(elsewhere):
     linted = elsewhere.snakemake("--configfile", "study.yaml", "--lint")
     assert linted.returncode == 0, linted.stdout + linted.stderr

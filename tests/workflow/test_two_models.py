@@ -38,6 +38,7 @@ def run(talk, width, name):
     return drawn.sort("problem_id", "index"), ledger, curves
 
 
+@pytest.mark.slow
 def test_two_models_are_charged_apart_and_a_cut_changes_nothing(talk):
     whole, ledger, curves = run(talk, 6, "whole")
     calls = dict(ledger.group_by("by").agg(pl.col("calls").sum()).iter_rows())
