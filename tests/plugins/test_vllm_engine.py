@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,54 @@ def test_a_trajectory_that_fills_the_model_ends_by_length(running: tuple[asyncio
     full = Step(text="x", token_ids=first.token_ids[:1] * 600, tokens=600, logprob=None, node=1)
     [found] = generate(running, prefix=(full,), max_tokens=8)
     assert (found.text, found.tokens, found.finish_reason) == ("", 0, "length")
+
+
+@pytest.mark.vllm
+def test_given_text_is_read_as_a_part_of_the_prompt(running: tuple[asyncio.Runner, VllmEngine]) -> None:
+    _, engine = running
+    [whole] = generate(running, temperature=0, max_tokens=400)
+    assert whole.finish_reason == "eos"
+    given = Step(text=" Wait, once more.", tokens=0, logprob=0.0, node=2, given=True)
+    [forced] = generate(running, temperature=0, max_tokens=8, prefix=(step(whole), given))
+    added = len(engine._tokenizer.encode(given.text, add_special_tokens=False))
+    assert forced.context_tokens == whole.context_tokens + added
+    # The end of text that came before is no part of what is read.
+    assert forced.prompt_tokens == forced.context_tokens + whole.tokens - 1
+    # A text of another model, which has no tokens here, is read as it is spelt.
+    spelt = replace(step(whole), token_ids=(), by="other")
+    [again] = generate(running, temperature=0, max_tokens=8, prefix=(spelt, given))
+    assert again.text == forced.text
+
+
+@pytest.mark.vllm
+def test_a_request_that_is_cancelled_is_aborted_and_has_told_what_it_cost(
+    running: tuple[asyncio.Runner, VllmEngine],
+) -> None:
+    runner, engine = running
+    told, read = [0], [0]
+
+    async def work() -> list[Generation]:
+        begun = asyncio.Event()
+
+        def tell(place: int, tokens: int) -> None:
+            told[0] += tokens
+            begun.set()
+
+        request = GenerationRequest(
+            problem=PROBLEM,
+            prefix=(),
+            params=SamplingParams(max_tokens=400, temperature=1.0),
+            seeds=(0,),
+            on_tokens=tell,
+            on_prompt=lambda prompt, cached: read.append(prompt),
+        )
+        task = asyncio.create_task(engine.generate(request))
+        await begun.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        plain = GenerationRequest(problem=PROBLEM, prefix=(), params=SamplingParams(max_tokens=2), seeds=(0,))
+        return await engine.generate(plain)
+
+    [after] = runner.run(work())
+    assert 0 < told[0] < 400
+    assert read[-1] == after.context_tokens
