@@ -191,7 +191,7 @@ def test_a_prepared_model_that_is_older_than_the_workflow_hides_nothing_that_is_
         path.touch()
         os.utime(path, (0, 0))
     planned = workspace.itscale("run", "study.yaml", "--dry-run")
-    assert "and then what follows from model, planned once that is there" in planned.stdout
+    assert "and then what follows from models, planned once that is there" in planned.stdout
     done = workspace.itscale("run", "study.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (workspace.folder / "reports/tiny/report.html").is_file()
