@@ -4,10 +4,11 @@ import asyncio
 import re
 
 import numpy as np
-from itscale import hookimpl, plugins, sampling, types
+from itscale import hookimpl, plugins, types
+from itscale.plugins.strategies import SamplingOptions
 
 
-class LadderOptions(sampling.SamplingOptions):
+class LadderOptions(SamplingOptions):
     rungs: tuple[float, ...] = (0.5, 1.0, 1.5)
     """What `temperature` is multiplied by; each rung draws an equal share of the completions."""
 
