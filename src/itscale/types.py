@@ -13,6 +13,7 @@ __all__ = [
     "FinishReason",
     "Generation",
     "GenerationRequest",
+    "Lineage",
     "Message",
     "Oracle",
     "Problem",
@@ -28,6 +29,11 @@ __all__ = [
 
 Message = Mapping[str, str]
 """A chat turn: `role` and `content`."""
+
+Lineage = tuple[tuple[str | int, ...], ...]
+"""What a trajectory was made of, from its beginning: `("chat", digest, key)` if it began with another chat
+than the problem's own, `("text", digest)` for a text that was appended, `("drawn", by, number)` for a step that
+a model (the one that is sampled, if `by` is empty) drew, where its prefix had been continued `number` times."""
 
 FinishReason = Literal["eos", "stop", "length", "filtered", "steps", "budget"]
 """Why generation ended: the model's end token, a stop string (a step's end), the token limit, the provider's
@@ -167,7 +173,7 @@ class Trajectory:
     step: Step | None = None
     finish_reason: FinishReason | None = None
     messages: tuple[Message, ...] | None = None
-    lineage: tuple[int | str, ...] = ()
+    lineage: Lineage = ()
 
     @property
     def node(self) -> int:

@@ -1,6 +1,7 @@
 """Chats of one's own: streams by lineage, given text, other models, what is cancelled, what runs out."""
 
 import asyncio
+import gc
 import random
 
 import pytest
@@ -10,6 +11,7 @@ from itscale.sampling.concurrency import bounded, first
 from itscale.sampling.partners import Partners
 from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
+from itscale.stages.scoring import close_all
 from itscale.types import Generation, Problem, SamplingParams
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
 
@@ -251,3 +253,85 @@ def test_what_a_cancelled_request_had_generated_is_charged():
     assert account.prompt_tokens == 2
     assert 0 < account.generated_tokens < 100
     assert one._allowance.left == 10_000 - account.generated_tokens
+
+
+def test_branches_that_had_not_begun_when_another_failed_are_put_away(recwarn):
+    async def branch(number):
+        if not number:
+            raise ValueError("the first")
+
+    with pytest.raises(ValueError, match="the first"):
+        asyncio.run(bounded([branch(n) for n in range(5)], 1))
+    gc.collect()
+    assert not recwarn
+
+
+def test_all_are_closed_whatever_one_raises():
+    closed = []
+
+    class Held:
+        def __init__(self, number):
+            self.number = number
+
+        async def close(self):
+            closed.append(self.number)
+            if self.number == 1:
+                raise RuntimeError("cannot")
+
+    with pytest.raises(RuntimeError, match="cannot"):
+        asyncio.run(close_all(None, Held(1), Held(2), Held(3)))
+    assert closed == [1, 2, 3]
+
+
+BEGUN = {
+    "the problem's own chat": lambda one: one.start(),
+    "another chat": lambda one: one.start(CHAT),
+    "a key": lambda one: one.start(key="k"),
+    "a chat and a key": lambda one: one.start(CHAT, key="k"),
+    "a text put before": lambda one: one.append(one.start(), "So"),
+    "a text put before in another chat": lambda one: one.append(one.start(CHAT), "So"),
+    "two texts": lambda one: one.append(one.append(one.start(key="k"), "So"), " then"),
+}
+
+
+@pytest.mark.parametrize("begin", BEGUN.values(), ids=BEGUN)
+@pytest.mark.parametrize("width", [1, 3, 4, 12])
+def test_no_two_completions_of_a_pool_share_a_stream_however_it_is_cut(begin, width):
+    seeds = []
+    for start in range(0, 12, width):
+        engine = Recording()
+        one = session(engine, start=start, stop=start + width, pooled=True)
+        asyncio.run(one.extend([begin(one)] * width, WHOLE))
+        seeds += [seed for request in engine.requests for seed in request.seeds]
+    whole = Recording()
+    one = session(whole, stop=12, pooled=True)
+    asyncio.run(one.extend([begin(one)] * 12, WHOLE))
+    assert len(set(seeds)) == 12
+    assert tuple(seeds) == whole.requests[0].seeds
+
+
+def test_beginnings_that_differ_have_streams_that_differ():
+    engine = Recording()
+    one = session(engine, helpers={"k": engine})
+
+    async def work():
+        for begin in BEGUN.values():
+            await one.extend([begin(one)] * 2, WHOLE)
+            await one.extend([begin(one)] * 2, WHOLE, by="k")
+        await one.extend([one.start(key="k:0"), one.start(key="0")], WHOLE)
+
+    asyncio.run(work())
+    seeds = [seed for request in engine.requests for seed in request.seeds]
+    assert len(set(seeds)) == len(seeds) == 4 * len(BEGUN) + 2
+
+
+def test_a_part_of_a_pool_may_not_draw_more_from_a_text_put_before_either():
+    one = session(start=4, stop=8, pooled=True)
+    begun = one.append(one.start(), "So")
+
+    async def work():
+        await one.extend([begun] * 4, WHOLE)
+        await one.extend([begun], WHOLE)
+
+    with pytest.raises(ContractError, match="declare per='completion'"):
+        asyncio.run(work())

@@ -9,7 +9,7 @@ from itscale.boundary.figures import make_figure
 from itscale.boundary.laws import make_law, make_table_law
 from itscale.boundary.prices import make_prices
 from itscale.boundary.selectors import CheckedSelector, make_selector
-from itscale.boundary.strategies import check_completions, run_strategy
+from itscale.boundary.strategies import check_completions, run_strategy, worth_of
 from itscale.boundary.tasks import make_problems
 from itscale.boundary.verifiers import CheckedOracle, CheckedScorer, make_oracle, make_scorer
 from itscale.plugins.place import Place
@@ -31,4 +31,5 @@ __all__ = [
     "make_selector",
     "make_table_law",
     "run_strategy",
+    "worth_of",
 ]

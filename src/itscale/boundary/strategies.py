@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sized
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args
 
-from itscale.plugins.place import Place, Shown, is_number, shown
+from itscale.plugins.place import Place, Shown, is_count, is_number, shown
 from itscale.plugins.process import LASTING, ProcessState
 from itscale.types import Completion, FinishReason, Trajectory
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from itscale.plugins.ingredient import Ingredient
     from itscale.sampling.session import Session
 
-__all__ = ["check_completions", "run_strategy"]
+__all__ = ["check_completions", "run_strategy", "worth_of"]
 
 REASONS: tuple[str, ...] = get_args(FinishReason)
 ITS_OWN = ("index", "finish_reason", "weight")
@@ -43,6 +43,20 @@ async def run_strategy(ingredient: Ingredient[StrategyEntry], session: Session) 
         return check_completions(place, session, await running, whole=pool_is_whole)
     finally:
         place.put_back(state, "completions")
+
+
+def worth_of(ingredient: Ingredient[StrategyEntry]) -> int:
+    """Return how many generated tokens one completion of a strategy may take.
+
+    Raises
+    ------
+    ContractError
+        If its entry says anything but a whole number, at least 1.
+    """
+    worth = ingredient.entry.worth(ingredient.options)
+    if not is_count(worth, 1):
+        raise Place.of(ingredient).broken("worth()", worth, "a whole number of tokens, at least 1")
+    return int(worth)
 
 
 def check_completions(place: Place, session: Session, given: Any, *, whole: bool = True) -> list[Completion]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from itscale.boundary import worth_of
 from itscale.importing.source import Source
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling import progress
@@ -125,7 +126,7 @@ class Plan:
         """Return what a combination amounts to."""
         blocks = self.cut[combination]
         completions = sum(self.completions(block) for block in blocks)
-        return Extent(len(blocks), completions, completions * _longest(self.study, combination[2]))
+        return Extent(len(blocks), completions, completions * worth_of(self.study.strategies[combination[2]]))
 
     def block_extent(self, path: str) -> progress.Extent:
         """Return what the block `task/model/strategy/block` shall hold, and how long completions may be."""

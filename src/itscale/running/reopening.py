@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from itscale.store.schemas import LEDGER, VERDICTS
 from itscale.types import Completion
 
 __all__ = ["Reopened", "reopen_failures"]
+
+
+_Of = tuple[str, int, int, int]
+"""Problem, budget, replicate and first index of a unit."""
 
 
 @dataclass(frozen=True)
@@ -65,22 +70,33 @@ def _lost(path: Path) -> int:
 
 
 def _reopen_block(completions: Path, ledger: Path, failures: list[Failure]) -> None:
-    made: dict[tuple[str, int, int], list[Completion]] = {}
-    for completion in read_completions(completions):
-        run = completion.problem_id, completion.budget, completion.replicate
-        made.setdefault(run, []).append(completion)
-    spent: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
-    for row in read_table(ledger, LEDGER).select(*LEDGER).iter_rows(named=True):
-        spent.setdefault((row["problem_id"], row["budget"], row["replicate"]), []).append(row)
+    metadata = read_metadata(completions)
+    block, pooled = Block.parse(completions.stem), metadata.get("pooled", True)
+    candidates = read_completions(completions)
+    rows = list(read_table(ledger, LEDGER).select(*LEDGER).iter_rows(named=True))
+    problems = sorted({one.problem_id for one in candidates} | {row["problem_id"] for row in rows})
+    units = units_of(block, problems, pooled=pooled)
+    # Of which unit a completion or a row of the ledger is, an index says; of which run, the replicate does.
+    starts = {index: unit.start for unit in units for index in range(unit.start, unit.stop)}
+    made: dict[_Of, list[Completion]] = {}
+    for one in candidates:
+        made.setdefault((one.problem_id, one.budget, one.replicate, starts[one.index]), []).append(one)
+    spent: dict[_Of, list[dict[str, Any]]] = {}
+    for row in rows:
+        spent.setdefault((row["problem_id"], row["budget"], row["replicate"], row["start"]), []).append(row)
     lost = {failure.unit for failure in failures}
-    problems = sorted({problem for problem, *_ in (*made, *spent)})
-    with Journal(journal_of(completions), read_metadata(completions)["fingerprint"]) as journal:
-        for unit in units_of(Block.parse(completions.stem), problems):
-            run = unit.problem_id, unit.budget, unit.replicate
-            if unit not in lost and unit not in journal.finished and (run in made or run in spent):
-                journal.add(unit, made.get(run, []), spent.get(run, []))
+    with Journal(journal_of(completions), _journalled(metadata)) as journal:
+        for unit in units:
+            of = unit.problem_id, unit.budget, unit.replicate, unit.start
+            if unit not in lost and unit not in journal.finished and (of in made or of in spent):
+                journal.add(unit, made.get(of, []), spent.get(of, []))
     completions.unlink()
     ledger.unlink()
+
+
+def _journalled(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the journal of a table belongs to: the revision is that which made the table."""
+    return {**metadata["fingerprint"], "revision": metadata.get("revision")}
 
 
 def _reopen_verdicts(path: Path, completions: Path, ledger: Path) -> None:
@@ -91,7 +107,7 @@ def _reopen_verdicts(path: Path, completions: Path, ledger: Path) -> None:
     spent = list(read_table(ledger, LEDGER).select(*LEDGER).iter_rows(named=True)) if ledger.is_file() else []
     if scores or spent:
         metadata = read_metadata(path)
-        with ScoreJournal(journal_of(path), metadata["fingerprint"]) as journal:
+        with ScoreJournal(journal_of(path), _journalled(metadata)) as journal:
             journal.know({name: metadata[name] for name in ("simulated", "seed_scope") if name in metadata})
             for row in spent:
                 paid = Ledger()

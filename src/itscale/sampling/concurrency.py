@@ -53,4 +53,7 @@ async def bounded(branches: Sequence[Coroutine[Any, Any, T]], most: int) -> list
             tasks = [group.create_task(run(branch)) for branch in branches]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
+    finally:
+        for branch in branches:  # those that had not begun when another failed
+            branch.close()
     return [task.result() for task in tasks]

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from itscale.seeds import digest, seed63
-from itscale.types import Message
+from itscale.types import Lineage, Message
 
-__all__ = ["Lineage", "Lineages", "order"]
+__all__ = ["Lineages", "is_drawn"]
 
-Lineage = tuple[int | str, ...]
-"""The chat a trajectory began with (nothing, if it is the problem's own), then for each step how often its
-prefix had been continued before, or a digest of the text that was appended."""
+CHAT, TEXT, DRAWN = "chat", "text", "drawn"
 
 
 class Lineages:
@@ -23,7 +21,8 @@ class Lineages:
     stream
         Entropy of the session.
     first
-        Number of the first continuation of a chat: where a pool is drawn in parts, those before are others'.
+        Number of the first draw from anything that was not drawn itself: where a pool is drawn in parts,
+        those before are others'.
     """
 
     def __init__(self, stream: Sequence[int], first: int = 0) -> None:
@@ -33,20 +32,20 @@ class Lineages:
 
     def root(self, messages: Sequence[Message] | None, key: str) -> Lineage:
         """Return the lineage of a trajectory not yet begun; two of one chat and one key are the same."""
-        if messages is None:
-            return (key,) if key else ()
-        return (digest([[dict(message) for message in messages], key])[:16],)
+        if messages is None and not key:
+            return ()
+        chat = None if messages is None else digest([dict(message) for message in messages])[:16]
+        return ((CHAT, chat or "", key),)
 
     def continued(self, lineage: Lineage, by: str) -> Lineage:
         """Return the lineage of the next trajectory that continues one."""
         number = self._continued.get(lineage, 0)
         self._continued[lineage] = number + 1
-        first = self._first if _is_root(lineage) else 0
-        return (*lineage, f"{by}:{first + number}" if by else first + number)
+        return (*lineage, (DRAWN, by, number if is_drawn(lineage) else self._first + number))
 
     def appended(self, lineage: Lineage, text: str) -> Lineage:
         """Return the lineage of a trajectory with a text appended."""
-        return (*lineage, digest(text)[:16])
+        return (*lineage, (TEXT, digest(text)[:16]))
 
     def draws(self, lineage: Lineage) -> int:
         """Return how often a trajectory was continued."""
@@ -54,13 +53,10 @@ class Lineages:
 
     def seed(self, lineage: Lineage) -> int:
         """Return the 63-bit seed of the generation that made a trajectory."""
-        return seed63(*self._stream, *lineage)
+        parts: list[Any] = [list(part) for part in lineage]
+        return seed63(*self._stream, *parts)
 
 
-def _is_root(lineage: Lineage) -> bool:
-    return len(lineage) < 2 and not any(isinstance(part, int) for part in lineage)
-
-
-def order(lineage: Lineage) -> list[tuple[bool, Any]]:
-    """Return a key that sorts lineages: ancestors first, the problem's own chat before others."""
-    return [(isinstance(part, str), part) for part in lineage]
+def is_drawn(lineage: Lineage) -> bool:
+    """Return whether a model wrote anything of a trajectory: else parts of a pool would draw it alike."""
+    return any(part[0] == DRAWN for part in lineage)

@@ -19,7 +19,7 @@ from itscale.sampling.allowance import Allowance
 from itscale.sampling.chats import own_chat
 from itscale.sampling.desk import Desk, storable
 from itscale.sampling.ledger import Ledger
-from itscale.sampling.lineage import Lineage, Lineages
+from itscale.sampling.lineage import Lineages, is_drawn
 from itscale.sampling.partners import Partners
 from itscale.sampling.progress import Tally, UnitTally
 from itscale.sampling.scoring import Answers, ChargedDesk
@@ -31,6 +31,7 @@ from itscale.types import (
     Engine,
     FinishReason,
     Generation,
+    Lineage,
     Message,
     Problem,
     SamplingParams,
@@ -116,7 +117,7 @@ class Session:
         self._stream = entropy(*stream, problem.problem_id, unit.budget, unit.replicate, *own)
         self._lineages = Lineages(self._stream, unit.start if self._pooled else 0)
         self._token_limit = token_limit
-        tokens = (worth or token_limit) * unit.completions
+        tokens = (token_limit if worth is None else worth) * unit.completions
         self._allowance = Allowance(tokens, problem.problem_id)
         self._on_active = on_active or (lambda change: None)
         self._place = place or Place("strategies", "unnamed")
@@ -269,6 +270,7 @@ class Session:
 
     def answer(self, trajectory: Trajectory) -> str | None:
         """Return the final answer in a trajectory, None if there is none: never whether it is right."""
+        self._require_own("answer()", [trajectory])
         return self._partners.answer(trajectory.text)
 
     def passes(self, trajectory: Trajectory) -> bool:
@@ -276,6 +278,7 @@ class Session:
 
         Only for a strategy whose entry declares `asks_oracle`: outcomes carry the design that follows.
         """
+        self._require_own("passes()", [trajectory])
         return self._partners.passes(trajectory.text)
 
     def complete(
@@ -331,7 +334,7 @@ class Session:
 
     def _continue(self, trajectory: Trajectory, by: str) -> Lineage:
         """Return the lineage of the next continuation; refuse one that another part of the pool has, too."""
-        if self._pooled and not trajectory.node:
+        if self._pooled and not is_drawn(trajectory.lineage):
             most = self.unit.completions
             if self._lineages.draws(trajectory.lineage) >= most:
                 expected = "at most one each: declare per='completion' in the strategy's entry to draw more"

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from itscale.sampling.lineage import Lineage, order
 from itscale.sampling.units import Unit
-from itscale.types import Completion, FinishReason, Question, Step, Trajectory
+from itscale.types import Completion, FinishReason, Lineage, Question, Step, Trajectory
 
 __all__ = ["Tree", "counted_tokens"]
 
@@ -79,7 +78,7 @@ class Tree:
     def number(self, trajectories: Sequence[Trajectory]) -> None:
         """Give numbers to the nodes of what is handed in, by lineage: timing shows in the order of making."""
         nodes = {step.node for trajectory in trajectories for step in trajectory.steps}
-        ordered = sorted(nodes, key=lambda node: order(self._made[node].lineage))
+        ordered = sorted(nodes, key=lambda node: self._made[node].lineage)
         self._numbers = {node: number for number, node in enumerate(ordered, 1)}
 
     def path(self, numbers: Sequence[int]) -> Trajectory | None:

@@ -78,6 +78,10 @@ class Stage:
         }
         return without_tags(depends) if self.reports else depends
 
+    def journalled(self, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a journal of a job belongs to: nothing goes on with what another revision began."""
+        return {**fingerprint, "revision": self.revision}
+
     def footer(
         self, study: Study, labels: Labels, inputs: Mapping[str, Path], *ingredients: Ingredient[Any]
     ) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _sampled(study: Study, labels: Labels) -> dict[str, Any]:
 
 SAMPLING = Stage(
     name="sampling",
-    revision=3,
+    revision=4,
     each=(*PLACE, "block"),
     fingerprint=lambda study, labels: {**_sampled(study, labels), "block": labels["block"]},
     unwatched=_ancient_problems,

@@ -65,7 +65,8 @@ def gather_failures(
     for place, files in sorted(_by_place(completions, verdicts, outcomes).items()):
         found = [*_failed(files), *_not_judged(files), *_not_classified(files, study.oracles[place[0]].label)]
         rows += [dict(zip(("task", "model", "strategy"), place, strict=True)) | row for row in found]
-        counts.append(_counts(place, files, found, study.oracles[place[0]].label))
+        oracle, pooled = study.oracles[place[0]].label, not study.converses(place[2])
+        counts.append(_counts(place, files, found, oracle, pooled=pooled))
     table = pl.DataFrame(rows, schema=dict(FAILURES))
     metadata = STAGE.footer(study, {}, {})
     write_table(table, failures, metadata)
@@ -178,7 +179,7 @@ def _unread(verdicts: Path) -> int:
     return int(found.select(pl.len()).collect().item())
 
 
-def _counts(place: Place, files: _Files, found: Sequence[Row], oracle: str) -> Row:
+def _counts(place: Place, files: _Files, found: Sequence[Row], oracle: str, *, pooled: bool) -> Row:
     def total(**where: str) -> int:
         return sum(row["completions"] for row in found if where.items() <= row.items())
 
@@ -187,7 +188,7 @@ def _counts(place: Place, files: _Files, found: Sequence[Row], oracle: str) -> R
     made = [scan_table(path, COMPLETIONS).select(pl.len()).collect().item() for path in files.completions]
     return {
         **dict(zip(("task", "model", "strategy"), place, strict=True)),
-        "units": units_of_blocks(files.completions),
+        "units": units_of_blocks(files.completions, pooled=pooled),
         "failed_units": len(failed),
         "failed_problems": len({row["problem_id"] for row in failed}),
         "completions": sum(made),

@@ -69,7 +69,8 @@ def gather_outcomes(
     TooManyFailuresError
         If more units failed, over all blocks, than the study allows.
     """
-    failures = _check_failures(study, f"{task}/{model}/{strategy}", completions)
+    pooled = not study.converses(strategy)
+    failures = _check_failures(study, f"{task}/{model}/{strategy}", completions, pooled=pooled)
     oracle, *scorers = study.verifiers_of(task)
     missing = sorted({oracle, *scorers} - verdicts.keys())
     if missing:
@@ -105,18 +106,25 @@ def gather_outcomes(
     write_batches(batches, schema, output, metadata)
 
 
-def units_of_blocks(paths: Sequence[Path]) -> int:
-    """Return how many units the blocks of a strategy have, by their files' names."""
+def units_of_blocks(paths: Sequence[Path], *, pooled: bool) -> int:
+    """Return how many units the blocks of a strategy have, by their files' names.
+
+    Each run is one; of an exchangeable strategy, the part of a problem's pool that is in a block is one if it
+    is `pooled`, else each completion is.
+    """
     blocks = [Block.parse(path.stem) for path in paths]
-    return sum(block.units if block.budget else block.problem_stop - block.problem_start for block in blocks)
+    return sum(
+        block.problem_stop - block.problem_start if pooled and not block.budget else block.units
+        for block in blocks
+    )
 
 
-def _check_failures(study: Study, place: str, completions: Sequence[Path]) -> list[Failure]:
+def _check_failures(study: Study, place: str, completions: Sequence[Path], *, pooled: bool) -> list[Failure]:
     """Return what failed; refuse more than the study allows: each block saw its own only."""
     failures = [failure for path in completions for failure in read_failures(path)]
     if not failures:
         return []
-    units, bound = units_of_blocks(completions), study.config.max_failures
+    units, bound = units_of_blocks(completions, pooled=pooled), study.config.max_failures
     if len(failures) > allowed(bound, units):
         advice = "try what failed again: itscale run STUDY --retry-failures"
         raise too_many(place, failures, units, bound, advice)

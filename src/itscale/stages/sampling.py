@@ -22,6 +22,7 @@ from itscale.boundary import (
     make_oracle,
     make_scorer,
     run_strategy,
+    worth_of,
 )
 from itscale.errors import DataError, EngineError
 from itscale.plugins.given import own_problem
@@ -39,7 +40,7 @@ from itscale.seeds import digest, seed63
 from itscale.stages.declared import SAMPLING as STAGE
 from itscale.stages.footer import provenance
 from itscale.stages.problems import problems_digest, read_problems
-from itscale.stages.scoring import scorer_stream
+from itscale.stages.scoring import close_all, scorer_stream
 from itscale.stages.verification import judge
 from itscale.store.parquet import write_table
 from itscale.store.schemas import COMPLETIONS, LEDGER
@@ -92,8 +93,8 @@ def sample_block(
     helpers = study.started_with(strategy)
     for engine in (study.models[model], *helpers.values()):
         engine.require_installed()
-    with Journal(journal_of(completions), identity) as journal:
-        pooled = study.strategies[strategy].entry.per == "pool"
+    with Journal(journal_of(completions), STAGE.journalled(identity)) as journal:
+        pooled = not study.converses(strategy)
         wanted = units_of(block, list(chosen), pooled=pooled)
         left = [unit for unit in wanted if unit not in journal.finished]
         if len(left) < len(wanted):
@@ -116,6 +117,7 @@ def sample_block(
             *helpers.values(),
         )
         metadata = provenance(STAGE.name, identity, {}, *took_part) | facts
+        metadata |= {"revision": STAGE.revision, "pooled": pooled}  # for who opens the block again
         spent = [spending for _, spending in (*rows, *failed)]
         write_table(_ledger_frame(spent), ledger, metadata)
         write_table(_completion_frame(rows), completions, metadata)
@@ -146,8 +148,7 @@ def _units_of_combination(study: Study, strategy: str, block: Block, problems: i
     section = study.config.strategies[strategy]
     if block.budget:
         return problems * section.replicates * len(section.budgets or ())
-    pooled = study.strategies[strategy].entry.per == "pool"
-    width = block.stop - block.start if pooled else 1
+    width = 1 if study.converses(strategy) else block.stop - block.start
     return problems * math.ceil((section.completions or 1) / width)
 
 
@@ -193,10 +194,7 @@ class _Run:
             # What ends the job cancels the other units; what it says matters, not that they were a group.
             raise failures.exceptions[0] from None
         finally:
-            if self.scorer is not None:
-                await self.scorer.close()
-            for one in engines.values():
-                await one.close()
+            await close_all(self.scorer, *engines.values())
         timing = BlockTiming(
             tokens=self.tally.state.tokens,
             completions=sum(unit.completions for unit in units),
@@ -231,8 +229,8 @@ class _Run:
                 digest(self.study.sampling_fingerprint(self.model, self.strategy)),
             ),
             token_limit=strategy.options.max_tokens,  # type: ignore[attr-defined]
-            worth=strategy.entry.worth(strategy.options),
-            pooled=strategy.entry.per == "pool",
+            worth=worth_of(strategy),
+            pooled=not self.study.converses(self.strategy),
             partners=self._partners(problem),
             tally=tally,
             on_active=self.engines[self.model].expect,

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from itscale.boundary import CheckedEngine, CheckedScorer, Place, make_engine, make_scorer
 from itscale.errors import EngineError
@@ -22,7 +22,7 @@ from itscale.seeds import digest, seed63
 from itscale.study.study import Study
 from itscale.types import Completion, Problem, Question, Trajectory, Verdict
 
-__all__ = ["Scoring", "name_of", "scorer_stream", "spending"]
+__all__ = ["Scoring", "close_all", "name_of", "scorer_stream", "spending"]
 
 AT_ONCE = 256
 """Problems (or runs) that are scored at once; an engine has its own bound on requests."""
@@ -33,6 +33,18 @@ logger = logging.getLogger(__name__)
 def scorer_stream(study: Study, task: str, scorer: Ingredient[VerifierEntry]) -> tuple[Any, ...]:
     """Return the JSON values that the streams of a scorer's questions derive from, beside the problem."""
     return study.config.seed, "scorer", task, digest(study.scorer_fingerprint(scorer))
+
+
+class _Closes(Protocol):
+    async def close(self) -> None: ...
+
+
+async def close_all(*held: _Closes | None) -> None:
+    """Close scorers and engines, all of them whatever one of them raises; what the first raised is raised."""
+    closing = (one.close() for one in held if one is not None)
+    for error in await asyncio.gather(*closing, return_exceptions=True):
+        if isinstance(error, BaseException):
+            raise error
 
 
 def spending(journal: ScoreJournal, candidates: Sequence[Completion]) -> list[dict[str, Any]]:
@@ -115,9 +127,7 @@ class Scoring:
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None  # the first ended the job
         finally:
-            await scorer.close()
-            for engine in self.engines.values():
-                await engine.close()
+            await close_all(scorer, *self.engines.values())
         return verdicts
 
     def _start(self, left: int) -> None:

@@ -85,7 +85,7 @@ def verify_block(
     metadata = STAGE.footer(study, labels, inputs, study.tasks[task], ingredient, *asked)
     with (
         containment(study.config.sandbox) as contained,
-        ScoreJournal(journal_of(output), metadata["fingerprint"]) as journal,
+        ScoreJournal(journal_of(output), STAGE.journalled(metadata["fingerprint"])) as journal,
     ):
         if ingredient.entry.role == "oracle":
             judged = _judged(ingredient, known, candidates, failures)
@@ -96,7 +96,7 @@ def verify_block(
             scoring = Scoring(study, task, model, ingredient, model_directories, content, journal, failures)
             scores = scoring.verdicts(known, candidates, recorded=recorded)
             judged = [(None, verdict) for verdict in scores]
-        metadata |= {"sandbox": contained.used, **journal.facts}
+        metadata |= {"sandbox": contained.used, "revision": STAGE.revision, **journal.facts}
         rows = [_row(one, *said) for one, said in zip(candidates, judged, strict=True)]
         spent = pl.DataFrame(spending(journal, candidates), schema=dict(LEDGER))
         write_table(spent, ledger, metadata)
