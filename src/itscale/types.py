@@ -32,8 +32,9 @@ Message = Mapping[str, str]
 
 Lineage = tuple[tuple[str | int, ...], ...]
 """What a trajectory was made of, from its beginning: `("chat", digest, key)` if it began with another chat
-than the problem's own, `("text", digest)` for a text that was appended, `("drawn", by, number)` for a step that
-a model (the one that is sampled, if `by` is empty) drew, where its prefix had been continued `number` times."""
+than the problem's own, `("text", digest)` for a text that was appended, `("drawn", by, number)` for a step
+that a model (the one that is sampled, if `by` is empty) drew, where what it continues had been continued
+`number` times."""
 
 FinishReason = Literal["eos", "stop", "length", "filtered", "steps", "budget"]
 """Why generation ended: the model's end token, a stop string (a step's end), the token limit, the provider's

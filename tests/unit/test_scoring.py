@@ -20,6 +20,7 @@ from itscale.sampling.partners import Partners, SessionScorer
 from itscale.sampling.scoring import Answers, ChargedDesk
 from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
+from itscale.stages.declared import VERIFICATION
 from itscale.stages.problems import write_problems
 from itscale.stages.verification import verify_block
 from itscale.store.parquet import read_metadata, write_table
@@ -230,7 +231,7 @@ def test_scores_that_are_tried_again_keep_what_the_others_cost(study):
         path.parent.mkdir(parents=True, exist_ok=True)
         Path(f"{written}.parquet").rename(path)
     verdicts = Path("results/verdicts", place, "judge", name)
-    identity = read_metadata(verdicts)["fingerprint"]
+    identity = VERIFICATION.journalled(read_metadata(verdicts)["fingerprint"])
     assert reopen_failures(Path("results"), Path("manifest.json")).verdicts == 2
     assert not verdicts.exists()
     with ScoreJournal(journal_of(verdicts), identity) as journal:

@@ -166,6 +166,7 @@ class OpenAIEngine:
                 continue
             made = self._accounted(choices, usage, request, count)
             for place, one in enumerate(made, first):
+                request.on_prompt(one.prompt_tokens, one.cached_prompt_tokens)
                 request.on_tokens(place, one.tokens)
                 request.on_end(place)
             return made

@@ -261,9 +261,18 @@ def _cut(
     units = section.completions or section.replicates
     wanted = throughput.completions(60 * size.minutes)
     existing = _names_on_disk(results / "completions" / Path(*combination))
+    across = size.completions
+    if _ends_by_itself(study, combination[2]):
+        # A part of such a pool would end at a success of its own, and a longer one goes on where none was.
+        across = units
+        existing = [name for name in existing if Block.parse(name).stop - Block.parse(name).start == units]
     for budget in section.budgets or (0,):
         height, width = cell_size(
-            problems, units, wanted / (budget or 1), height=size.problems, width=size.completions
+            problems,
+            units,
+            wanted / (budget or 1),
+            height=size.problems,
+            width=across,
         )
         yield from plan_blocks(
             problems,
@@ -273,6 +282,12 @@ def _cut(
             budgets=(budget,),
             existing=existing,
         )
+
+
+def _ends_by_itself(study: Study, strategy: str) -> bool:
+    """Return whether how many completions a pool has depends on what they are."""
+    entry = study.strategies[strategy].entry
+    return entry.design != "fixed" and entry.draws == "exchangeable" and entry.per == "pool"
 
 
 def _names_on_disk(folder: Path) -> list[str]:

@@ -246,6 +246,11 @@ class StrategyEntry(Entry):
                 f"strategies/{self.name}: asks_oracle: found True and design 'fixed', expected design "
                 "'until_success' or 'adaptive': how many completions there are depends on what is correct"
             )
+        if self.design == "until_success" and self.per == "completion":
+            raise PluginError(
+                f"strategies/{self.name}: per: found 'completion' and design 'until_success', expected "
+                "'pool': a completion alone cannot end one"
+            )
         if self.draws == "runs" and self.per == "completion":
             raise PluginError(
                 f"strategies/{self.name}: per: found 'completion' and draws 'runs', expected 'pool': "

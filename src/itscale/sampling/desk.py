@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -58,12 +57,12 @@ class Desk:
         Parameters
         ----------
         used
-            Where the tokens that were generated are noted, those of a request that is cancelled, too.
+            Where the tokens that were generated are noted, those of a request that was broken off, too.
         """
         with Watched(self.tally, whole=not params.stop) as watched:
             request = GenerationRequest(
                 problem=self.problem,
-                messages=trajectory.messages,
+                messages=None if trajectory.messages is None else tuple(map(dict, trajectory.messages)),
                 prefix=tuple(_readable(step, by) for step in trajectory.steps),
                 params=params,
                 seeds=tuple(seeds),
@@ -73,9 +72,13 @@ class Desk:
             )
             try:
                 made = await self.engines[by].generate(request)
-            except asyncio.CancelledError:
-                used.append(sum(watched.told.values()))
-                self._charge("generate", by, sequences=len(seeds), **watched.spent())
+            except BaseException:  # cancelled, or failed in the middle
+                spent = watched.spent()
+                generated = spent["generated_tokens"]
+                # Of what nobody counted, all that was asked for may have been generated.
+                used.append(params.max_tokens * len(seeds) if generated is None else generated)
+                if watched.told:
+                    self._charge("generate", by, sequences=len(seeds), **spent)
                 raise
             for place, one in enumerate(made):  # what the engine did not tell before
                 watched.tell(place, one.tokens - watched.told.get(place, 0))

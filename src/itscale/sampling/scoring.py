@@ -9,7 +9,7 @@ from typing import Any
 
 from itscale.errors import ContractError
 from itscale.plugins.place import Place, Shown
-from itscale.sampling.chats import own_chat
+from itscale.sampling.asked import own_chat, own_key, own_params, own_trajectories
 from itscale.sampling.desk import Desk, storable
 from itscale.sampling.ledger import Ledger
 from itscale.sampling.progress import Tally, UnitTally
@@ -93,6 +93,7 @@ class ChargedDesk:
         self._place = place or Place("verifiers", scorer)
         self._tally = tally or Tally().unit(0)
         self._asking: dict[str, asyncio.Lock] = {}
+        self._rewarding = asyncio.Lock()
 
     async def generate(
         self, messages: Sequence[Message], params: SamplingParams, *, by: str | None = None, key: str = ""
@@ -105,10 +106,9 @@ class ChargedDesk:
             If `by` is no model of the scorer, or the chat is none.
         """
         by = self._named("desk.generate()", by)
-        what, about = "desk.generate(): messages", self._problem.problem_id
-        chat = own_chat(self._place, what, _storable(messages), about)
-        if not isinstance(params, SamplingParams):
-            raise self._broken("desk.generate(): params", params, "SamplingParams")
+        what, about = "desk.generate()", self._problem.problem_id
+        chat = tuple(map(dict, own_chat(self._place, what, _storable(messages), about)))
+        own_params(self._place, what, params, about), own_key(self._place, what, key, about)
         question = digest(["generate", by, chat, asdict(params), key])
         async with self._asking.setdefault(question, asyncio.Lock()):  # who asks it meanwhile waits
             if question not in self._answers.known:
@@ -132,16 +132,17 @@ class ChargedDesk:
             If `by` is no model of the scorer, or a trajectory none of those that are scored.
         """
         by = self._named("desk.rewards()", by)
-        given = list(trajectories)
+        given = own_trajectories(self._place, "desk.rewards()", trajectories, self._problem.problem_id)
         read = [self._tokens_read(one) for one in given]
         questions = [_question(by, one) for one in given]
-        new = {name: at for at, name in enumerate(questions) if name not in self._answers.known}
-        if new:
-            counts = [read[at] for at in new.values()]
-            prompt = None if None in counts else sum(count or 0 for count in counts)
-            spent = Ledger()
-            rewards = await self._desk(spent).rewards([given[at] for at in new.values()], by, prompt)
-            self._answers.keep(dict(zip(new, rewards, strict=True)), spent)
+        async with self._rewarding:  # who asks for the same meanwhile finds it answered
+            new = {name: at for at, name in enumerate(questions) if name not in self._answers.known}
+            if new:
+                counts = [read[at] for at in new.values()]
+                prompt = None if None in counts else sum(count or 0 for count in counts)
+                spent = Ledger()
+                rewards = await self._desk(spent).rewards([given[at] for at in new.values()], by, prompt)
+                self._answers.keep(dict(zip(new, rewards, strict=True)), spent)
         return [float(self._answers.known[question]) for question in questions]
 
     def _desk(self, spent: Ledger) -> Desk:

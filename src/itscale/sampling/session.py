@@ -16,12 +16,13 @@ from itscale.plugins.given import own_problem
 from itscale.plugins.place import Place, Shown, textual
 from itscale.plugins.process import LASTING, ProcessState
 from itscale.sampling.allowance import Allowance
-from itscale.sampling.chats import own_chat
+from itscale.sampling.asked import own_chat, own_key, own_params, own_trajectories
 from itscale.sampling.desk import Desk, storable
 from itscale.sampling.ledger import Ledger
 from itscale.sampling.lineage import Lineages, is_drawn
 from itscale.sampling.partners import Partners
 from itscale.sampling.progress import Tally, UnitTally
+from itscale.sampling.scores import Scores
 from itscale.sampling.scoring import Answers, ChargedDesk
 from itscale.sampling.tree import Tree
 from itscale.sampling.units import Unit
@@ -139,12 +140,10 @@ class Session:
             Tells two trajectories with one chat apart, where they are continued at the same time and which
             is which matters.
         """
-        chat = None
-        if messages is not None:
-            about = self.problem.problem_id
-            chat = own_chat(self._place, "session.start(): messages", messages, about)
-        lineage = self._lineages.root(chat, key)
-        return Trajectory(self.problem, messages=chat, lineage=lineage)
+        asked = self._place, "session.start()"
+        about = self.problem.problem_id
+        chat = None if messages is None else own_chat(*asked, messages, about)
+        return self._tree.begin(chat, self._lineages.root(chat, own_key(*asked, key, about)))
 
     async def write(
         self,
@@ -183,8 +182,9 @@ class Session:
         ContractError
             If a trajectory is not one of this session's, or `by` is no helper model of the strategy.
         """
-        self._require_own("extend()", trajectories)
-        if (by or "") not in self._desk.engines:
+        trajectories = self._own("extend()", trajectories)
+        own_params(self._place, "session.extend()", params, self.problem.problem_id)
+        if not isinstance(by, str | None) or (by or "") not in self._desk.engines:
             helpers = " or ".join(sorted(self._partners.helpers)) or "no helper model: its options name none"
             raise self._broken("extend(): by", by, helpers)
         active = [place for place, trajectory in enumerate(trajectories) if not trajectory.finished]
@@ -239,7 +239,7 @@ class Session:
         The next call reads the text as a part of its prompt, without the end that came before it. A
         trajectory that has no tokens left is handed back as it is.
         """
-        self._require_own("append()", [trajectory])
+        self._own("append()", [trajectory])
         if not textual(text):
             raise self._broken("append(): text", text, "a text that can be stored")
         if not text or trajectory.tokens >= self._token_limit:
@@ -252,25 +252,16 @@ class Session:
 
         A trajectory is scored once, however often it is asked about; scores are stored with the completions.
         """
-        self._require_own("score()", trajectories)
-        scorer = self._partners.scorer
-        if scorer is None:
-            raise RuntimeError(
-                "this session has no scorer: give the strategy an option of the type ScorerLabel"
-            )
-        new = {
-            trajectory.node: trajectory
-            for trajectory in trajectories
-            if trajectory.node and trajectory.node not in self._tree.scores
-        }
-        if new:
-            scores = await scorer.scorer.score(list(new.values()), self._scorer_desk)
-            self._tree.scores.update(zip(new, scores, strict=True))
+        trajectories, scores = self._own("score()", trajectories), self._scores
+        for one in trajectories:
+            if one.step is None:
+                raise self._broken("score()", Shown("a trajectory not yet begun"), "one with a step")
+        await scores.ask({trajectory.node: trajectory for trajectory in trajectories})
         return np.array([self._tree.scores[trajectory.node] for trajectory in trajectories])
 
     def answer(self, trajectory: Trajectory) -> str | None:
         """Return the final answer in a trajectory, None if there is none: never whether it is right."""
-        self._require_own("answer()", [trajectory])
+        self._own("answer()", [trajectory])
         return self._partners.answer(trajectory.text)
 
     def passes(self, trajectory: Trajectory) -> bool:
@@ -278,7 +269,7 @@ class Session:
 
         Only for a strategy whose entry declares `asks_oracle`: outcomes carry the design that follows.
         """
-        self._require_own("passes()", [trajectory])
+        self._own("passes()", [trajectory])
         return self._partners.passes(trajectory.text)
 
     def complete(
@@ -288,13 +279,15 @@ class Session:
 
         What is not finished is marked `steps`, or `budget` if the session's budget ran out.
         """
-        self._require_own("complete()", trajectories)
-        if weights is not None and len(weights) != len(trajectories):
-            expected = f"one for each of {len(trajectories)} trajectories"
-            raise self._broken("complete(): weights", Shown(f"{len(weights)}"), expected)
-        about, given = self.problem.problem_id, None
+        trajectories = self._own("complete()", trajectories)
+        given = None
         if weights is not None:
-            given = self._place.numbers("session.complete(): weights", weights, about)
+            what = "session.complete(): weights"
+            given = self._place.numbers(what, weights, self.problem.problem_id)
+            if given.shape != (len(trajectories),):
+                expected = f"one for each of {len(trajectories)} trajectories"
+                found = Shown(f"{len(given)}" if given.ndim == 1 else f"an array of shape {given.shape}")
+                raise self._place.broken(what, found, expected, self.problem.problem_id)
         unfinished: FinishReason = "budget" if self._allowance.left < len(trajectories) else "steps"
         self._tree.number(trajectories)
         return [
@@ -317,17 +310,17 @@ class Session:
             return None
         return self._tree.completion(completion.index, made, completion.finish_reason, completion.weight)
 
-    def _require_own(self, what: str, trajectories: Sequence[Trajectory]) -> None:
-        """Refuse trajectories that this session did not make: nobody generated their text, or paid for it."""
+    def _own(self, what: str, given: Any) -> list[Trajectory]:
+        """Return trajectories; refuse any that this session did not make: nobody generated it, or paid."""
         self._place.put_back(self._process, f"session.{what}")
         if self.problem != self._kept.question:
             raise self._place.changed(f"session.{what}", self._kept.problem_id)
+        trajectories = own_trajectories(self._place, f"session.{what}", given, self.problem.problem_id)
         for one in trajectories:
-            if not isinstance(one, Trajectory):
-                raise self._broken(what, one, "trajectories")
             if not self._tree.has(one):
                 found = Shown(f"a trajectory with the text {one.text[:40]!r} at node {one.node}")
                 raise self._broken(what, found, "one that start() or extend() of this session returned")
+        return trajectories
 
     def _broken(self, what: str, found: Any, expected: str) -> ContractError:
         return self._place.broken(f"session.{what}", found, expected, self.problem.problem_id)
@@ -343,11 +336,14 @@ class Session:
         return self._lineages.continued(trajectory.lineage, by)
 
     @cached_property
-    def _scorer_desk(self) -> ChargedDesk:
-        """What the scorer asks models by, in the session's own ledger."""
+    def _scores(self) -> Scores:
+        """What the scorer is asked by: it asks models at a desk of its own, in the session's ledger."""
         scorer = self._partners.scorer
-        assert scorer is not None
-        return ChargedDesk(
+        if scorer is None:
+            raise RuntimeError(
+                "this session has no scorer: give the strategy an option of the type ScorerLabel"
+            )
+        desk = ChargedDesk(
             self._kept,
             scorer.engines,
             model=self._model,
@@ -357,6 +353,7 @@ class Session:
             reads=self._tree.tokens_read,
             tally=self._desk.tally,
         )
+        return Scores(scorer.scorer, desk, self._tree.scores)
 
     def _append(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from itscale.sampling.units import Unit
-from itscale.types import Completion, FinishReason, Lineage, Question, Step, Trajectory
+from itscale.types import Completion, FinishReason, Lineage, Message, Question, Step, Trajectory
 
 __all__ = ["Tree", "counted_tokens"]
 
@@ -35,6 +35,7 @@ class Tree:
         self.contexts: dict[int, int | None] = {}
         self._question = question
         self._unit = unit
+        self._roots: dict[Lineage, Trajectory] = {}
         self._made: dict[int, Trajectory] = {}
         self._numbers: dict[int, int] = {}  # by node, its number among those handed in
 
@@ -42,6 +43,11 @@ class Tree:
     def next_node(self) -> int:
         """Node of the next step."""
         return len(self._made) + 1
+
+    def begin(self, messages: tuple[Message, ...] | None, lineage: Lineage) -> Trajectory:
+        """Return the trajectory that a chat begins with: one and the same for one lineage."""
+        begun = Trajectory(self._question, messages=messages, lineage=lineage)
+        return self._roots.setdefault(lineage, begun)
 
     def keep(
         self, parent: Trajectory, step: Step, reason: FinishReason | None, lineage: Lineage
@@ -52,10 +58,9 @@ class Tree:
         return made
 
     def has(self, trajectory: Trajectory) -> bool:
-        """Return whether a trajectory is one of this tree's, or begins one."""
-        known = self._made.get(trajectory.node)
-        own = trajectory.step is None if known is None else trajectory.step is known.step
-        return own and trajectory.problem is self._question
+        """Return whether a trajectory is one of this tree's own: not one that is like it."""
+        known = self._made.get(trajectory.node) or self._roots.get(trajectory.lineage)
+        return trajectory is known
 
     def context_tokens(self, trajectory: Trajectory) -> int | None:
         """Return how many tokens of what a trajectory was generated from no model wrote; None if unknown."""

@@ -37,11 +37,12 @@ class Watched:
             self._tally.generate(tokens)
 
     def read(self, prompt: int, cached: int) -> None:
-        """Note the tokens of the prompt, and how many of them were cached."""
-        self._prompt = prompt, cached
+        """Note the tokens of a prompt, and how many of them were cached; there may be one for each seed."""
+        before = self._prompt or (0, 0)
+        self._prompt = before[0] + prompt, before[1] + cached
 
     def spent(self) -> Spent:
-        """Return what a request that was cancelled had spent; None where the engine had told nothing yet."""
+        """Return what a request that was broken off had spent; None where the engine had told nothing yet."""
         generated: int | None = sum(self.told.values())
         if self.told and not generated:
             generated = None

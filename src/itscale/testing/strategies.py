@@ -51,8 +51,8 @@ class StrategyContract(EntryContract):
     helpers
         Options of the simulated engines of the helper models that its options name, by label.
     races
-        Whether it cancels branches (`itscale.sampling.concurrency.first`): latency then decides how much those
-        had generated, and so on the cost, but on no completion.
+        Whether it cancels branches (`itscale.sampling.concurrency.first`): latency then decides how much
+        those had generated, and so on the cost, but on no completion.
     """
 
     engine: ClassVar[Mapping[str, Any]] = {"success": 0.5, "process_reward": {"noise": 1.0}}
