@@ -15,7 +15,8 @@ async def first(branches: Sequence[Coroutine[Any, Any, T]], accept: Callable[[T]
     """Run branches at the same time and return the first, in their order, whose result is accepted.
 
     Those after it are cancelled as soon as that is known: engines abort their requests, and what was
-    generated is charged. The order is that of `branches`, not of time: latency decides on the cost alone.
+    generated is charged. The order is that of `branches`, not of time: latency decides on the cost alone,
+    and on what that leaves of the session's budget.
 
     Returns
     -------
