@@ -1,0 +1,86 @@
+"""Oracles and scorers, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from itscale.types.completions import Trajectory
+from itscale.types.engines import Generation, SamplingParams
+from itscale.types.problems import Message, Problem
+
+__all__ = ["Oracle", "Scorer", "ScorerDesk", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a verifier says of one completion.
+
+    Attributes
+    ----------
+    correct
+        An oracle's judgement; None from a scorer.
+    score
+        A scorer's number for the whole completion, in [0, 1]; None from an oracle.
+    status
+        `judged`, or why there is no judgement: `unparsable`, `timeout`, `error`. Not judged counts as
+        wrong and is never dropped.
+    detail
+        One line on what went wrong, empty when judged.
+    """
+
+    correct: bool | None = None
+    score: float | None = None
+    status: Literal["judged", "unparsable", "timeout", "error"] = "judged"
+    detail: str = ""
+
+
+class Oracle(Protocol):
+    """A verifier that knows what is correct."""
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """Return the canonical final answer in a completion's text, None if there is none."""
+        ...
+
+    def classes(self, answers: Sequence[str]) -> list[str]:
+        """Return for each distinct answer the representative of its equivalence class (itself, if alone)."""
+        ...
+
+    def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
+        """Judge each distinct answer of a problem."""
+        ...
+
+
+class ScorerDesk(Protocol):
+    """What a scorer asks models by; every call is charged to the model and to the scorer."""
+
+    async def generate(
+        self, messages: Sequence[Message], params: SamplingParams, *, by: str | None = None, key: str = ""
+    ) -> Generation:
+        """Return a model's answer to a chat.
+
+        An equal question about one problem has an equal answer, whoever asks it when; where several answers
+        to one chat are wanted, each takes a `key` of its own.
+
+        Parameters
+        ----------
+        by
+            Label of a model that the scorer's options name; the model that is sampled if left out.
+        """
+        ...
+
+    async def rewards(self, trajectories: Sequence[Trajectory], *, by: str | None = None) -> list[float]:
+        """Return a reward in [0, 1] for each trajectory that is scored, or that such a one continues."""
+        ...
+
+
+class Scorer(Protocol):
+    """A verifier that scores trajectories, finished or not.
+
+    It lives as long as a job; `close`, if it has one, is called (and awaited) at the end.
+    """
+
+    async def score(self, trajectories: Sequence[Trajectory], desk: ScorerDesk) -> list[float]:
+        """Return a score in [0, 1] for each trajectory as it stands; higher is better."""
+        ...
