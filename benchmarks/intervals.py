@@ -118,7 +118,7 @@ def held(
 ) -> dict[str, FloatArray]:
     """Return how often each kind of interval holds each k, and the band the whole curve.
 
-    `rising` has the k of a curve that cannot fall, whose bounds are the closest of all k.
+    `rising` has the k of a curve that cannot fall, whose bounds do not fall either.
     """
     kinds = ("studentised", "percentile", "bca")
     inside: dict[str, FloatArray] = {kind: np.zeros(len(truth)) for kind in kinds}

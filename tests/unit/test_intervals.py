@@ -245,10 +245,25 @@ def test_bounds_of_coverage_do_not_fall_and_say_whose_they_are():
     assert np.any(np.diff(own.low) < 0)
     for ends in (found.low, found.high, found.band_low, found.band_high):
         assert np.all(np.diff(ends) >= 0)
-    assert np.all((found.low >= own.low) & (found.high <= own.high))
-    assert np.all((found.low <= values.mean(axis=0)) & (values.mean(axis=0) <= found.high))
-    assert own.kind[-1] == "exact"
-    assert found.kind[-1].startswith("exact; low of k = ")
+    assert np.all((found.low <= own.low) & (found.high >= own.high))
+    assert (found.low[-1], found.kind[-1]) == (own.low[-1], "exact")
+    assert found.kind[2] == "studentised; low of k = 32"
+
+
+def test_bounds_of_coverage_hold_where_a_few_problems_hide_that_some_are_hard():
+    """Six problems, most p = .9, a tenth of all .005: six solved leave .05^(1/6) = .607, and no more."""
+    k = np.array([1, 2, 4, 8, 16, 32])
+    truth = 0.9 * (1 - 0.1**k) + 0.1 * (1 - 0.995**k)
+    solved = coverage(np.full(6, 32), np.array([20, 20, 20, 22, 22, 22]), k)
+    assert curve_intervals(solved, options(), rng()).low.max() > 0.98
+    assert curve_intervals(solved, options(), rng(), rising=k).low.max() == pytest.approx(0.05 ** (1 / 6))
+    held = np.zeros(len(k))
+    for seed in range(100):
+        rates = np.where(rng(seed).random(6) < 0.9, 0.9, 0.005)
+        values = coverage(np.full(6, 32), rng(seed).binomial(32, rates), k)
+        found = curve_intervals(values, options(), rng(seed), rising=k)
+        held += (found.low <= truth) & (truth <= found.high)
+    assert np.all(held >= 95)
 
 
 def test_bounds_of_any_mean_are_named_where_few_problems_differ():

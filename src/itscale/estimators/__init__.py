@@ -1,6 +1,7 @@
 """Estimators: pure functions of counts, answer classes and scores; every k from all n completions."""
 
 from itscale.estimators.best_of_n import best_of_n, expected_best_score
+from itscale.estimators.bounds import Interval, agreement_interval, bounded_mean_interval
 from itscale.estimators.coverage import (
     all_correct,
     coverage,
@@ -13,11 +14,8 @@ from itscale.estimators.family import FamilyShift, family_shift
 from itscale.estimators.grid import k_grid
 from itscale.estimators.intervals import (
     CurveInterval,
-    Interval,
     IntervalOptions,
-    agreement_interval,
     bca_interval,
-    bounded_mean_interval,
     curve_intervals,
     parameter_interval,
     percentile_interval,

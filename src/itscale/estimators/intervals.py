@@ -17,19 +17,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from itscale.estimators.resampling import Resampled, resample, resample_two_level, simplex_weights
+from itscale.estimators.bounds import SHARES, Interval, Range, agreement_interval, bounded_mean_interval
+from itscale.estimators.resampling import Resampled, resample, resample_two_level
 from itscale.outcomes import FloatArray, IntArray
 
 __all__ = [
     "BOUNDED",
     "EXACT",
     "CurveInterval",
-    "Interval",
     "IntervalKind",
     "IntervalOptions",
-    "agreement_interval",
     "bca_interval",
-    "bounded_mean_interval",
     "curve_intervals",
     "interval_of",
     "parameter_interval",
@@ -40,10 +38,6 @@ __all__ = [
 
 IntervalKind = Literal["studentised", "percentile", "bca"]
 
-Range = tuple[float, float]
-SHARES: Range = (0.0, 1.0)
-"""Between what every value lies: accuracies are shares."""
-
 CARRIERS = 5
 """Problems that must carry the spread of a column (participation number) for it to shape a band."""
 
@@ -52,14 +46,6 @@ EXACT, BOUNDED = "exact", "bounded"
 
 FEW: Range = (3.0, 6.0)
 """Problems that carry the spread of a column: with fewer resamples do not tell it, with more they do."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Bounds of each mean, shape (m,)."""
-
-    low: FloatArray
-    high: FloatArray
 
 
 @dataclass(frozen=True)
@@ -74,7 +60,7 @@ class CurveInterval(Interval):
         How each point's interval was found: the kind that was asked for, after `two-level` where completions
         were resampled, too; with `, bounded` where the bounds of any mean have a part in a studentised one,
         `bounded` where those stand alone; `exact` where all problems agree. Of a curve that cannot fall,
-        `; low of k = 5` or `; high of k = 5` where the bound of another k is the closer one.
+        `; low of k = 5` or `; high of k = 5` where the bound of another k stands.
     """
 
     band_low: FloatArray
@@ -114,8 +100,9 @@ def curve_intervals(
 ) -> CurveInterval:
     """Return intervals and a simultaneous band of a curve, the mean of `values` over problems.
 
-    A curve that cannot fall, coverage, is above a lower bound at k at every larger k, too, and below an upper
-    one at every smaller: each point has the closest of those bounds.
+    Bounds of a curve that cannot fall, coverage, do not fall either: each point has the lowest of the lower
+    bounds from its k on and the highest of the upper ones up to it. Each is then at most as close as the
+    point's own, so that it holds the truth at least as often; the closest of several would do so less often.
 
     Parameters
     ----------
@@ -148,7 +135,7 @@ def curve_intervals(
         else kinds
     )
     if rising is not None:
-        points, band = _risen(own), _risen(band)
+        points, band = _monotone(own), _monotone(band)
         kind = _origins(kind, own, points, rising)
     return CurveInterval(
         low=points.low,
@@ -159,19 +146,20 @@ def curve_intervals(
     )
 
 
-def _risen(points: Interval) -> Interval:
-    """Return the closest bounds that points of a curve which cannot fall have from one another."""
-    return Interval(np.maximum.accumulate(points.low), np.minimum.accumulate(points.high[::-1])[::-1].copy())
+def _monotone(points: Interval) -> Interval:
+    """Return bounds that rise with k and claim at no k more than that point's own do."""
+    low = np.minimum.accumulate(points.low[::-1])[::-1].copy()
+    return Interval(low, np.maximum.accumulate(points.high))
 
 
-def _origins(kinds: Sequence[str], own: Interval, risen: Interval, budgets: IntArray) -> list[str]:
+def _origins(kinds: Sequence[str], own: Interval, monotone: Interval, budgets: IntArray) -> list[str]:
     """Return kinds of intervals, with the k whose bound stands there where that is another's."""
     named = []
     for at, kind in enumerate(kinds):
-        if risen.low[at] > own.low[at]:
-            kind += f"; low of k = {budgets[np.argmax(own.low == risen.low[at])]}"
-        if risen.high[at] < own.high[at]:
-            kind += f"; high of k = {budgets[at + np.argmax(own.high[at:] == risen.high[at])]}"
+        if monotone.low[at] < own.low[at]:
+            kind += f"; low of k = {budgets[at + np.argmax(own.low[at:] == monotone.low[at])]}"
+        if monotone.high[at] > own.high[at]:
+            kind += f"; high of k = {budgets[np.argmax(own.high == monotone.high[at])]}"
         named.append(kind)
     return named
 
@@ -238,56 +226,6 @@ def studentised_interval(
 ) -> Interval:
     """Return bootstrap-t intervals (Efron and Tibshirani 1993, section 12.5) of column means of shares."""
     return interval_of(resample(values, resamples, rng), confidence, "studentised", rng)
-
-
-def agreement_interval(
-    value: FloatArray, problems: IntArray, confidence: float, within: Range = SHARES
-) -> Interval:
-    """Return exact bounds of a mean of which n problems were all seen at the same value.
-
-    If a share q of all problems has that value, n of n have it with chance q^n, which is below
-    1 - confidence unless q is at least `(1 - confidence)^(1/n)`; the rest may lie anywhere. With value 0
-    this is the exact binomial bound: 0 of 100 problems solved leave up to 3.0 % at 95 %.
-    """
-    share = (1 - confidence) ** (1 / np.maximum(problems, 1))
-    return Interval(share * value + (1 - share) * within[0], share * value + (1 - share) * within[1])
-
-
-def bounded_mean_interval(
-    found: Resampled, confidence: float, rng: np.random.Generator, within: Range = SHARES
-) -> Interval:
-    """Return bounds of the mean of values that lie between two known ones, whatever their distribution.
-
-    Quantiles of the mean under random weights, uniform on the simplex, of the n values and of one more that
-    lies at the lower or at the upper end (Gaffke 2005; Learned-Miller and Thomas 2020, arXiv 1905.06208). Of
-    values 0 and 1 they are the exact binomial bounds (Clopper and Pearson 1934). That they hold at every n is
-    a conjecture, shown for some families of distributions. Where all values are close together they are wide,
-    by about 1/n of the range.
-
-    Parameters
-    ----------
-    found
-        Values of problems (or clusters); as many weights are drawn as there are resamples.
-    confidence
-        Level of the bounds, both sides together, in (0, 1).
-    rng
-        What draws the weights.
-    within
-        Between what every value lies.
-    """
-    present = (~np.isnan(found.values)).astype(np.float64)
-    lower, upper = [], []
-    for weights in simplex_weights(len(present) + 1, len(found.means), rng):
-        one_more, weights = weights[:, :1], weights[:, 1:]
-        total = weights @ present + one_more
-        shift = (weights @ found.residuals) / total
-        lower.append(shift + one_more / total * (within[0] - found.mean))
-        upper.append(shift + one_more / total * (within[1] - found.mean))
-    tail = (1 - confidence) / 2
-    return Interval(
-        found.mean + np.quantile(np.concatenate(lower), tail, axis=0),
-        found.mean + np.quantile(np.concatenate(upper), 1 - tail, axis=0),
-    )
 
 
 def simultaneous_band(found: Resampled, confidence: float, within: Range = SHARES) -> Interval:

@@ -173,7 +173,7 @@ def _curves(study: Study, labels: Labels) -> dict[str, Any]:
 
 CURVES = Stage(
     name="curves",
-    revision=7,
+    revision=8,
     each=PLACE,
     fingerprint=_curves,
     tables=tuple(_path(kind, *PLACE) for kind in ("curves", "accuracies")),
