@@ -10,7 +10,6 @@ from itscale.estimators import (
     coverage,
     posterior_coverage,
     until_accepted,
-    until_success_coverage,
 )
 from itscale.outcomes import ProblemOutcomes
 from itscale.plugins import StrategyEntry, registry
@@ -73,6 +72,33 @@ def test_a_strategy_says_at_the_source_that_it_stops():
     assert StrategyEntry(**made, design="until_success").design == "until_success"
 
 
+NAMES = ("problem_id", "budget", "replicate", "index", "answer", "correct")
+
+
+def curves_of(folder, rows, strategy, selectors):
+    """Write outcomes that were sampled until a success, and estimate their curves."""
+    path, curves = folder / "outcomes.parquet", folder / "curves.parquet"
+    frame = pl.DataFrame(rows, schema=NAMES, orient="row").with_columns(
+        status=pl.lit("judged"), prompt_tokens=1, generated_tokens=1
+    )
+    typed = frame.select(pl.col(name).cast(dtype) for name, dtype in OUTCOMES.items())
+    write_table(typed, path, {"design": "until_success"})
+    study = resolve(
+        {
+            "study": "tiny",
+            "tasks": {
+                "sums": {"plugin": "jsonl", "file": "x.jsonl", "prompt": "{question}", "reference": "answer"}
+            },
+            "models": {"sim": {"plugin": "simulated"}},
+            "strategies": {"drawn": strategy},
+            "verifiers": ["exact_match", "logprob"],
+            "selectors": selectors,
+        }
+    )
+    estimate_curves(study, "sums", "sim", "drawn", outcomes=path, ledgers=[], output=curves)
+    return read_table(curves, dict(pl.read_parquet_schema(curves))).sort("selector", "budget")
+
+
 def test_a_study_of_data_sampled_until_success_gets_its_coverage_at_every_k(tmp_path):
     """Small pools are those solved early: leaving them out of large k would be the worst of biases."""
     rng = np.random.default_rng(5)
@@ -83,29 +109,24 @@ def test_a_study_of_data_sampled_until_success_gets_its_coverage_at_every_k(tmp_
         for problem, need in enumerate(needed)
         for index in range(min(need, cap))
     ]
-    names = ("problem_id", "budget", "replicate", "index", "answer", "correct")
-    frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(
-        status=pl.lit("judged"), prompt_tokens=1, generated_tokens=1
-    )
-    path, curves = tmp_path / "outcomes.parquet", tmp_path / "curves.parquet"
-    typed = frame.select(pl.col(name).cast(dtype) for name, dtype in OUTCOMES.items())
-    write_table(typed, path, {"design": "until_success"})
-    study = resolve(
-        {
-            "study": "tiny",
-            "tasks": {
-                "sums": {"plugin": "jsonl", "file": "x.jsonl", "prompt": "{question}", "reference": "answer"}
-            },
-            "models": {"sim": {"plugin": "simulated"}},
-            "strategies": {"repeated": {"plugin": "repeated_sampling", "completions": cap}},
-            "selectors": ["oracle"],
-        }
-    )
-    estimate_curves(study, "sums", "sim", "repeated", outcomes=path, ledgers=[], output=curves)
-    found = read_table(curves, dict(pl.read_parquet_schema(curves))).sort("budget")
+    strategy = {"plugin": "repeated_sampling", "completions": cap}
+    found = curves_of(tmp_path, rows, strategy, ["oracle"])
     k = found["budget"].to_numpy()
     assert k[-1] == cap
     assert set(found["problems"]) == {3000}
     truth = np.array([np.mean(1 - (1 - rates) ** budget) for budget in k])
     assert found["estimate"].to_numpy() == pytest.approx(truth, abs=0.02)
-    assert until_success_coverage([1], [1], 1, [cap])[0, 0] == 1
+
+
+def test_runs_that_end_at_a_success_are_judged_one_by_one_and_whole(tmp_path):
+    """Both runs of p succeed, which no pool that ends at a success could; q ends early without one."""
+    rows = [
+        ("p", 4, 0, 0, "7", False),
+        ("p", 4, 0, 1, "5", True),
+        ("p", 4, 1, 0, "5", True),
+        *(("q", 4, 0, index, "8", False) for index in range(4)),
+        *(("q", 4, 1, index, "8", False) for index in range(3)),
+    ]
+    strategy = {"plugin": "beam_search", "budgets": [4], "replicates": 2, "width": 2, "scorer": "logprob"}
+    found = curves_of(tmp_path, rows, strategy, ["majority_vote", "oracle"])
+    assert found.select("selector", "estimate").rows() == [("majority_vote", 0.375), ("oracle", 0.5)]

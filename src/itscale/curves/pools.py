@@ -60,7 +60,8 @@ class Outcomes:
         One row per problem, in the order of `rows`: `problem_id`, `first` and `rows` (where it lies),
         `sampled`, `correct`, `generated_tokens` (sum; null where one is not known), `prompt_tokens`.
     design
-        How the number of completions came about.
+        How the number of completions of a pool came about. `fixed` of runs: each is judged as a whole, and no
+        estimate is biased by what happened in it.
     wanted
         After how many correct completions sampling until success stopped; 1 of other designs.
     simulated
@@ -164,10 +165,11 @@ def open_outcomes(path: Path, successes: int | None = None) -> Outcomes:
                 "--retry-failures` tries them again once the cause is mended"
             )
         raise DataError(f"{path}: no outcomes, expected at least one completion")
-    design = _design(metadata, path)
+    design = "fixed" if spans["in_runs"].any() else _design(metadata, path)
     stopped = design == "until_success"
     wanted = successes_of(spans, path, successes or metadata.get("successes")) if stopped else 1
-    return Outcomes(path, rows, spans.drop("whole"), design, wanted, bool(metadata.get("simulated", False)))
+    spans = spans.drop("whole", "in_runs")
+    return Outcomes(path, rows, spans, design, wanted, bool(metadata.get("simulated", False)))
 
 
 def successes_of(spans: pl.DataFrame, path: Path, known: int | None = None) -> int:
@@ -241,6 +243,7 @@ def _spans(rows: pl.LazyFrame) -> pl.DataFrame:
             pl.col("row").min().alias("first"),
             pl.len().alias("rows"),
             (pl.col("row").max() - pl.col("row").min() + 1 == pl.len()).alias("whole"),
+            (pl.col("budget") > 0).any().alias("in_runs"),
             pl.col(COUNT).sum().alias("sampled") if counted else _SAMPLED,
             (right * weight).sum().cast(pl.Int64).alias("correct"),
             pl.when(known).then((generated.cast(pl.Int64) * weight).sum()).alias("generated_tokens"),

@@ -139,11 +139,12 @@ def fit_selectors(
     """Return those of a study's default selectors that all its outcomes, and all it samples, are fit for.
 
     Outcomes without answers have no vote, and most estimates are biased where the number of completions was
-    not fixed beforehand.
+    not fixed beforehand. A run is judged as a whole, however it came about.
     """
     sources = list(sources)
     designs: Collection[Design] = {source.design or "fixed" for source in sources}
-    designs = {*designs, *(strategy.entry.design for strategy in strategies)}
+    pools = (strategy.entry for strategy in strategies if strategy.entry.draws == "exchangeable")
+    designs = {*designs, *(entry.design for entry in pools)}
     answered = all(source.answers for source in sources)
     return {
         label: selector

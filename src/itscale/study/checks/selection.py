@@ -33,10 +33,11 @@ def check_imported(study: Study) -> Iterator[Mistake]:
 
 
 def check_designs(study: Study) -> Iterator[Mistake]:
-    """No estimate is biased by how the number of completions came about."""
+    """No estimate is biased by how the number of completions came about; a run is judged as a whole."""
     designs: list[tuple[Design, str]] = [
         (strategy.entry.design, f"completions of strategies.{label}")
         for label, strategy in study.strategies.items()
+        if strategy.entry.draws == "exchangeable"
     ]
     designs += [
         (source.design or "fixed", f"the outcomes {'/'.join(combination)}")
