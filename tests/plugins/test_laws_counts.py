@@ -7,8 +7,10 @@ import pytest
 from mpmath import mp, mpf
 from scipy.integrate import quad
 from scipy.special import betaln, gamma, hyp2f1
-from scipy.stats import betabinom
+from scipy.stats import betabinom, chi2
 
+from itscale.fitting.evidence import evidence_of_counts
+from itscale.fitting.report import Settings, report_law
 from itscale.plugins import registry
 from itscale.plugins.laws import FitFailure, FitWarning, LawData
 from itscale_builtin.laws._counts import Counts, pooled
@@ -266,17 +268,24 @@ def test_a_plain_fit_is_misled_by_unsolvable_problems():
     assert inflated.predict(quietly(inflated, data), far)[0] == pytest.approx(0.949, abs=0.01)
 
 
-def test_the_band_of_the_unsolvable_share_is_given_and_is_wide():
+def test_the_interval_of_the_unsolvable_share_is_that_of_its_profile_and_is_wide():
     """Nearly unidentified from n completions: the profile says how little 200 problems tell."""
     rng = np.random.default_rng(6)
     p = np.where(rng.random(200) < 0.05, 0.0, rng.beta(0.8, 1.5, 200))
     data, law = counts(100, rng.binomial(100, p)), make("zero_inflated_beta_binomial")
-    with pytest.warns(FitWarning, match=r"unsolvable 0\.\d+, 95% by profile likelihood: 0\.\d+ to 0\.\d+"):
-        found = law.fit(data)
+    found = quietly(law, data)
     best = law.profile(data, found[:1])[0]
     shares = np.array([0.0, 0.5 * found[0], found[0], 0.5])
     assert np.all(law.profile(data, shares) <= best + 1e-6)
-    assert best - law.profile(data, np.array([0.5]))[0] > 1.92
+    low, high = law.profile_intervals(found, data, 0.95)["unsolvable"]
+    assert low < 0.05 < high
+    falls = best - law.profile(data, np.array([high]))
+    assert falls == pytest.approx(chi2.ppf(0.95, 1) / 2, abs=0.02)
+    evidence = evidence_of_counts(data.sampled, data.correct, np.array([1, 10, 100]))
+    entry = registry().get("laws", "zero_inflated_beta_binomial").entry
+    fits = report_law(law, entry, evidence, [], Settings(refits=4)).fits
+    assert (fits[0]["parameter"], fits[0]["low"], fits[0]["high"]) == ("unsolvable", low, high)
+    assert "interval of unsolvable by profile likelihood, not from refits" in fits[0]["message"]
 
 
 def test_few_completions_cannot_tell_hard_from_unsolvable():
@@ -338,5 +347,6 @@ def test_problems_that_are_all_solved_leave_a_share_of_others_open():
     """12 of 12 solved: log L falls by 12 log(1 - share), by 1.92 at a share of .148."""
     correct = np.array([20, 25, 30, 33, 38, 41, 44, 48, 52, 55, 58, 61])
     data = counts(64, correct)
-    with pytest.warns(FitWarning, match=r"95% by profile likelihood: 0\.000 to 0\.14[6-9] \(cite this"):
-        make("zero_inflated_beta_binomial").fit(data)
+    law = make("zero_inflated_beta_binomial")
+    low, high = law.profile_intervals(quietly(law, data), data, 0.95)["unsolvable"]
+    assert (low, high) == (0.0, pytest.approx(1 - np.exp(-1.92 / 12), abs=0.002))

@@ -785,6 +785,10 @@ def message_of(study):
             law(effective_parameters=lambda parameters, data: 2.0),
             "effective_parameters(): found 2, expected a number above 0, at most its 1 parameters",
         ),
+        (
+            law(profile_intervals=lambda parameters, data, confidence: {"rate": (0.9, 0.1)}),
+            "profile_intervals()['rate']: found (0.9, 0.1), expected (low, high) about its estimate",
+        ),
         (law(fit=lambda data, start=None: ["a"]), "fit(): found ['a'], expected an array of numbers"),
         (law(fit=lambda data, start=None: [NAN]), "fit(): found [nan], expected finite parameters"),
         (law(fit=lambda data, start=None: [math.inf]), "fit(): found [inf], expected finite parameters"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from scipy.special import chdtri, digamma
 
 from itscale.outcomes import FloatArray, IntArray
 from itscale.plugins import LawEntry, Options
-from itscale.plugins.laws import FitFailure, FitWarning, LawData
+from itscale.plugins.laws import FitFailure, LawData
 from itscale_builtin.laws._ascents import climb_all
 from itscale_builtin.laws._counts import (
     Counts,
@@ -40,16 +39,14 @@ class ZeroInflatedOptions(Options):
     """The largest n_i must be no less: with few completions, hard and unsolvable look alike."""
     certain: bool = False
     """Whether a share of problems is always solved, too: a point mass at p = 1."""
-    confidence: float = Field(default=0.95, gt=0, lt=1)
-    """Level of the profile-likelihood interval of `unsolvable` that is given with the fit."""
 
 
 class ZeroInflatedBetaBinomial:
     """`p_i = 0` for a share of problems, else `p_i ~ Beta(alpha, beta)` (or, if asked for, p_i = 1).
 
     Coverage ends at 1 - unsolvable. The share and a small alpha explain the same unsolved problems, so that
-    the counts hardly tell them apart: the interval of its profile likelihood is given with the fit, and
-    says where 0 is inside.
+    the counts hardly tell them apart, and refits to resamples cluster around the estimate: the share has the
+    interval of its profile likelihood instead.
     """
 
     estimand = "asymptotic"
@@ -74,8 +71,6 @@ class ZeroInflatedBetaBinomial:
             inner = maximise(likelihood.negative, self._starts(counts, start), self._bounds())
         parameters = _natural(inner[None])[0]
         warn_of_bounds(("alpha", "beta"), parameters[1:3], SMALLEST, LARGEST)
-        if start is None:  # an estimate; of refits nobody reads the band
-            self._warn_of_band(likelihood, inner)
         return np.asarray(parameters)
 
     def fit_resamples(self, resamples: Sequence[LawData], start: FloatArray) -> FloatArray:
@@ -94,6 +89,23 @@ class ZeroInflatedBetaBinomial:
         likelihood = _Likelihood(counts, self.options.certain)
         inner = maximise(likelihood.negative, self._starts(counts, None), self._bounds())
         return np.array([self._profiled(likelihood, float(share), inner) for share in shares])
+
+    def profile_intervals(
+        self, parameters: FloatArray, data: LawData, confidence: float
+    ) -> dict[str, tuple[float, float]]:
+        """Return where twice log L has fallen by less than chi-squared's quantile, of `unsolvable`."""
+        likelihood, inner = _Likelihood(pooled(data), self.options.certain), _inner(parameters)
+        best = -likelihood.negative(inner)[0]
+        fall = float(chdtri(1, 1 - confidence)) / 2
+
+        def excess(share: float) -> float:
+            return best - self._profiled(likelihood, share, inner) - fall
+
+        share = float(parameters[0])
+        low = brentq(excess, 0.0, share, xtol=1e-3) if share > 0 and excess(0.0) > 0 else 0.0
+        # beyond the share that was never solved, too: of other problems like these more may be unsolvable
+        high = brentq(excess, share, MOST, xtol=1e-3) if share < MOST and excess(MOST) > 0 else MOST
+        return {"unsolvable": (low, high)}
 
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage at each k."""
@@ -145,23 +157,6 @@ class ZeroInflatedBetaBinomial:
         starts = [inner, np.array([share, *np.log(COLD_STARTS[0]), *inner[3:]])]
         held = maximise(likelihood.negative, starts, [(share, share), *self._bounds()[1:]])
         return -likelihood.negative(held)[0]
-
-    def _warn_of_band(self, likelihood: _Likelihood, inner: FloatArray) -> None:
-        """Say where twice log L has fallen by less than chi-squared's quantile (profile likelihood)."""
-        best = -likelihood.negative(inner)[0]
-        fall = float(chdtri(1, 1 - self.options.confidence)) / 2
-
-        def excess(share: float) -> float:
-            return best - self._profiled(likelihood, share, inner) - fall
-
-        estimate = float(inner[0])
-        low = brentq(excess, 0.0, estimate, xtol=1e-3) if estimate > 0 and excess(0.0) > 0 else 0.0
-        # beyond the share that was never solved, too: of other problems like these more may be unsolvable
-        high = brentq(excess, estimate, MOST, xtol=1e-3) if estimate < MOST and excess(MOST) > 0 else MOST
-        verdict = "; only an upper bound, none need be unsolvable" if low == 0 else ""
-        band = f"{self.options.confidence:.0%} by profile likelihood: {low:.3f} to {high:.3f}"
-        cite = " (cite this, not the spread of refits)"
-        warnings.warn(f"unsolvable {estimate:.3f}, {band}{cite}{verdict}", FitWarning, stacklevel=3)
 
 
 def _natural(inner: FloatArray) -> FloatArray:
@@ -221,7 +216,7 @@ entry = LawEntry(
     aliases=("zero_inflated", "zibb"),
     factory=ZeroInflatedBetaBinomial,
     options=ZeroInflatedOptions,
-    revision=4,
+    revision=5,
     takes="counts",
     least=lambda options: options.least_completions,
     summary="Some problems unsolvable, the others' success probabilities Beta; maximum likelihood on counts.",

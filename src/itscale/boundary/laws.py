@@ -28,6 +28,7 @@ OPTIONAL = (
     "fit_resamples",
     "log_likelihood",
     "predict_problems",
+    "profile_intervals",
 )
 """What else a law of a curve or of counts may be able to do."""
 
@@ -161,6 +162,21 @@ class _CheckedLaw(_Checked):
             expected = f"a number above 0, at most its {len(self._names)} parameters"
             raise self._place.broken("effective_parameters()", given, expected)
         return float(given)
+
+    def _profile_intervals(
+        self, parameters: FloatArray, data: LawData, confidence: float
+    ) -> dict[str, tuple[float, float]]:
+        given = self._law.profile_intervals(read_only(parameters), own_curve(data), confidence)
+        if not isinstance(given, Mapping) or not set(given) <= set(self._names):
+            expected = f"intervals by the names of parameters: {', '.join(self._names)}"
+            raise self._place.broken("profile_intervals()", given, expected)
+        estimates = dict(zip(self._names, parameters.tolist(), strict=True))
+        for name, bounds in given.items():
+            low, high = bounds if isinstance(bounds, tuple) and len(bounds) == 2 else (None, None)
+            if real(low) is None or real(high) is None or not low <= estimates[name] <= high:
+                expected = f"(low, high) about its estimate, {shown(estimates[name])}"
+                raise self._place.broken(f"profile_intervals()[{name!r}]", bounds, expected)
+        return {name: (float(low), float(high)) for name, (low, high) in given.items()}
 
     def _predict_problems(
         self, parameters: FloatArray, sampled: IntArray, correct: IntArray, budgets: FloatArray

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from itscale.fitting.evidence import Evidence
 from itscale.fitting.forecast import Forecast
 from itscale.outcomes import FloatArray
 from itscale.plugins.entries import LawEntry
-from itscale.plugins.laws import Asymptotic, FitFailure, Law, Likelihood, Penalised
+from itscale.plugins.laws import Asymptotic, FitFailure, Law, Likelihood, Penalised, Profiled
 from itscale.seeds import generator
 
 __all__ = ["LawReport", "Settings", "failed_report", "holdout_facts", "report_law"]
@@ -118,7 +118,9 @@ def report_law(
     facts |= holdout_facts(forecasts, settings.confidence)
     reach = settings.reach if entry.extrapolates else 1.0
     forecasts.append(_forecast_fit(fitted, everything, reach))
-    return LawReport(_parameter_rows(fitted, settings, facts, remarks), forecasts)
+    profiles = _profiles(fitted, everything, settings.confidence)
+    remarks += [f"interval of {name} by profile likelihood, not from refits" for name in profiles]
+    return LawReport(_parameter_rows(fitted, settings, facts, remarks, profiles), forecasts)
 
 
 def _mismatch(entry: LawEntry, evidence: Evidence) -> str:
@@ -303,12 +305,26 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
+def _profiles(fitted: Fitted, evidence: Evidence, confidence: float) -> Mapping[str, tuple[float, float]]:
+    """Return the intervals that a law has of its own, by parameter."""
+    if not isinstance(fitted.law, Profiled):
+        return {}
+    return fitted.law.profile_intervals(fitted.parameters, evidence.data(), confidence)
+
+
 def _parameter_rows(
-    fitted: Fitted, settings: Settings, facts: dict[str, Any], remarks: Sequence[str]
+    fitted: Fitted,
+    settings: Settings,
+    facts: dict[str, Any],
+    remarks: Sequence[str],
+    profiles: Mapping[str, tuple[float, float]],
 ) -> list[dict[str, Any]]:
     """Return a row per parameter: its estimate, its interval, and its covariance with each parameter."""
     law, kept = fitted.law, fitted.succeeded
     low, high = symmetric_bounds(fitted.parameters, fitted.refits, settings.confidence)
+    for name, interval in profiles.items():
+        at = law.parameters.index(name)
+        low[at], high[at] = interval
     size = len(law.parameters)
     covariance = np.cov(kept, rowvar=False).reshape(size, size) if len(kept) > 1 else None
     return [

@@ -18,6 +18,7 @@ __all__ = [
     "Likelihood",
     "Penalised",
     "PosteriorPredictive",
+    "Profiled",
     "Resampled",
     "TableData",
     "TableLaw",
@@ -154,6 +155,25 @@ class Resampled(Protocol):
         """Return what `fit(data, start)` would of each, shape (resamples, len(parameters)).
 
         A row of NaN is fitted by `fit` after all, which gives the reason where there is no fit.
+        """
+        ...
+
+
+@runtime_checkable
+class Profiled(Protocol):
+    """A law of which counts hardly tell some parameters: refits would understate how little."""
+
+    def profile_intervals(
+        self, parameters: FloatArray, data: LawData, confidence: float
+    ) -> Mapping[str, tuple[float, float]]:
+        """Return intervals of such parameters by profile likelihood, by name; they take the place of refits'.
+
+        Parameters
+        ----------
+        parameters
+            What `fit` returned for these data.
+        confidence
+            Level, in (0, 1).
         """
         ...
 
