@@ -1,6 +1,7 @@
 """A block of completions: identity, resumption after a kill, and what a failure leaves behind."""
 
 import asyncio
+import math
 from dataclasses import asdict, replace
 
 import polars as pl
@@ -100,15 +101,18 @@ def test_metadata_says_what_made_it(study, tmp_path):
 class Failing(SimulatedEngine):
     """Answers so many requests, then no more."""
 
-    def __init__(self, options, answers):
+    def __init__(self, options, answers, served=None):
         super().__init__(options)
         self.answers = answers
+        self.served = [] if served is None else served
 
     async def generate(self, request):
         self.answers -= 1
         if self.answers < 0:
             raise EngineLostError("the server went away")
-        return await super().generate(request)
+        made = await super().generate(request)
+        self.served += made
+        return made
 
 
 def with_factory(study, kind, label, factory):
@@ -119,26 +123,34 @@ def with_factory(study, kind, label, factory):
     return replace(study, **{kind: {**ingredients, label: changed}})
 
 
-def failing_after(study, answers):
-    return with_factory(study, "models", "sim", lambda options, **_: Failing(options, answers))
+def failing_after(study, answers, served=None):
+    return with_factory(study, "models", "sim", lambda options, **_: Failing(options, answers, served))
 
 
 @pytest.mark.parametrize(("block", "strategy"), [(POOL, "repeated"), (RUNS, "particles")])
 def test_what_is_finished_when_a_job_dies_is_not_redone(study, tmp_path, block, strategy):
+    served = []
     undisturbed = sample(study, tmp_path, "undisturbed", block, strategy)
     requests = pl.read_parquet(undisturbed[1]).filter(pl.col("call") == "generate")["calls"].sum()
     with pytest.raises(EngineError, match="went away"):
-        sample(failing_after(study, requests - 1), tmp_path, "killed", block, strategy)
+        sample(failing_after(study, requests - 1, served), tmp_path, "killed", block, strategy)
     assert not (tmp_path / "killed.parquet").exists()
-    journal = (tmp_path / ".killed.journal").read_bytes().count(b"\n") - 1
+    journal = (tmp_path / ".killed.journal").read_bytes().count(b'"completions"')
     assert journal > 0
     told = []
+    study = failing_after(study, math.inf, served)
     again = sample(
         study, tmp_path, "killed", block, strategy, progress=lambda state: told.append(state.completions)
     )
     assert told[0] == journal * (8 if strategy == "repeated" else 4)
-    assert [payload_hash(path) for path in again] == [payload_hash(path) for path in undisturbed]
+    assert payload_hash(again[0]) == payload_hash(undisturbed[0])
     assert not list(tmp_path.glob(".killed*"))
+    spent = pl.read_parquet(again[1])
+    assert spent.filter(~pl.col("failed")).equals(pl.read_parquet(undisturbed[1]))
+    generated = spent.filter(pl.col("call") == "generate")
+    assert generated["generated_tokens"].sum() == sum(one.tokens for one in served)
+    assert generated["prompt_tokens"].sum() == sum(one.prompt_tokens for one in served)
+    assert generated["failed"].any() == (strategy == "particles")  # the others have units of one request
 
 
 def test_a_journal_of_another_study_is_not_used(study, tmp_path):
@@ -211,7 +223,7 @@ def test_a_unit_that_fails_is_recorded_and_the_others_are_as_if_nothing_was(
     paths = sample(breaking(study, strategy, {"3"}, error), tmp_path, "part", block, strategy)
     completions, ledger = map(pl.read_parquet, paths)
     assert completions.equals(whole.filter(pl.col("problem_id") != "3"))
-    clocks = ["seconds"]
+    clocks = ["seconds", "failed"]
     sort = ["problem_id", "replicate", "call"]
     assert ledger.drop(clocks).sort(sort).equals(spent.drop(clocks).sort(sort))  # what it spent was spent
     for path in paths:

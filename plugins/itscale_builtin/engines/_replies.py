@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from itscale.types import GenerationRequest
+
 __all__ = [
     "Choice",
     "MalformedReply",
@@ -20,6 +22,7 @@ __all__ = [
     "read_usage",
     "said_of",
     "shares",
+    "tell_waste",
 ]
 
 End = Literal["eos", "stop", "length", "filtered"]
@@ -241,6 +244,30 @@ def read_usage(usage: Any, choices: Sequence[Choice], most: int) -> Usage:
     UsageError
         In words, if counts are missing or cannot be true.
     """
+    counts = _counts(usage)
+    generated = counts.generated
+    written = sum(bool(choice.text) for choice in choices)
+    if generated < written:
+        raise UsageError(f"counts {generated} generated tokens for {written} texts that are not empty")
+    if generated > (most + 1) * len(choices):
+        raise UsageError(
+            f"counts {generated} generated tokens for {len(choices)} completions of at most {most} (or does "
+            "not keep to max_tokens)"
+        )
+    return counts
+
+
+def tell_waste(body: bytes, request: GenerationRequest) -> None:
+    """Tell of the tokens of a reply that is of no use otherwise, if it states them."""
+    try:
+        stated = _counts(json.loads(body)["usage"])
+    except (ValueError, RecursionError, LookupError, TypeError, UsageError):
+        return
+    request.on_waste(stated.prompt, stated.cached, stated.generated)
+
+
+def _counts(usage: Any) -> Usage:
+    """Return tokens as a reply states them; UsageError if they are missing or no counts of any request."""
     if not isinstance(usage, Mapping):
         raise UsageError("replies without usage")
     prompt, generated = (
@@ -253,14 +280,6 @@ def read_usage(usage: Any, choices: Sequence[Choice], most: int) -> Usage:
         raise UsageError(f"counts {prompt} tokens of a prompt that is not empty")
     if cached > prompt:
         raise UsageError(f"counts {cached} cached tokens of a prompt of {prompt}")
-    written = sum(bool(choice.text) for choice in choices)
-    if generated < written:
-        raise UsageError(f"counts {generated} generated tokens for {written} texts that are not empty")
-    if generated > (most + 1) * len(choices):
-        raise UsageError(
-            f"counts {generated} generated tokens for {len(choices)} completions of at most {most} (or does "
-            "not keep to max_tokens)"
-        )
     return Usage(prompt, cached, generated)
 
 

@@ -28,6 +28,7 @@ from itscale_builtin.engines._replies import (
     read_usage,
     said_of,
     shares,
+    tell_waste,
 )
 
 OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "logprobs"})
@@ -156,15 +157,20 @@ class OpenAIEngine:
                 body = await self._adapted(arguments)
             try:
                 choices, usage = read_choices(body, request.params.stop)
+                made = self._accounted(choices, usage, request, count)
             except ServerError as error:
+                tell_waste(body, request)
                 fault = f"replied with an error: {_quoted(str(error))}"
                 if error.code is not None and error.code < 500 and error.code not in PASSING:
                     raise EngineError(f"{self._where}: {fault}") from None
                 continue
             except MalformedReply as error:
+                tell_waste(body, request)
                 fault = masked(str(error))
                 continue
-            made = self._accounted(choices, usage, request, count)
+            except EngineError:
+                tell_waste(body, request)
+                raise
             for place, one in enumerate(made, first):
                 request.on_prompt(one.prompt_tokens, one.cached_prompt_tokens)
                 request.on_tokens(place, one.tokens)
@@ -305,6 +311,8 @@ class OpenAIEngine:
         counts = self._usage(usage, choices, request.params.max_tokens)
         tokens = estimates(choices) if counts is None else shares(choices, counts.generated)
         known = counts or Usage(0, 0, 0)
+        if counts and (beyond := sum(tokens[count:])):  # choices that nobody asked for
+            request.on_waste(0, 0, beyond)
         return [
             Generation(
                 text=choice.text,

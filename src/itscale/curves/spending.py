@@ -11,7 +11,6 @@ import numpy.typing as npt
 import polars as pl
 
 from itscale.outcomes import FloatArray, IntArray
-from itscale.sampling.failures import read_failures
 from itscale.store.parquet import read_table
 from itscale.store.schemas import LEDGER
 
@@ -25,9 +24,6 @@ __all__ = [
     "tokens_of_pools",
     "tokens_of_runs",
 ]
-
-UNIT = ("problem_id", "budget", "replicate", "start")
-"""Columns of a ledger that say whose row it is."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Tokens:
 def read_ledgers(ledgers: Sequence[Path], afterwards: Sequence[Path] = ()) -> pl.DataFrame:
     """Read ledgers, with the tokens that scorers spent beside those of the strategy.
 
-    What units spent that failed is left out: it is no cost of the completions there are.
+    What came to nothing (`failed`) is left out: it is no cost of the completions there are.
 
     Parameters
     ----------
@@ -58,8 +54,11 @@ def read_ledgers(ledgers: Sequence[Path], afterwards: Sequence[Path] = ()) -> pl
     afterwards
         What verification spent; the column `afterwards` says which rows are of these.
     """
-    parts = [_without_failures(path).with_columns(afterwards=False) for path in ledgers]
-    parts += [read_table(path, LEDGER).select(*LEDGER).with_columns(afterwards=True) for path in afterwards]
+    parts = [
+        read_table(path, LEDGER).select(*LEDGER).filter(~pl.col("failed")).with_columns(afterwards=after)
+        for paths, after in ((ledgers, False), (afterwards, True))
+        for path in paths
+    ]
     schema = {**LEDGER, "afterwards": pl.Boolean}
     table = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
     scores = pl.col("scorer").is_not_null()
@@ -86,14 +85,6 @@ def spent_on_runs(spent: pl.DataFrame, scorer: str) -> pl.DataFrame:
         Label of the scorer that the selector reads; none if empty.
     """
     return spent.filter(~pl.col("afterwards") | (pl.col("asked_by") == scorer))
-
-
-def _without_failures(path: Path) -> pl.DataFrame:
-    table = read_table(path, LEDGER).select(*LEDGER)
-    units = [failure.unit for failure in read_failures(path)]
-    rows = [(unit.problem_id, unit.budget, unit.replicate, unit.start) for unit in units]
-    schema = {name: LEDGER[name] for name in UNIT}
-    return table.join(pl.DataFrame(rows, schema=schema, orient="row"), on=UNIT, how="anti")
 
 
 def known_sum(name: str, where: pl.Expr | None = None) -> pl.Expr:

@@ -60,7 +60,8 @@ class Manifest(BaseModel):
     plugins: list[dict[str, Any]]
     """Kind, label, name, revision, distribution and version of every plugin that took part."""
     totals: list[dict[str, Any]]
-    """The ledger, summed: calls, sequences and tokens by kind of call and by who was called."""
+    """The ledger, summed: calls, sequences and tokens by kind of call, by who was called, and by whether it
+    came to nothing."""
     missing: list[dict[str, Any]] = []
     """What failed, and what is missing therefore, for each task, model and strategy that lacks something."""
     fingerprints: dict[str, Any]
@@ -143,12 +144,12 @@ def _plugins(study: Study) -> list[dict[str, Any]]:
 
 
 def _totals(ledgers: Iterator[Path]) -> tuple[list[dict[str, Any]], float]:
-    """Sum ledgers by call and by who was called; seconds apart."""
+    """Sum ledgers by call, by who was called and by whether it failed; seconds apart."""
     frames = [read_table(path, LEDGER) for path in ledgers]
     if not frames:
         return [], 0.0
-    summed = pl.concat(frames).group_by("call", "by").agg(pl.col(pl.Int64).sum(), pl.col("seconds").sum())
-    summed = summed.sort("call", "by")
+    key = ("call", "by", "failed")
+    summed = pl.concat(frames).group_by(key).agg(pl.col(pl.Int64).sum(), pl.col("seconds").sum()).sort(key)
     return summed.drop("seconds").to_dicts(), float(summed["seconds"].sum())
 
 

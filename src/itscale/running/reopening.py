@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, read_failures
-from itscale.sampling.journal import Journal, ScoreJournal, journal_of
+from itscale.sampling.journal import Journal, Run, ScoreJournal, journal_of
 from itscale.sampling.ledger import Ledger
 from itscale.stages.sampling import units_of
 from itscale.stages.scoring import name_of
@@ -81,15 +81,19 @@ def _reopen_block(completions: Path, ledger: Path, failures: list[Failure]) -> N
     made: dict[_Of, list[Completion]] = {}
     for one in candidates:
         made.setdefault((one.problem_id, one.budget, one.replicate, starts[one.index]), []).append(one)
-    spent: dict[_Of, list[dict[str, Any]]] = {}
+    spent: dict[tuple[_Of, bool], list[dict[str, Any]]] = {}
     for row in rows:
-        spent.setdefault((row["problem_id"], row["budget"], row["replicate"], row["start"]), []).append(row)
+        of = row["problem_id"], row["budget"], row["replicate"], row["start"]
+        spent.setdefault((of, row["failed"]), []).append(row)
     lost = {failure.unit for failure in failures}
     with Journal(journal_of(completions), _journalled(metadata)) as journal:
         for unit in units:
             of = unit.problem_id, unit.budget, unit.replicate, unit.start
-            if unit not in lost and unit not in journal.finished and (of in made or of in spent):
-                journal.add(unit, made.get(of, []), spent.get(of, []))
+            if wasted := spent.get((of, True), []) if unit not in journal.wasted else []:
+                journal.waste(unit, wasted)
+            paid = spent.get((of, False), [])
+            if unit not in lost and unit not in journal.finished and (of in made or paid):
+                journal.add(unit, made.get(of, []), paid)
     completions.unlink()
     ledger.unlink()
 
@@ -109,11 +113,18 @@ def _reopen_verdicts(path: Path, completions: Path, ledger: Path) -> None:
         metadata = read_metadata(path)
         with ScoreJournal(journal_of(path), _journalled(metadata)) as journal:
             journal.know({name: metadata[name] for name in ("simulated", "seed_scope") if name in metadata})
-            for row in spent:
-                paid = Ledger()
-                paid.add_row(row)
-                journal.pay((row["problem_id"], row["budget"], row["replicate"]), {}, paid)
+            for run, paid in _by_run(spent).items():
+                if run not in journal.ledgers:  # else put back before
+                    journal.pay(run, {}, paid)
             named = map(name_of, read_completions(completions))
             journal.add({name: scores[name[:4]] for name in named if name[:4] in scores})
     path.unlink()
     ledger.unlink(missing_ok=True)
+
+
+def _by_run(rows: Iterable[Mapping[str, Any]]) -> dict[Run, Ledger]:
+    """Return ledgers of runs (or pools) from their rows."""
+    ledgers: dict[Run, Ledger] = {}
+    for row in rows:
+        ledgers.setdefault((row["problem_id"], row["budget"], row["replicate"]), Ledger()).add_row(row)
+    return ledgers

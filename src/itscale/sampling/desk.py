@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -59,6 +60,12 @@ class Desk:
         used
             Where the tokens that were generated are noted, those of a request that was broken off, too.
         """
+
+        def waste(prompt: int, cached: int, generated: int) -> None:
+            spent = {"prompt_tokens": prompt, "cached_prompt_tokens": cached, "generated_tokens": generated}
+            calls = int(prompt > 0)  # else it is a part of a reply that is used
+            self._charge("generate", by, calls=calls, sequences=0, failed=True, **spent)
+
         with Watched(self.tally, whole=not params.stop) as watched:
             request = GenerationRequest(
                 problem=self.problem,
@@ -69,16 +76,18 @@ class Desk:
                 on_tokens=watched.tell,
                 on_prompt=watched.read,
                 on_end=watched.end,
+                on_waste=waste,
             )
             try:
                 made = await self.engines[by].generate(request)
-            except BaseException:  # cancelled, or failed in the middle
+            except BaseException as error:  # cancelled, or failed in the middle
+                failed = not isinstance(error, asyncio.CancelledError)
                 spent = watched.spent()
                 generated = spent["generated_tokens"]
                 # Of what nobody counted, all that was asked for may have been generated.
                 used.append(params.max_tokens * len(seeds) if generated is None else generated)
                 if watched.told:
-                    self._charge("generate", by, sequences=len(seeds), **spent)
+                    self._charge("generate", by, sequences=len(seeds), failed=failed, **spent)
                 raise
             for place, one in enumerate(made):  # what the engine did not tell before
                 watched.tell(place, one.tokens - watched.told.get(place, 0))

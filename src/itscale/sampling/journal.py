@@ -20,7 +20,10 @@ from itscale.types import Completion, Generation
 
 __all__ = ["Journal", "JournalledAnswers", "Name", "Run", "ScoreJournal", "journal_of"]
 
-Entry = tuple[list[Completion], list[dict[str, Any]]]
+Rows = list[dict[str, Any]]
+"""Rows of a ledger."""
+
+Entry = tuple[list[Completion], Rows]
 """Completions of a unit and its rows of the ledger."""
 
 Name = tuple[str, int, int, int, str]
@@ -113,31 +116,73 @@ class _Lines(ABC):
 class Journal(_Lines):
     """The journal of a block that is sampled, synced unit by unit.
 
-    A unit that failed is noted for who looks for the cause; a later try does it again.
+    A later try does again what failed, and what was under way when a job ended: what that had spent by then
+    is kept, request by request.
+
+    Attributes
+    ----------
+    finished
+        Units with what they made and spent.
+    failed
+        Units that failed in this try.
+    wasted
+        What was spent for nothing on a unit, in this try or an earlier one.
     """
 
     def __init__(self, path: Path, identity: Any) -> None:
         self.finished: dict[Unit, Entry] = {}
-        self.failed: dict[Unit, tuple[Failure, list[dict[str, Any]]]] = {}
+        self.failed: dict[Unit, Failure] = {}
+        self.wasted: dict[Unit, Ledger] = {}
+        self._under_way: dict[Unit, Ledger] = {}
         super().__init__(path, identity)
+        for unit, spent in self._under_way.items():
+            self.waste(unit, spent.rows(failed=True))
+        self._under_way.clear()
 
     def _take(self, record: Any) -> None:
         unit = Unit(**record["unit"])
-        if "failure" not in record:
+        if "spent" in record:
+            self._under_way.setdefault(unit, Ledger()).add_row(record["spent"])
+            return
+        if "wasted" in record:
+            self._note_waste(unit, record["wasted"])
+        else:
             self.finished[unit] = [Completion(**row) for row in record["completions"]], record["ledger"]
+        self._under_way.pop(unit, None)
 
-    def add(self, unit: Unit, completions: list[Completion], ledger: list[dict[str, Any]]) -> None:
-        """Record a finished unit; it is on disk when this returns."""
+    def _note_waste(self, unit: Unit, rows: Rows) -> None:
+        ledger = self.wasted.setdefault(unit, Ledger())
+        for row in rows:
+            ledger.add_row(row)
+
+    def spend(self, unit: Unit, row: dict[str, Any]) -> None:
+        """Record what a request of a unit under way cost; it outlives the process when this returns."""
+        self._append({"unit": asdict(unit), "spent": row})
+        self._file.flush()
+
+    def add(self, unit: Unit, completions: list[Completion], ledger: Rows) -> None:
+        """Record a finished unit and all that it spent; it is on disk when this returns."""
         rows = [asdict(row) for row in completions]
         self._append({"unit": asdict(unit), "completions": rows, "ledger": ledger})
         self._sync()
         self.finished[unit] = (completions, ledger)
 
-    def add_failure(self, failure: Failure, ledger: list[dict[str, Any]]) -> None:
-        """Record a unit that failed, and what it spent."""
-        self._append({"unit": asdict(failure.unit), "failure": failure.reason, "ledger": ledger})
+    def waste(self, unit: Unit, ledger: Rows) -> None:
+        """Record all that a try of a unit spent for nothing; it is on disk when this returns."""
+        self._append({"unit": asdict(unit), "wasted": ledger})
         self._sync()
-        self.failed[failure.unit] = (failure, ledger)
+        self._note_waste(unit, ledger)
+
+    def add_failure(self, failure: Failure, ledger: Rows) -> None:
+        """Record a unit that failed, and what it spent."""
+        self.waste(failure.unit, ledger)
+        self.failed[failure.unit] = failure
+
+    def spending(self, unit: Unit) -> Rows:
+        """Return the rows of the ledger of a unit: of what was made, and of what came to nothing."""
+        made = self.finished[unit][1] if unit in self.finished else []
+        wasted = self.wasted.get(unit, Ledger())
+        return [*made, *wasted.rows(unit.identity)]
 
 
 class ScoreJournal(_Lines):

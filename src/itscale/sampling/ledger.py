@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
 
 __all__ = ["Account", "Call", "Ledger"]
 
@@ -22,16 +23,44 @@ class Account:
     generated_tokens: int | None = 0
     seconds: float = 0.0
 
+    def add(self, other: Account) -> None:
+        """Add the sums of another account."""
+        for name in (one.name for one in fields(self)):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            setattr(self, name, None if mine is None or theirs is None else mine + theirs)
 
-@dataclass
+    @property
+    def counted(self) -> bool:
+        """Whether all its tokens were counted."""
+        return None not in (self.prompt_tokens, self.cached_prompt_tokens, self.generated_tokens)
+
+
+class _Key(NamedTuple):
+    """What calls of one account have in common."""
+
+    call: Call
+    by: str
+    scorer: str
+    failed: bool
+    counted: bool
+
+
 class Ledger:
-    """Accounts of one unit, by call class, by the label of the model that was called, and by who asked.
+    """Accounts of one unit: by call class, the label of the model that was called, and who asked.
 
-    The last is the label of a scorer, or empty where the strategy itself asked. Tokens are None where those
-    of one call were not counted: a sum without them would be too low.
+    The last is the label of a scorer, or empty where the strategy itself asked. What came to nothing is apart, as
+    `failed`: replies that could not be used, requests that failed, all of a unit that failed. So are calls whose
+    tokens were not counted, or the sums of others would not be known either.
+
+    Parameters
+    ----------
+    observe
+        Called with each row that is added, as `rows` returns them.
     """
 
-    accounts: dict[tuple[Call, str, str], Account] = field(default_factory=dict)
+    def __init__(self, observe: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self.observe = observe
+        self._accounts: dict[_Key, Account] = {}
 
     def charge(
         self,
@@ -39,6 +68,7 @@ class Ledger:
         by: str,
         *,
         scorer: str = "",
+        failed: bool = False,
         calls: int = 1,
         sequences: int,
         prompt_tokens: int | None = 0,
@@ -47,39 +77,61 @@ class Ledger:
         seconds: float = 0.0,
     ) -> None:
         """Add a call, or several of one kind, to their account."""
-        account = self.accounts.setdefault((call, by, scorer), Account())
-        account.calls += calls
-        account.sequences += sequences
-        account.prompt_tokens = _sum(account.prompt_tokens, prompt_tokens)
-        account.cached_prompt_tokens = _sum(account.cached_prompt_tokens, cached_prompt_tokens)
-        account.generated_tokens = _sum(account.generated_tokens, generated_tokens)
-        account.seconds += seconds
+        spent = Account(calls, sequences, prompt_tokens, cached_prompt_tokens, generated_tokens, seconds)
+        self._add(_Key(call, by, scorer, failed, spent.counted), spent)
 
     def add(self, other: Ledger) -> None:
         """Add the accounts of another ledger."""
-        for (call, by, scorer), account in other.accounts.items():
-            self.charge(call, by, scorer=scorer, **asdict(account))
+        for key, account in other._accounts.items():
+            self._add(key, account)
 
     def add_row(self, row: Mapping[str, Any]) -> None:
         """Add an account as `rows` returns it, whoever's it is."""
-        account = {name: row[name] for name in Account.__dataclass_fields__}
-        self.charge(row["call"], row["by"], scorer=row["scorer"] or "", **account)
+        spent = Account(**{one.name: row[one.name] for one in fields(Account)})
+        self._add(_Key(row["call"], row["by"], row["scorer"] or "", row["failed"], spent.counted), spent)
+
+    def _add(self, key: _Key, spent: Account) -> None:
+        self._accounts.setdefault(key, Account()).add(spent)
+        if self.observe is not None:
+            self.observe(_row(key, spent))
+
+    @property
+    def accounts(self) -> dict[tuple[Call, str, str], Account]:
+        """Accounts by call class, model and who asked, whatever came of the calls."""
+        found: dict[tuple[Call, str, str], Account] = {}
+        for key, account in self._accounts.items():
+            found.setdefault((key.call, key.by, key.scorer), Account()).add(account)
+        return found
 
     @property
     def generated_tokens(self) -> int | None:
         """Tokens generated so far, over all accounts."""
-        total: int | None = 0
-        for account in self.accounts.values():
-            total = _sum(total, account.generated_tokens)
-        return total
+        whole = Account()
+        for account in self._accounts.values():
+            whole.add(account)
+        return whole.generated_tokens
 
-    def rows(self, **identity: Any) -> list[dict[str, Any]]:
-        """Return the accounts as rows of the ledger's table, each with `identity` in front."""
-        return [
-            {**identity, "call": call, "by": by, "scorer": scorer or None, **asdict(account)}
-            for (call, by, scorer), account in sorted(self.accounts.items(), key=lambda item: item[0])
-        ]
+    def rows(
+        self, identity: Mapping[str, Any] | None = None, *, failed: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return the accounts as rows of the ledger's table.
+
+        Parameters
+        ----------
+        identity
+            What names whose they are, in front of each.
+        failed
+            Whether all of it came to nothing, whatever came of single calls.
+        """
+        told = self
+        if failed:
+            told = Ledger()
+            for key, account in self._accounts.items():
+                told._add(key._replace(failed=True), account)
+        accounts = sorted(told._accounts.items(), key=itemgetter(0))
+        return [{**(identity or {}), **_row(key, account)} for key, account in accounts]
 
 
-def _sum(first: int | None, second: int | None) -> int | None:
-    return None if first is None or second is None else first + second
+def _row(key: _Key, account: Account) -> dict[str, Any]:
+    identity = {"call": key.call, "by": key.by, "scorer": key.scorer or None, "failed": key.failed}
+    return identity | asdict(account)

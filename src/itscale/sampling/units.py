@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["Unit"]
 
@@ -19,6 +20,16 @@ class Unit:
     replicate: int = 0
     start: int = 0
     stop: int
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What names it in a row of the ledger."""
+        return {
+            "problem_id": self.problem_id,
+            "budget": self.budget,
+            "replicate": self.replicate,
+            "start": self.start,
+        }
 
     @property
     def completions(self) -> int:

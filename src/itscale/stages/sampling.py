@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def sample_block(
 
     Helper models that the strategy names are started beside the one that is sampled. What is finished when
     the job is killed is in a journal beside `completions`, and is not redone. A unit that fails leaves no
-    completions; what it spent is in the ledger, and why is in the footer of both files.
+    completions; what it spent is in the ledger as `failed`, and why is in the footer of both files.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def sample_block(
         facts = asyncio.run(run.sample(chosen, left, model_directories, seed63(sampled, len(left))))
         failed = [journal.failed[unit] for unit in wanted if unit in journal.failed]
         if failed:
-            facts["failures"] = [failure.record() for failure, _ in failed]
+            facts["failures"] = [failure.record() for failure in failed]
         rows = [journal.finished[unit] for unit in wanted if unit in journal.finished]
         took_part: tuple[Ingredient[Any], ...] = (
             study.tasks[task],
@@ -118,8 +118,8 @@ def sample_block(
         )
         metadata = provenance(STAGE.name, identity, {}, *took_part) | facts
         metadata |= {"revision": STAGE.revision, "pooled": pooled}  # for who opens the block again
-        spent = [spending for _, spending in (*rows, *failed)]
-        write_table(_ledger_frame(spent), ledger, metadata)
+        spent = [row for unit in wanted for row in journal.spending(unit)]
+        write_table(pl.DataFrame(spent, schema=dict(LEDGER)), ledger, metadata)
         write_table(_completion_frame(rows), completions, metadata)
         journal.delete()
 
@@ -236,6 +236,7 @@ class _Run:
             on_active=self.engines[self.model].expect,
             place=Place.of(strategy),
         )
+        session.ledger.observe = partial(self.journal.spend, unit)
         try:
             completions = await run_strategy(strategy, session)
         except asyncio.CancelledError as error:
@@ -249,19 +250,19 @@ class _Run:
             tally.fail()
             self._fail(unit, session, error)
         else:
-            self.journal.add(unit, completions, _spending(unit, session))
+            self.journal.add(unit, completions, session.ledger.rows(unit.identity))
             tally.finish()
 
     def _fail(self, unit: Unit, session: Session, error: BaseException) -> None:
         """Record a unit's failure; end the job where there are too many."""
         failure = Failure.of(unit, error)
         log_failure(f"{unit} failed", failure, error)
-        self.journal.add_failure(failure, _spending(unit, session))
+        self.journal.add_failure(failure, session.ledger.rows(unit.identity, failed=True))
         bound = self.study.config.max_failures
         if len(self.journal.failed) > allowed(bound, self.units):
             raise too_many(
                 f"{self.task}/{self.model}/{self.strategy}, block {self.block.name}",
-                [failure for failure, _ in self.journal.failed.values()],
+                list(self.journal.failed.values()),
                 self.units,
                 bound,
                 "run again: what is finished is kept, what failed is tried again",
@@ -310,11 +311,6 @@ class _Run:
             )
 
 
-def _spending(unit: Unit, session: Session) -> list[dict[str, Any]]:
-    identity = {"problem_id": unit.problem_id, "budget": unit.budget, "replicate": unit.replicate}
-    return session.ledger.rows(**identity, start=unit.start)
-
-
 def _problems_of(block: Block, problems: Sequence[Problem], path: Path) -> dict[str, Problem]:
     if len(problems) < block.problem_stop:
         raise DataError(
@@ -328,7 +324,3 @@ def _completion_frame(rows: Sequence[tuple[list[Completion], Any]]) -> pl.DataFr
         [asdict(completion) for completions, _ in rows for completion in completions],
         schema=dict(COMPLETIONS),
     )
-
-
-def _ledger_frame(ledgers: Sequence[list[dict[str, Any]]]) -> pl.DataFrame:
-    return pl.DataFrame([row for ledger in ledgers for row in ledger], schema=dict(LEDGER))

@@ -57,7 +57,7 @@ def spending(journal: ScoreJournal, candidates: Sequence[Completion]) -> list[di
         row
         for run in sorted(journal.ledgers.keys() & first.keys())
         for row in journal.ledgers[run].rows(
-            problem_id=run[0], budget=run[1], replicate=run[2], start=first[run]
+            {"problem_id": run[0], "budget": run[1], "replicate": run[2], "start": first[run]}
         )
     ]
 

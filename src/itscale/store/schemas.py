@@ -62,6 +62,7 @@ LEDGER: Schema = {
     "call": pl.String,  # generate, score
     "by": pl.String,  # label of the model that was called
     "scorer": pl.String,  # label of the scorer that asked; null where the strategy did
+    "failed": pl.Boolean,  # it came to nothing: no completion or verdict is made of it
     "calls": pl.Int64,
     "sequences": pl.Int64,
     "prompt_tokens": pl.Int64,

@@ -70,6 +70,9 @@ class GenerationRequest:
     on_end
         Called with a seed's place when its generation ends, by engines that know before the whole request
         has ended.
+    on_waste
+        Called with the tokens that were read, those of them that were cached, and those that were generated
+        for a reply, or a part of one, that cannot be used: they are charged beside what is returned.
     """
 
     problem: Problem
@@ -80,6 +83,9 @@ class GenerationRequest:
     on_tokens: Callable[[int, int], None] = field(default=lambda place, tokens: None, compare=False)
     on_prompt: Callable[[int, int], None] = field(default=lambda prompt, cached: None, compare=False)
     on_end: Callable[[int], None] = field(default=lambda place: None, compare=False)
+    on_waste: Callable[[int, int, int], None] = field(
+        default=lambda prompt, cached, generated: None, compare=False
+    )
 
     @property
     def chat(self) -> tuple[Message, ...]:
