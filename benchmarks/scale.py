@@ -99,7 +99,8 @@ def write_block(block: Block, rates: np.ndarray, corpus: str, rng: np.random.Gen
         status=pl.when(parsed).then(pl.lit("judged")).otherwise(pl.lit("unparsable")),
     )
     calls = pl.DataFrame({"problem_id": np.unique(problem)}).with_columns(
-        budget=0, replicate=0, start=block.start, call=pl.lit("generate"), by=pl.lit("none"), calls=1,
+        budget=0, replicate=0, start=block.start, call=pl.lit("generate"), by=pl.lit("none"), failed=False,
+        calls=1,
         generated_tokens=200 * (block.stop - block.start),
     )  # fmt: skip
     for table, schema, folder in (

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from openai_server import Answer, choice, error, generate, refused, reply, serving
+from openai_server import PROBLEM, Answer, choice, error, generate, refused, reply, serving
 
 from itscale.errors import EngineError
 from itscale.sampling.progress import Pace, Sampled, Tally
@@ -41,6 +41,42 @@ def test_a_server_that_ignores_n_is_asked_again_for_the_missing() -> None:
 def test_more_choices_than_asked_for_are_not_taken() -> None:
     with serving(lambda body, number: reply(choice("a"), choice("b"), choice("c"))) as server:
         assert len(generate(server.url, 2)) == 2
+
+
+def test_what_a_server_states_of_replies_that_are_of_no_use_is_charged_apart() -> None:
+    """A reply without a message, an error beside a usage, and a choice that nobody asked for."""
+    replies = [
+        reply({"index": 0}, prompt=11, generated=5),
+        reply(choice(), prompt=12, generated=6, error={"message": "overloaded", "code": 503}),
+        reply(choice("four"), choice("more"), prompt=7, generated=8),
+    ]
+
+    async def run(url: str) -> Session:
+        options = {"model": "m", "base_url": url, "max_retries": 2, "pause": 0.001}
+        engine = OpenAIEngine(OpenAIOptions(**options))
+        unit = Unit(problem_id=PROBLEM.problem_id, stop=1)
+        one = Session(PROBLEM, unit, engine, model="m", stream=(1,), token_limit=100)
+        await one.write(None, SamplingParams(max_tokens=100))
+        await engine.close()
+        return one
+
+    with serving(lambda body, number: replies[number]) as server:
+        one = asyncio.run(run(server.url))
+    spent = {row["failed"]: row for row in one.ledger.rows()}
+    assert {
+        name: [spent[failed][name] for failed in (False, True)] for name in next(iter(spent.values()))
+    } == {
+        "call": ["generate"] * 2,
+        "by": ["m"] * 2,
+        "scorer": [None] * 2,
+        "failed": [False, True],
+        "calls": [1, 2],
+        "sequences": [1, 0],
+        "prompt_tokens": [7, 23],
+        "cached_prompt_tokens": [0, 0],
+        "generated_tokens": [4, 15],
+        "seconds": [0.0, 0.0],
+    }
 
 
 def test_a_burst_of_429_is_waited_out() -> None:

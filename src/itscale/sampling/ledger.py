@@ -48,9 +48,9 @@ class _Key(NamedTuple):
 class Ledger:
     """Accounts of one unit: by call class, the label of the model that was called, and who asked.
 
-    The last is the label of a scorer, or empty where the strategy itself asked. What came to nothing is apart, as
-    `failed`: replies that could not be used, requests that failed, all of a unit that failed. So are calls whose
-    tokens were not counted, or the sums of others would not be known either.
+    The last is the label of a scorer, or empty where the strategy itself asked. What came to nothing is apart
+    (`failed`): replies that could not be used, requests that failed, all of a unit that failed. So are calls
+    whose tokens were not counted, or the sums of others would not be known either.
 
     Parameters
     ----------

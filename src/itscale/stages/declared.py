@@ -86,7 +86,7 @@ def _sampled(study: Study, labels: Labels) -> dict[str, Any]:
 
 SAMPLING = Stage(
     name="sampling",
-    revision=4,
+    revision=5,
     each=(*PLACE, "block"),
     fingerprint=lambda study, labels: {**_sampled(study, labels), "block": labels["block"]},
     unwatched=_ancient_problems,
@@ -102,7 +102,7 @@ def _verification(study: Study, labels: Labels) -> dict[str, Any]:
 
 VERIFICATION = Stage(
     name="verification",
-    revision=2,
+    revision=3,
     each=(*PLACE, "verifier", "block"),
     fingerprint=_verification,
     unwatched=_ancient_problems,
