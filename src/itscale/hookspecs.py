@@ -65,7 +65,7 @@ def itscale_register_laws() -> Iterable[LawEntry]:
 
 @hookspec
 def itscale_register_prices() -> Iterable[PriceEntry]:
-    """Register price tables: `factory(options)` returns a price per token and call class."""
+    """Register price tables: `factory(options)` returns USD per token, by class of tokens."""
     raise AssertionError  # pragma: no cover
 
 

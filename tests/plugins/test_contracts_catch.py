@@ -385,8 +385,8 @@ def test_what_a_study_would_not_take_is_noticed(contract, what, said) -> None:
 
 
 def test_a_price_that_is_none_is_noticed() -> None:
-    with pytest.raises(AssertionError, match="price of generate: found -1, expected USD per token"):
-        price({"generate": -1}).test_prices_are_numbers_by_call_class()
+    with pytest.raises(AssertionError, match="price of prompt: found -1, expected USD per token"):
+        price({"prompt": -1, "generated": 1}).test_prices_are_numbers_by_class_of_tokens()
 
 
 @pytest.mark.parametrize(("estimand", "rate"), [("single", 0.0), ("reliability", 0.0)])

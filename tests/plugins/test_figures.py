@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree
@@ -69,6 +70,7 @@ def curve(selector="oracle", budgets=(1, 2, 4, 8, 16, 32, 64), share=1.0, simula
         "generated_tokens": 110.0 * k,
         "prompt_tokens": 50.0,
         "scorer_tokens": 0.0,
+        "usd": 1e-5 * k,
         "estimate": estimate,
         "low": 0.9 * estimate,
         "high": 1.1 * estimate,
@@ -403,6 +405,21 @@ def test_what_a_fit_remarks_is_in_the_table(tmp_path):
 
 def test_single_panel_shows_parameters_with_intervals():
     assert "alpha = 0.3 [0.25, 0.35]" in words(draw(law_fits.entry, study_tables()))
+
+
+def test_curves_against_usd_have_those_of_the_table_and_say_so():
+    data = study_tables()
+    drawn = draw(compute_curves.entry, data, against="usd")
+    assert drawn.table["usd"].min() == 1e-5
+    assert "USD" in drawn.summary.columns
+    assert "USD per problem" in words(drawn)
+    unpriced = FigureData(
+        curves=data.curves.with_columns(usd=pl.lit(None, pl.Float64)),
+        fits=data.fits,
+        forecasts=data.forecasts,
+    )
+    blank = draw(compute_curves.entry, unpriced, against="usd")
+    assert "no curve in this study has prices" in words(blank)
 
 
 def test_tokens_of_a_scorer_count_unless_told_otherwise():

@@ -922,13 +922,14 @@ def test_a_figure_cannot_say_that_what_is_made_up_is_not(study, simulated):
 @pytest.mark.parametrize(
     ("prices", "said"),
     [
-        (None, "factory: found None, expected a price per token by call class"),
-        ({"generate": -1.0}, "price of generate: found -1, expected USD per token, at least 0"),
-        ({"generate": NAN}, "price of generate: found nan"),
-        ({"generate": "0.1"}, "price of generate: found '0.1'"),
-        ({"generate": 1 + 0j}, "price of generate: found (1+0j)"),
-        ({"generate": np.True_}, "price of generate: found"),
-        ({"generates": 0.1}, "call class: found 'generates', expected did you mean 'generate'?"),
+        (None, "factory: found None, expected a price per token by class (prompt, cached_prompt, generated)"),
+        ({"generated": -1.0}, "price of generated: found -1, expected USD per token, at least 0"),
+        ({"generated": NAN}, "price of generated: found nan"),
+        ({"generated": "0.1"}, "price of generated: found '0.1'"),
+        ({"generated": 1 + 0j}, "price of generated: found (1+0j)"),
+        ({"generated": np.True_}, "price of generated: found"),
+        ({"generate": 0.1}, "class of tokens: found 'generate', expected did you mean 'generated'?"),
+        ({"generated": 0.1}, "expected a price of prompt tokens, too"),
     ],
 )
 def test_prices(prices, said):

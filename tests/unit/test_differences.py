@@ -192,7 +192,7 @@ def a_study(differences, **changes):
     )
 
 
-def write_arm(folder, model, made, problems=None):
+def write_arm(folder, model, made, problems=None, price=float("nan")):
     names = [f"p{row:02d}" for row in range(len(made.accuracy))]
     rows = [
         {"selector": selector, "problem_id": name, "budget": k, "accuracy": worth * a, "tokens": cost}
@@ -202,7 +202,7 @@ def write_arm(folder, model, made, problems=None):
         if problems is None or name in problems
     ]
     path = folder / "t" / model / "repeated_sampling.parquet"
-    frame = pl.DataFrame(rows).with_columns(monte_carlo_error=0.0)
+    frame = pl.DataFrame(rows).with_columns(monte_carlo_error=0.0, usd=pl.col("tokens") * price)
     frame = frame.select(pl.col(name).cast(dtype) for name, dtype in ACCURACIES.items())
     write_table(frame, path, {"simulated": True})
     return path
@@ -256,6 +256,16 @@ def test_every_selector_is_compared_at_equal_k_and_at_equal_tokens(tmp_path, pat
     assert "± its Monte Carlo error" in note
     assert "may leave out 0 and the other not reject it" in note
     assert "Monte Carlo error" in files["tex"].read_text()
+
+
+def test_where_there_are_prices_curves_are_compared_at_equal_usd_too(tmp_path):
+    arms = {"large": arm(1, shift=1.0), "small": arm(2)}
+    paths = [write_arm(tmp_path, model, made, price=1e-6) for model, made in arms.items()]
+    table, files = compare(tmp_path, a_study(LARGER), paths)
+    tokens, usd = (table.filter(against=against) for against in ("tokens", "usd"))
+    assert usd["budget"].to_numpy() == pytest.approx(1e-6 * tokens["budget"].to_numpy())
+    assert usd["estimate"].to_numpy() == pytest.approx(tokens["estimate"].to_numpy())
+    assert "usd: " in files["tex"].read_text()
 
 
 def test_no_difference_is_printed_as_a_negative_zero(tmp_path, paths):

@@ -1,4 +1,4 @@
-"""Inputs: curves, fits, forecasts. Outputs: each figure as PDF, SVG and PNG, with the table it draws."""
+"""Inputs: curves, fits, forecasts, differences, accuracies. Outputs: each figure as PDF, SVG and PNG, with the table it draws."""
 
 
 # Seconds each: not worth a cluster job.
@@ -30,6 +30,9 @@ rule figures:
             if study.config.differences
             and "differences" in study.figures[wildcards.figure].entry.reads
             else []
+        ),
+        accuracies=read_by_figure(
+            "accuracies", "<results>/accuracies/{task}/{model}/{strategy}.parquet"
         ),
         missing=get_missing(),
     output:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from itscale.curves.axes import USD
 from itscale.messages.numbers import counted
 from itscale.outcomes import FloatArray
 from itscale.plugins.figures import (
@@ -201,7 +202,7 @@ def interval(estimate: float | None, low: float | None, high: float | None, *, d
 def _summary(table: pl.DataFrame, x: str) -> pl.DataFrame:
     """Return percent at a few budgets, the last of every curve among them.
 
-    Against k a row is a curve, with a column per k; against tokens a row is a point.
+    Against k a row is a curve, with a column per k; against what it costs a row is a point.
     """
     shared = set(table["budget"]).intersection(*(curve["budget"] for _, curve in table.group_by(CURVE)))
     budgets = sorted(shared or set(table["budget"]))
@@ -214,7 +215,6 @@ def _summary(table: pl.DataFrame, x: str) -> pl.DataFrame:
         named = rows.select(*CURVE, pl.format("k = {} (%)", "budget").alias("k"), cells)
         order = [f"k = {budget} (%)" for budget in sorted(chosen)]
         return named.pivot(on="k", index=CURVE, values="%").select(*CURVE, *order)
-    words = x.replace("_", " ")
-    return rows.select(
-        *CURVE, pl.col("budget").alias("k"), pl.col(x).round(0).cast(pl.Int64).alias(words), cells
-    )
+    spent = pl.col(x).round_sig_figs(3) if x == USD.name else pl.col(x).round(0).cast(pl.Int64)
+    words = x.upper() if x == USD.name else x.replace("_", " ")
+    return rows.select(*CURVE, pl.col("budget").alias("k"), spent.alias(words), cells)

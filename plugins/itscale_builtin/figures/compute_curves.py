@@ -1,4 +1,4 @@
-"""Curves against generated tokens: strategies at equal compute, not at equal counts."""
+"""Curves against generated tokens or USD: strategies at equal compute, not at equal counts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 
 import polars as pl
 
+from itscale.curves.axes import TOKENS, USD
 from itscale.plugins import FigureEntry
 from itscale.plugins.figures import Drawing, FigureData
 from itscale_builtin.figures._curves import (
@@ -23,12 +24,14 @@ __all__ = ["ComputeCurves", "ComputeOptions", "entry"]
 
 
 class ComputeOptions(CurveOptions):
-    """Options of the curves against tokens."""
+    """Options of the curves against what they cost."""
 
     compare: Literal["strategies", "selectors"] | None = None
     """What the lines of a panel are; strategies if left out, where the study has several."""
+    against: Literal["tokens", "usd"] = "tokens"
+    """What budgets count: generated tokens, or USD for all tokens by the study's price tables."""
     scorer: bool = True
-    """Count the tokens a scorer reads and generates, beside those of the model."""
+    """Count the tokens a scorer reads and generates, beside those of the model; USD include them."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +41,30 @@ class ComputeCurves:
     options: ComputeOptions
 
     def draw(self, data: FigureData) -> Drawing:
-        """Draw the curves against generated tokens."""
+        """Draw the curves against what a problem costs."""
         judged = pl.col("scorer_tokens") if self.options.scorer else pl.lit(0)
         curves = data.curves.with_columns(tokens=pl.col("generated_tokens") + judged)
         # a selector that needs one completion is one point, whatever k
-        last = pl.struct(*CURVE, "tokens").is_last_distinct()
-        curves = curves.sort(*CURVE, "budget").filter(pl.col("tokens").is_null() | last)
+        x = self.options.against
+        last = pl.struct(*CURVE, x).is_last_distinct()
+        curves = curves.sort(*CURVE, "budget").filter(pl.col(x).is_null() | last)
         names = display_names(data, curves)
         scored = curves.select((pl.col("tokens") > pl.col("generated_tokens")).any()).item()
+        label = TOKENS.label if scored else "generated tokens per problem"
         several = curves["strategy"].n_unique() > 1
         strategies = self.options.compare == "strategies" or (self.options.compare is None and several)
         plan = Plan(
             panel=("task", "selector") if strategies else ("task", "model", "strategy"),
             lines=strategy_lines(curves, names) if strategies else selector_lines(data),
             names=names,
-            x="tokens",
-            x_label="generated and scored tokens per problem" if scored else "generated tokens per problem",
+            x=x,
+            x_label=USD.label if x == USD.name else label,
             y_label="problems solved (%)",
             share_y=self.options.share_y,
             common=("task", "model", "strategy", "selector") if strategies else ("task", "model", "strategy"),
         )
-        return draw_curves(curves, plan, empty="no curve in this study has token counts")
+        lacking = "prices" if x == USD.name else "token counts"
+        return draw_curves(curves, plan, empty=f"no curve in this study has {lacking}")
 
 
 entry = FigureEntry(
@@ -66,10 +72,10 @@ entry = FigureEntry(
     revision=2,
     factory=ComputeCurves,
     options=ComputeOptions,
-    summary="coverage and every selector against generated tokens per problem",
+    summary="coverage and every selector against generated tokens, or USD, per problem",
     reads=("curves",),
     caption=(
-        "Share of problems solved against the tokens generated per problem (mean): discarded branches of a "
+        "Share of problems solved against what a problem costs (mean): discarded branches of a "
         "search, and what a scorer reads and generates, are included; a selector that need not look at all k "
         "completions is charged those it draws. Coverage is the share of problems with "
         "any right completion. Bands are {confidence} bootstrap intervals over problems"

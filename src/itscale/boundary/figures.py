@@ -66,7 +66,8 @@ class _CheckedFigure:
             found = Shown(f"the columns {', '.join(table.columns)}")
             expected = "a Boolean column `simulated`: what is made up is labelled so in every figure"
             raise self._place.broken("draw(): table", found, expected)
-        said = {bool(value) for frame in (data.curves, data.fits) for value in frame["simulated"].unique()}
+        tables = (data.curves, data.fits, data.accuracies)
+        said = {bool(value) for frame in tables for value in frame["simulated"].unique()}
         if len(said) == 1 and not said.issuperset(table["simulated"].unique()):
             found = Shown(f"{not said.pop()} in a row of column `simulated`")
             raise self._place.broken("draw(): table", found, "what every table that it was given says there")

@@ -392,5 +392,5 @@ class FigureEntry(Entry):
     """
 
     kind: ClassVar[Kind] = "figures"
-    reads: tuple[Literal["curves", "fits", "forecasts", "differences"], ...]
+    reads: tuple[Literal["curves", "fits", "forecasts", "differences", "accuracies"], ...]
     caption: str

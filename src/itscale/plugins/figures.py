@@ -20,7 +20,7 @@ from itscale.outcomes import COVERAGE, selector_names
 from itscale.plugins.entries import Options
 from itscale.store.latex import booktabs
 from itscale.store.parquet import atomic_path, write_csv, write_text
-from itscale.store.schemas import DIFFERENCES
+from itscale.store.schemas import ACCURACIES_DRAWN, DIFFERENCES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,12 +80,15 @@ class FigureData:
     curves, fits, forecasts, differences
         Tables of the schemas `CURVES`, `FITS`, `FORECASTS`, `DIFFERENCES`; empty where the figure does not
         read them.
+    accuracies
+        What curves are means of (schema `ACCURACIES_DRAWN`): a row for each problem and budget.
     """
 
     curves: pl.DataFrame
     fits: pl.DataFrame
     forecasts: pl.DataFrame
     differences: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(DIFFERENCES)))
+    accuracies: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(ACCURACIES_DRAWN)))
 
     @property
     def coverage(self) -> pl.DataFrame:

@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass, fields
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["Account", "Call", "Ledger"]
+__all__ = ["Account", "Call", "Ledger", "TokenClass"]
 
 Call = Literal["generate", "score"]
+
+TokenClass = Literal["prompt", "cached_prompt", "generated"]
+"""What tokens are charged as: read, read from a cache of prefixes (also counted as read), generated."""
 
 
 @dataclass

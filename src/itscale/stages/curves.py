@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from itscale.boundary import CheckedSelector, make_selector
-from itscale.curves.accuracies import accuracy_rows, tokens_by_problem_of_pools, tokens_by_problem_of_runs
+from itscale.boundary import CheckedSelector, make_prices, make_selector
+from itscale.curves.accuracies import accuracy_rows
 from itscale.curves.clusters import Counted, clusters_of, counted_curve
 from itscale.curves.pools import Outcomes, Pool, open_outcomes
 from itscale.curves.spending import (
-    Tokens,
+    Spending,
     all_runs,
     read_ledgers,
     run_budgets,
+    spending_by_problem,
+    spending_of_pools,
+    spending_of_runs,
     spent_on_runs,
-    tokens_of_pools,
-    tokens_of_runs,
 )
 from itscale.errors import DataError
 from itscale.estimators import curve_intervals, k_grid
@@ -95,7 +96,9 @@ def estimate_curves(
     """
     opened = open_outcomes(outcomes)
     scoring = scoring or {}
-    spent = read_ledgers(ledgers, [path for paths in scoring.values() for path in paths])
+    priced = study.prices_of(model, strategy)
+    prices = {label: make_prices(table) for label, table in priced.items()}
+    spent = read_ledgers(ledgers, [path for paths in scoring.values() for path in paths], prices)
     in_runs = study.draws(strategy) == "runs"
     runs = all_runs(opened.runs(), spent) if in_runs else spent.clear()
     budgets = run_budgets(runs) if in_runs else _grid(study, opened)
@@ -105,15 +108,15 @@ def estimate_curves(
         scorer = study.scorer_read_by(label) or ""
         if in_runs:
             mine = spent_on_runs(spent, scorer)
-            tokens = tokens_of_runs(runs, mine, budgets)
-            each = tokens_by_problem_of_runs(runs, mine, matrix.problems, budgets)
+            spending = spending_of_runs(runs, mine, budgets)
+            each = spending_by_problem(runs, mine, matrix.problems, budgets)
         else:
             drawn = opened.spans, spent, matrix.problems, matrix.drawn, scorer
-            tokens = tokens_of_pools(*drawn, conversations=study.converses(strategy))
-            each = tokens_by_problem_of_pools(*drawn)
+            each = spending_of_pools(*drawn, conversations=study.converses(strategy))
+            spending = each.mean()
         estimand = study.selectors[label].entry.estimand
         named = {"selector": label, "estimand": estimand}
-        rows = _rows(study, task, matrix, budgets, tokens, rises=estimand == COVERAGE and not in_runs)
+        rows = _rows(study, task, matrix, budgets, spending, rises=estimand == COVERAGE and not in_runs)
         tables.append(rows.with_columns(**{name: pl.lit(value) for name, value in named.items()}))
         by_problem.append(accuracy_rows(label, matrix.problems, budgets, matrix.accuracy, matrix.error, each))
     identity = {"task": task, "model": model, "strategy": strategy, "simulated": opened.simulated}
@@ -123,7 +126,7 @@ def estimate_curves(
     for label, paths in scoring.items():
         inputs |= {f"ledger/{label}/{path.stem}": path for path in paths}
     place = {"task": task, "model": model, "strategy": strategy}
-    metadata = STAGE.footer(study, place, inputs, *study.selectors.values())
+    metadata = STAGE.footer(study, place, inputs, *study.selectors.values(), *priced.values())
     metadata |= {"simulated": opened.simulated}
     write_table(table.select(pl.col(name).cast(dtype) for name, dtype in CURVES.items()), output, metadata)
     if accuracies is not None:
@@ -256,13 +259,13 @@ def _judge(
 
 
 def _rows(
-    study: Study, task: str, matrix: _Matrix, budgets: IntArray, tokens: Tokens, *, rises: bool
+    study: Study, task: str, matrix: _Matrix, budgets: IntArray, spending: Spending, *, rises: bool
 ) -> pl.DataFrame:
     """Average over problems where every one of them has a value, with an interval from resampling them."""
     options = study.config.curves
     told = np.asarray(~np.isnan(matrix.accuracy).any(axis=0))
     budgets, accuracy = budgets[told], matrix.accuracy[:, told]
-    tokens = tokens.at(told)
+    spending = spending.at(told)
     interval = curve_intervals(
         accuracy,
         options,
@@ -275,9 +278,10 @@ def _rows(
     return pl.DataFrame(
         {
             "budget": budgets,
-            "generated_tokens": pl.Series(tokens.generated, nan_to_null=True),
-            "prompt_tokens": pl.Series(tokens.prompt, nan_to_null=True),
-            "scorer_tokens": pl.Series(tokens.scorer, nan_to_null=True),
+            "generated_tokens": pl.Series(spending.generated, nan_to_null=True),
+            "prompt_tokens": pl.Series(spending.prompt, nan_to_null=True),
+            "scorer_tokens": pl.Series(spending.scorer, nan_to_null=True),
+            "usd": pl.Series(spending.usd, nan_to_null=True),
             "estimate": accuracy.mean(axis=0),
             "low": interval.low,
             "high": interval.high,

@@ -162,12 +162,14 @@ def _fingerprints(ingredients: Mapping[str, Ingredient[Any]]) -> dict[str, Any]:
 
 
 def _curves(study: Study, labels: Labels) -> dict[str, Any]:
+    priced = study.prices_of(labels["model"], labels["strategy"])
     return {
         "seed": study.config.seed,
         **_of_outcomes(study, labels),
         "draws": study.draws(labels["strategy"]),
         "curves": study.config.curves.model_dump(mode="json"),
         "selectors": _fingerprints(study.selectors),
+        **({"prices": _fingerprints(priced)} if priced else {}),
     }
 
 
@@ -249,7 +251,7 @@ def _differences(study: Study, labels: Labels) -> dict[str, Any]:
 
 DIFFERENCES = Stage(
     name="differences",
-    revision=7,
+    revision=8,
     fingerprint=_differences,
     tables=("differences",),
     reports=("differences.csv", "differences.tex"),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from itscale.curves.axes import AXES, Axis
 from itscale.curves.clusters import clusters_of
 from itscale.errors import DataError
 from itscale.estimators import curve_intervals
@@ -29,6 +30,12 @@ __all__ = ["compare_curves", "difference_note", "difference_rows", "shown_select
 
 ARM = ("model", "strategy", "selector")
 MINUS = tuple(f"minus_{name}" for name in ARM)
+COMPLETIONS = "completions"
+"""What the column `against` says where curves are compared at equal k."""
+
+DIGITS = {COMPLETIONS: ",.0f", **{axis.name: axis.digits for axis in AXES}}
+"""How a budget is written, by what it counts."""
+
 SIDES = (-1.0, 1.0)
 """Between what a difference of two shares lies."""
 
@@ -46,18 +53,23 @@ class _Curves:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two arms with the same problems."""
+    """The rows of two curves, of the problems that both have."""
 
     problems: list[str]
-    arms: tuple[Arm, Arm]
+    tables: tuple[pl.DataFrame, pl.DataFrame]
+
+    def arms(self, axis: Axis) -> tuple[Arm, Arm]:
+        """Return both as matrices with the same rows, with what each problem cost on an axis."""
+        first, second = (_arm(table, self.problems, axis) for table in self.tables)
+        return first, second
 
 
 def compare_curves(study: Study, *, accuracies: Sequence[Path], output: Path, csv: Path, tex: Path) -> None:
     """Estimate and test every difference the study names; write `DIFFERENCES` and a short table of them.
 
-    Each comparison is made at every k that both curves have, and over the range of tokens that both reach.
-    Holm's adjustment is for all comparisons of the study, each at its largest budget, at equal k and at equal
-    tokens apart.
+    Each comparison is made at every k that both curves have, and over the range of tokens (and USD, where
+    there are prices) that both reach. Holm's adjustment is for all comparisons of the study, each at its
+    largest budget, at equal k, tokens and USD apart.
 
     Parameters
     ----------
@@ -139,7 +151,7 @@ def difference_rows(table: pl.DataFrame, selectors: Mapping[str, str]) -> list[d
             "task": row["task"],
             "of": _name(row, ""),
             "minus": _name(row, "minus_"),
-            "at equal": f"{row['against']}: {row['budget']:,.0f}",
+            "at equal": f"{row['against']}: {format(row['budget'], DIGITS[row['against']])}",
             "points": f"{100 * row['estimate']:+z.1f} [{100 * row['low']:+z.1f}, {100 * row['high']:+z.1f}]",
             "p": f"{row['p_value']:.2g}" + (f" ± {row['p_error']:.1g}" if row["p_error"] > 0 else ""),
             "Holm": f"{row['p_holm']:.2g}",
@@ -189,7 +201,7 @@ def _pairs(
 def _difference(
     study: Study, label: str, task: str, first: Key, second: Key, curves: Mapping[Key, _Curves], flips: int
 ) -> list[dict[str, Any]]:
-    """Return the rows of one comparison, at equal k and at equal tokens."""
+    """Return the rows of one comparison, at equal k and at equal cost on each axis."""
     sides = [curves[task, arm[0], arm[1]] for arm in (first, second)]
     pair = _pair(
         [side.table.filter(selector=arm[2]) for side, arm in zip(sides, (first, second), strict=True)]
@@ -206,21 +218,20 @@ def _difference(
         **dict(zip(MINUS, second, strict=True)),
         "simulated": any(side.simulated for side in sides),
     }
-    budgets, values = at_equal_budgets(*pair.arms)
-    rows = _rows(study, task, pair.problems, budgets.astype(np.float64), values, "completions", flips)
-    costs, values = at_equal_cost(*pair.arms)
-    rows += _rows(study, task, pair.problems, costs, values, "tokens", flips)
+    budgets, values = at_equal_budgets(*pair.arms(AXES[0]))
+    rows = _rows(study, task, pair.problems, budgets.astype(np.float64), values, COMPLETIONS, flips)
+    for axis in AXES:
+        costs, values = at_equal_cost(*pair.arms(axis))
+        rows += _rows(study, task, pair.problems, costs, values, axis.name, flips)
     return [{**dict.fromkeys(DIFFERENCES), **identity, **row} for row in rows]
 
 
 def _pair(tables: Sequence[pl.DataFrame]) -> _Pair:
-    """Put two curves into matrices with the same rows: the problems that both have."""
     problems = sorted(set(tables[0]["problem_id"]) & set(tables[1]["problem_id"]))
-    first, second = (_arm(table, problems) for table in tables)
-    return _Pair(problems, (first, second))
+    return _Pair(problems, (tables[0], tables[1]))
 
 
-def _arm(table: pl.DataFrame, problems: Sequence[str]) -> Arm:
+def _arm(table: pl.DataFrame, problems: Sequence[str], axis: Axis) -> Arm:
     budgets: IntArray = np.unique(table["budget"].to_numpy())
     row = {problem: at for at, problem in enumerate(problems)}
     kept = table.filter(pl.col("problem_id").is_in(list(problems)))
@@ -228,7 +239,7 @@ def _arm(table: pl.DataFrame, problems: Sequence[str]) -> Arm:
     columns = np.searchsorted(budgets, kept["budget"].to_numpy())
     accuracy, cost = np.full((2, len(problems), len(budgets)), np.nan)
     accuracy[rows, columns] = kept["accuracy"].to_numpy()
-    cost[rows, columns] = kept["tokens"].to_numpy()
+    cost[rows, columns] = kept[axis.name].to_numpy()
     return Arm(budgets, accuracy, cost)
 
 
@@ -244,7 +255,7 @@ def _rows(
     """Return a row per budget; none where the curves have no budget in common."""
     known = (~np.isnan(values)).sum(axis=0)
     # at equal k all problems or none: those with few completions may be the hard ones
-    held = known >= (max(2, len(problems)) if against == "completions" else 2)
+    held = known >= (max(2, len(problems)) if against == COMPLETIONS else 2)
     budgets, values = budgets[held], values[:, held]
     if len(budgets) == 0:
         return []
@@ -276,7 +287,7 @@ def _adjusted(table: pl.DataFrame) -> pl.DataFrame:
     identity = ["difference", "task", *ARM, *MINUS]
     largest = pl.col("budget") == pl.col("budget").max().over([*identity, "against"])
     parts = []
-    for against in ("completions", "tokens"):
+    for against in (COMPLETIONS, *(axis.name for axis in AXES)):
         part = table.filter(against=against).with_columns(last=largest)
         p_values = holm(part.filter("last")["p_value"].to_numpy())
         adjusted = np.full(len(part), np.nan)

@@ -13,9 +13,19 @@ from itscale.messages.printable import one_line, without_tags
 from itscale.plugins.entries import FigureEntry
 from itscale.plugins.figures import FigureData, label_simulated, save, style
 from itscale.plugins.ingredient import Ingredient
+from itscale.stages.declared import PLACE
 from itscale.stages.failures import incomplete, unparsable
-from itscale.store.parquet import read_table
-from itscale.store.schemas import CURVES, DIFFERENCES, FITS, FORECASTS, MISSING, Schema
+from itscale.store.parquet import read_metadata, read_table
+from itscale.store.schemas import (
+    ACCURACIES,
+    ACCURACIES_DRAWN,
+    CURVES,
+    DIFFERENCES,
+    FITS,
+    FORECASTS,
+    MISSING,
+    Schema,
+)
 from itscale.study.study import Study
 
 __all__ = ["draw_figure", "figure_caption"]
@@ -29,6 +39,7 @@ def draw_figure(
     fits: Sequence[Path],
     forecasts: Sequence[Path],
     differences: Sequence[Path] = (),
+    accuracies: Sequence[Path] = (),
     missing: Sequence[Path] = (),
     pdf: Path,
     svg: Path,
@@ -44,7 +55,7 @@ def draw_figure(
         The study.
     figure
         Label of the figure.
-    curves, fits, forecasts, differences
+    curves, fits, forecasts, differences, accuracies
         All tables of the study of the kinds the figure reads, in any order; others may be left empty.
     missing
         What the study lacks: the figure says so if it draws some of it.
@@ -66,6 +77,7 @@ def draw_figure(
         fits=_read(fits, FITS),
         forecasts=_read(forecasts, FORECASTS),
         differences=_read(differences, DIFFERENCES),
+        accuracies=_read_accuracies(study, accuracies),
     )
     maker = make_figure(ingredient)
     with style(ingredient.options):
@@ -96,6 +108,20 @@ def _drawn(missing: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
     """Return what is missing of the tasks, models and strategies that a figure draws."""
     shared = [name for name in ("task", "model", "strategy") if name in table.columns]
     return missing.join(table.select(shared).unique(), on=shared, how="semi") if shared else missing
+
+
+def _read_accuracies(study: Study, paths: Sequence[Path]) -> pl.DataFrame:
+    """Read accuracies, with what their files are called and what their footers say."""
+    estimands = {label: selector.entry.estimand for label, selector in study.selectors.items()}
+    frames = []
+    for path in paths:
+        place = dict(zip(PLACE, path.with_suffix("").parts[-len(PLACE) :], strict=True))
+        said = {**place, "simulated": bool(read_metadata(path).get("simulated", False))}
+        columns = {name: pl.lit(value) for name, value in said.items()}
+        rows = read_table(path, ACCURACIES).with_columns(**columns)
+        estimand = pl.col("selector").replace_strict(estimands, default=None, return_dtype=pl.String)
+        frames.append(rows.with_columns(estimand=estimand).select(list(ACCURACIES_DRAWN)))
+    return pl.concat([pl.DataFrame(schema=ACCURACIES_DRAWN), *frames]).sort(list(ACCURACIES_DRAWN))
 
 
 def _read(paths: Sequence[Path], schema: Schema) -> pl.DataFrame:

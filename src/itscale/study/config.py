@@ -82,7 +82,7 @@ Origins = Annotated[
 ALL = "all"
 """Stands in place of the laws of a study: every law that is fitted to completions."""
 
-INGREDIENTS = ("tasks", "models", "strategies", "verifiers", "selectors", "laws", "figures")
+INGREDIENTS = ("tasks", "models", "strategies", "verifiers", "selectors", "laws", "prices", "figures")
 """Keys whose values are ingredients by label, or a list of names."""
 
 Scalar = str | int | float | bool
@@ -109,6 +109,8 @@ class ModelSection(Section):
     helper: bool = False
     """Whether strategies and verifiers only call it by its label (a critic, a judge): it is not sampled
     itself."""
+    prices: str | None = None
+    """Label of the price table by which its tokens are charged."""
 
 
 class TaskSection(Section):
@@ -297,6 +299,9 @@ class StudyConfig(BaseModel):
     """Selectors by label."""
     laws: dict[Label, Section] | Literal["all"] = {}
     """Laws by label, or `all`: every installed law of a curve or of counts, with its defaults."""
+    prices: dict[Label, Section] = {}
+    """Price tables by label, which every model then names (`prices: LABEL`): cost in USD becomes an axis of
+    budgets."""
     figures: dict[Label, Section] = {}
     """Figures by label."""
     differences: dict[Label, DifferenceSection] = {}

@@ -213,6 +213,7 @@ def _resolve(
         scorers={label: one for label, one in verifiers.items() if one.entry.role == "scorer"},
         selectors=selectors,
         laws=resolver.laws(config),
+        prices=resolver.section("prices", config.prices),
         figures=resolver.section("figures", config.figures),
         outcomes=sources,
         named_oracles={label: one for label, one in verifiers.items() if one.entry.role == "oracle"},

@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from itscale.study.config import StudyConfig
+from itscale.study.config import INGREDIENTS, StudyConfig
 
 __all__ = ["describe_type", "keys_table", "study_schema", "study_schema_text"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-INGREDIENTS = ("tasks", "models", "strategies", "verifiers", "selectors", "laws", "figures")
 
 
 def study_schema() -> dict[str, Any]:

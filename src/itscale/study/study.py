@@ -12,6 +12,7 @@ from itscale.plugins.entries import (
     Entry,
     FigureEntry,
     LawEntry,
+    PriceEntry,
     SelectorEntry,
     StrategyEntry,
     TaskEntry,
@@ -44,6 +45,7 @@ class Study:
     selectors: Mapping[str, Ingredient[SelectorEntry]]
     laws: Mapping[str, Ingredient[LawEntry]]
     figures: Mapping[str, Ingredient[FigureEntry]]
+    prices: Mapping[str, Ingredient[PriceEntry]] = field(default_factory=dict)
     outcomes: Mapping[Combination, Source] = field(default_factory=dict)
     named_oracles: Mapping[str, Ingredient[VerifierEntry]] = field(default_factory=dict)
     installed_scorers: Mapping[str, Entry] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Study:
             self.scorers,
             self.selectors,
             self.laws,
+            self.prices,
             self.figures,
         ):
             yield from part.values()
@@ -140,6 +143,18 @@ class Study:
         """Return the models that a strategy calls beside the one that is sampled, by label."""
         named = references(self.strategies[strategy].options, "models")
         return {label: self.models[label] for _, label in named}
+
+    def prices_of(self, model: str, strategy: str) -> dict[str, Ingredient[PriceEntry]]:
+        """Return the price tables of the models whose tokens a strategy and its selectors cost, by model.
+
+        None of imported outcomes: they have no ledger.
+        """
+        if strategy not in self.strategies or model not in self.models:
+            return {}
+        judges = [model for label in self.scorers_read for model in self.models_asked_by(self.scorers[label])]
+        charged = dict.fromkeys((model, *self.started_with(strategy), *judges))
+        named = {label: self.config.models[label].prices or "" for label in charged}
+        return {label: self.prices[name] for label, name in named.items() if name in self.prices}
 
     def draws(self, strategy: str) -> str:
         """Return whether completions of a strategy are `exchangeable` or come in `runs`.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import polars as pl
 
 from itscale.boundary import make_figure
 from itscale.plugins.figures import Drawing, FigureData, save, style
-from itscale.store.schemas import CURVES, DIFFERENCES, FITS, FORECASTS, Schema
+from itscale.store.schemas import ACCURACIES_DRAWN, CURVES, DIFFERENCES, FITS, FORECASTS, Schema
 from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["FigureContract", "small_study"]
@@ -22,7 +23,7 @@ def _table(schema: Schema, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
 
 def small_study(*, simulated: bool = True) -> FigureData:
     """Return the tables of a study of two models, one strategy, two selectors and one law."""
-    curves, fits, forecasts = [], [], []
+    curves, fits, forecasts, accuracies = [], [], [], []
     for model, rate in (("large", 0.4), ("small", 0.2)):
         where = {"task": "sums", "model": model, "strategy": "repeated_sampling", "simulated": simulated}
         for selector, estimand, share in (("oracle", "coverage", 1.0), ("majority_vote", "selected", 0.7)):
@@ -30,9 +31,13 @@ def small_study(*, simulated: bool = True) -> FigureData:
                 value = share * (1 - (1 - rate) ** k)
                 band = {"estimate": value, "low": 0.9 * value, "high": min(1.0, 1.1 * value)}
                 cost = {"budget": k, "generated_tokens": 50.0 * k, "prompt_tokens": 20.0}
-                cost["scorer_tokens"] = 0.0
+                cost |= {"scorer_tokens": 0.0, "usd": 1e-6 * (20.0 + 200.0 * k)}
                 what = {"selector": selector, "estimand": estimand, "problems": 8}
                 curves.append({**where, **what, **cost, **band, "monte_carlo_error": 0.0})
+                for problem in range(8):  # from harder than the mean to easier
+                    easier = min(1.0, value * (0.3 + 0.2 * problem))
+                    each = {"problem_id": str(problem), "accuracy": easier, "tokens": 50.0 * k}
+                    accuracies.append({**where, **what, **cost, **each, "monte_carlo_error": 0.0})
         law = {**where, "law": "power_law"}
         fit = {"status": "ok", "message": "", "estimand": "asymptotic", "points": 5, "problems": 8}
         hold = {"refits": 100, "refits_failed": 0, "holdout_origins": 1, "holdout_error": 0.02}
@@ -51,11 +56,12 @@ def small_study(*, simulated: bool = True) -> FigureData:
         fits=_table(FITS, fits),
         forecasts=_table(FORECASTS, forecasts),
         differences=_table(DIFFERENCES, _differences(simulated)),
+        accuracies=_table(ACCURACIES_DRAWN, accuracies),
     )
 
 
 def _differences(simulated: bool) -> list[dict[str, Any]]:
-    """Return what the large model gains over the small one, at equal completions and at equal tokens."""
+    """Return what the large model gains over the small one, at equal completions, tokens and USD."""
     pair = {"model": "large", "minus_model": "small"}
     shared = {"strategy": "repeated_sampling", "selector": "oracle"}
     where = {"difference": "larger", "task": "sums", **pair, **shared, "simulated": simulated}
@@ -69,7 +75,7 @@ def _differences(simulated: bool) -> list[dict[str, Any]]:
         "problems": 8,
     }
     rows = []
-    for against, price in (("completions", 1.0), ("tokens", 50.0)):
+    for against, price in (("completions", 1.0), ("tokens", 50.0), ("usd", 2e-4)):
         for k in (1, 2, 4, 8, 16):
             value = 0.8**k - 0.6**k
             band = {
@@ -81,6 +87,10 @@ def _differences(simulated: bool) -> list[dict[str, Any]]:
             at = {"against": against, "budget": price * k, "p_holm": 0.01 if k == 16 else None}
             rows.append({**where, **at, "estimate": value, **band, "interval": "studentised", **test})
     return rows
+
+
+def _each_table(data: FigureData, change: Callable[[pl.DataFrame], pl.DataFrame]) -> FigureData:
+    return replace(data, **{table.name: change(getattr(data, table.name)) for table in fields(data)})
 
 
 class FigureContract(EntryContract):
@@ -118,24 +128,12 @@ class FigureContract(EntryContract):
 
     def test_nothing_to_draw_is_no_crash(self) -> None:
         """A study in which every fit failed still gets its report."""
-        data = small_study()
-        empty = FigureData(
-            curves=data.curves.clear(),
-            fits=data.fits.clear(),
-            forecasts=data.forecasts.clear(),
-            differences=data.differences.clear(),
-        )
-        assert len(self.draw(empty).table) == 0
+        assert len(self.draw(_each_table(small_study(), pl.DataFrame.clear)).table) == 0
 
     def test_the_order_of_rows_does_not_matter(self) -> None:
         """Tables are gathered from many files."""
         data = small_study()
-        backwards = FigureData(
-            curves=data.curves.reverse(),
-            fits=data.fits.reverse(),
-            forecasts=data.forecasts.reverse(),
-            differences=data.differences.reverse(),
-        )
+        backwards = _each_table(data, pl.DataFrame.reverse)
         assert self.draw(backwards).table.equals(self.draw(data).table)
 
     def test_simulated_rows_stay_labelled(self) -> None:

@@ -1,4 +1,4 @@
-"""The contract of a price table: USD per token for call classes that there are."""
+"""The contract of a price table: USD per token, of every class of tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["PriceContract"]
 class PriceContract(EntryContract):
     """Tests of a price table."""
 
-    def test_prices_are_numbers_by_call_class(self) -> None:
-        """At least one, each at least 0."""
+    def test_prices_are_numbers_by_class_of_tokens(self) -> None:
+        """Those of prompts and of what is generated, each at least 0; the same every time."""
         with kept_word():
-            assert make_prices(self.ingredient())
+            assert make_prices(self.ingredient()) == make_prices(self.ingredient())

@@ -18,6 +18,7 @@ from itscale.study.checks.needs import (
     check_parameters,
     check_scorers,
 )
+from itscale.study.checks.pricing import check_prices
 from itscale.study.checks.selection import check_designs, check_imported
 from itscale.study.checks.showing import check_differences, check_figures
 
@@ -37,6 +38,7 @@ CHECKS: tuple[Callable[[Study], Iterable[Mistake]], ...] = (
     check_parameters,
     check_imported,
     check_designs,
+    check_prices,
     check_figures,
     check_differences,
 )

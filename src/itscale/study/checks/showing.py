@@ -25,6 +25,7 @@ def check_figures(study: Study) -> Iterator[Mistake]:
         "differences": "" if config.differences else "names none: add differences",
     }
     lacking["forecasts"] = lacking["fits"]
+    lacking["accuracies"] = lacking["curves"]
     for label, figure in study.figures.items():
         reasons = [(table, lacking[table]) for table in figure.entry.reads if lacking.get(table)]
         if reasons:
