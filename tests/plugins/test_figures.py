@@ -413,11 +413,7 @@ def test_curves_against_usd_have_those_of_the_table_and_say_so():
     assert drawn.table["usd"].min() == 1e-5
     assert "USD" in drawn.summary.columns
     assert "USD per problem" in words(drawn)
-    unpriced = FigureData(
-        curves=data.curves.with_columns(usd=pl.lit(None, pl.Float64)),
-        fits=data.fits,
-        forecasts=data.forecasts,
-    )
+    unpriced = replace(data, curves=data.curves.with_columns(usd=pl.lit(None, pl.Float64)))
     blank = draw(compute_curves.entry, unpriced, against="usd")
     assert "no curve in this study has prices" in words(blank)
 

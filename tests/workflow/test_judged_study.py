@@ -9,8 +9,12 @@ STUDY = {
     "study": "judged",
     "tasks": {"sums": {"plugin": "jsonl", "file": "problems.jsonl", "prompt": "{prompt}", "problems": 4}},
     "models": {
-        "sim": {**MODEL, "name": "sim"},
-        "critic": {**MODEL, "name": "critic", "truth_seed": 1, "helper": True},
+        "sim": {**MODEL, "name": "sim", "prices": "small"},
+        "critic": {**MODEL, "name": "critic", "truth_seed": 1, "helper": True, "prices": "large"},
+    },
+    "prices": {
+        "small": {"plugin": "per_token", "prompt": 1.0, "generated": 4.0},
+        "large": {"plugin": "per_token", "prompt": 10.0, "generated": 40.0},
     },
     "strategies": {"repeated_sampling": {"completions": 6, "max_tokens": 100}},
     # A judge that is cut short of its last step says nothing: such scores fail.
@@ -69,11 +73,17 @@ def test_a_killed_judge_is_neither_paid_twice_nor_forgotten(judged, monkeypatch)
     assert (verdicts["score"].is_null() == (verdicts["status"] == "error")).all()
     assert (verdicts["status"] == "error").any()
     curves = pl.read_parquet(results / "curves/sums/sim/repeated_sampling.parquet")
-    whole = curves.filter(budget=6).select("selector", "scorer_tokens")
-    whole = dict(whole.iter_rows())
-    of_judge = counted(judged, "critic")
-    assert whole["oracle"] == 0
-    assert whole["best_of_n"] == (of_judge["prompt_tokens"] + of_judge["generated_tokens"]) / 4
+    whole = curves.filter(budget=6).select("selector", "scorer_tokens", "usd")
+    whole = {selector: (tokens, usd) for selector, tokens, usd in whole.iter_rows()}
+    drawn, of_judge = counted(judged, "sim"), counted(judged, "critic")
+    # six completions are of two blocks, of which each read the prompt: it counts once
+    usd = (drawn["prompt_tokens"] / 2 + 4 * drawn["generated_tokens"]) / 4e6
+    usd_of_judge = (10 * of_judge["prompt_tokens"] + 40 * of_judge["generated_tokens"]) / 4e6
+    assert whole["oracle"] == pytest.approx((0, usd))
+    tokens = (of_judge["prompt_tokens"] + of_judge["generated_tokens"]) / 4
+    assert whole["best_of_n"] == pytest.approx((tokens, usd + usd_of_judge))
+    summary = (judged.folder / "reports/judged/summary.tex").read_text()
+    assert "USD per problem" in summary
     assert judged.itscale("verify", "reports/judged/manifest.json").returncode == 0
 
 

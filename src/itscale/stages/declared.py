@@ -286,7 +286,7 @@ def _summary(study: Study, labels: Labels) -> dict[str, Any]:
 
 SUMMARY = Stage(
     name="summary",
-    revision=7,
+    revision=8,
     fingerprint=_summary,
     reports=tuple(f"summary.{kind}" for kind in ("csv", "tex", "rst")),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from itscale.curves.axes import USD
 from itscale.errors import DataError
 from itscale.messages.numbers import failed_refits_text, interval_note, marks_note, parameters_text
 from itscale.outcomes import selector_names
@@ -27,6 +28,8 @@ COUNTED = ("failed_units", "missing_completions", "not_judged", "not_scored", "n
 UNPARSABLE = "unparsable"
 """That of them whose share of the completions is said: it is taken for wrong answers otherwise."""
 ACCURACY, HOLDOUT = "accuracy", "holdout_error"
+COST = USD.name
+"""What a problem costs at a budget, of a study that has prices."""
 SINGLE = ("single", "coverage")
 """Estimands that are at k = 1 the share of problems which one completion solves, parsed or not."""
 NOTHING = "—"
@@ -49,9 +52,9 @@ def summarise(
     -------
     polars.DataFrame
         By task, model and strategy, in the study's order of selectors and laws: the accuracy of each selector
-        at k = 1 and at its largest k, each parameter of each law and its hold-out error, and every count of
-        what is missing. A law that failed has one row, without an estimate. Laws of a table come last,
-        without task, model and strategy.
+        at k = 1 and at its largest k, with what a problem costs where there are prices, each parameter of
+        each law and its hold-out error, and every count of what is missing. A law that failed has one row,
+        without an estimate. Laws of a table come last, without task, model and strategy.
     """
     curve = _concat(curves, CURVES).sort(*IDENTITY, "selector", "budget")
     fit = _concat(fits, FITS)
@@ -65,7 +68,8 @@ def summarise(
         for label in study.selectors:
             ends = points.filter(pl.col("selector") == label)
             last = pl.col("budget") == pl.col("budget").max()
-            rows += map(_selector_row, ends.filter((pl.col("budget") == 1) | last).iter_rows(named=True))
+            for point in ends.filter((pl.col("budget") == 1) | last).iter_rows(named=True):
+                rows += _selector_rows(point)
         for label in study.curve_laws:
             rows += _law_rows(fit.filter(here, pl.col("law") == label))
     for label in study.table_laws:
@@ -149,9 +153,13 @@ def _concat(paths: Sequence[Path], schema: Schema) -> pl.DataFrame:
     return pl.concat(tables) if tables else pl.DataFrame(schema=dict(schema))
 
 
-def _selector_row(point: Mapping[str, Any]) -> dict[str, Any]:
-    own = {"role": SELECTOR, "label": point["selector"], "quantity": ACCURACY, "k": point["budget"]}
-    return {**point, **own, "status": "ok", "message": ""}
+def _selector_rows(point: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a row for the accuracy at a point of a curve, and one for its cost if that is known."""
+    own = {"role": SELECTOR, "label": point["selector"], "k": point["budget"], "status": "ok", "message": ""}
+    yield {**point, **own, "quantity": ACCURACY}
+    if point[COST] is not None:
+        without = {"low": None, "high": None, "interval": None}
+        yield {**point, **own, "quantity": COST, "estimate": point[COST], **without}
 
 
 def _missing_rows(missing: pl.DataFrame) -> Iterator[dict[str, Any]]:
@@ -202,7 +210,7 @@ def _cells(
             MISSED,
             ", ".join(f"{name.replace('_', ' ')}: {said or f'{n:,.0f}'}" for name, n, said in lacking.rows()),
         )
-    accuracies = rows.filter(role=SELECTOR)
+    accuracies = rows.filter(role=SELECTOR, quantity=ACCURACY)
     if accuracies.is_empty():
         return
     last = accuracies["k"].max()
@@ -212,6 +220,10 @@ def _cells(
     single = accuracies.filter(pl.col("k") == 1, pl.col("estimand").is_in(SINGLE))
     yield "pass@1", _share(single)
     yield "k", str(last)
+    costs = rows.filter(role=SELECTOR, quantity=COST, k=last)["estimate"]
+    if len(costs):
+        cheapest, dearest = (format(cost, USD.digits) for cost in (costs.min(), costs.max()))
+        yield USD.label, cheapest if cheapest == dearest else f"{cheapest} to {dearest}"
     alike = set(accuracies.filter(estimand="single")["label"]) if len(single) else set()
     for (role, label), heading in headings.items():
         if role == SELECTOR and label in alike:

@@ -305,8 +305,8 @@ SUMMARY: Schema = {
     "strategy": pl.String,
     "role": pl.String,  # selector, law, missing
     "label": pl.String,  # its label in the study; null of what is missing
-    "quantity": pl.String,  # accuracy (share of problems solved); of a law each parameter, and holdout_error;
-    # of what is missing what was counted, as in MISSING
+    "quantity": pl.String,  # accuracy (share of problems solved), and with prices usd (mean per problem); of
+    # a law each parameter, and holdout_error; of what is missing what was counted, as in MISSING
     "estimand": pl.String,  # of a selector as in CURVES, of a law what its exponent means
     "k": pl.Int64,  # completions per problem: 1 and the most there are; null of a law
     "estimate": pl.Float64,  # null where the law has no fit
