@@ -5,6 +5,7 @@ from typing import ClassVar
 import budget_forcing
 import debate
 import early_stopping_vote
+import emulated_fine_tuning
 import llm_judge
 import self_refine
 
@@ -36,3 +37,9 @@ class TestLlmJudge(ScorerContract):
     entry = llm_judge.itscale_register_verifiers()[0]
     options: ClassVar = {"judge": "critic", "yes": "holds", "no": "fails"}
     helpers: ClassVar = {"critic": {"success": 0.5}}
+
+
+class TestEmulatedFineTuning(StrategyContract):
+    entry = emulated_fine_tuning.entry
+    options: ClassVar = {"tuned": "tuned", "untuned": "untuned"}
+    helpers: ClassVar = {"tuned": {"success": 0.8}, "untuned": {"success": 0.3}}

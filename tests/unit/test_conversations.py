@@ -144,13 +144,14 @@ def test_a_chat_is_the_sessions_own():
     assert list(engine.requests[0].chat) == CHAT
 
 
-def test_another_model_is_charged_by_its_label_and_reads_text_not_tokens():
+@pytest.mark.parametrize(("steps", "ids"), [(5, False), (4, True)])
+def test_another_model_is_charged_by_its_label_and_reads_tokens_if_it_shares_them(steps, ids):
     class Numbered(Recording):
         async def generate(self, request):
             made = await super().generate(request)
             return [Generation(**{**_fields(one), "token_ids": (1,) * one.tokens}) for one in made]
 
-    own, other = Numbered(), Numbered(truth_seed=1)
+    own, other = Numbered(), Numbered(truth_seed=1, steps=steps)
     one = session(own, helpers={"critic": other})
 
     async def work():
@@ -158,7 +159,7 @@ def test_another_model_is_charged_by_its_label_and_reads_text_not_tokens():
         await one.extend([draft], WHOLE, by="critic")
 
     asyncio.run(work())
-    assert [step.token_ids for step in other.requests[0].prefix] == [()]
+    assert [bool(step.token_ids) for step in other.requests[0].prefix] == [ids]
     assert {by for _, by, _ in one.ledger.accounts} == {"m", "critic"}
     with pytest.raises(ContractError, match="by: found 'judge', expected critic"):
         asyncio.run(one.write(None, WHOLE, by="judge"))

@@ -127,7 +127,7 @@ def test_an_engine_lacks_what_it_is_not_configured_for() -> None:
     said = "of the engine; models.toy (openai) offers generate as it is configured; see its options"
     assert found(models={"toy": server}, strategies=search, verifiers=["logprob"]) == [
         f"strategies.beam_search: needs continue {said}",
-        f"verifiers.logprob: needs logprobs {said}",
+        f"verifiers.logprob: needs generated_logprobs {said}",
     ]
     able = {**server, "continues": True, "logprobs": True}
     looked(models={"toy": able}, strategies=search, verifiers=["logprob"])

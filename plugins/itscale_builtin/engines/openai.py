@@ -31,7 +31,7 @@ from itscale_builtin.engines._replies import (
     tell_waste,
 )
 
-OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "logprobs"})
+OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "generated_logprobs"})
 LONGEST_PAUSE = 8.0  # seconds; the client's own back-off ends there, too
 LONGEST_WAIT = 120.0  # seconds that a server may ask to wait (Retry-After) before the next try
 PROBE = 10.0  # seconds in which a server that is there says something
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 def offered(options: OpenAIOptions) -> frozenset[Capability]:
     """Return what the server can do, as the options say."""
-    told: dict[Capability, bool] = {"logprobs": options.logprobs, "continue": options.continues}
+    told: dict[Capability, bool] = {"generated_logprobs": options.logprobs, "continue": options.continues}
     return frozenset({"generate", *(capability for capability, there in told.items() if there)})
 
 

@@ -14,12 +14,25 @@ from pydantic import Field
 
 from itscale.plugins import EngineEntry, Options
 from itscale.seeds import generator
-from itscale.types import Capability, Generation, GenerationRequest, Problem, SamplingParams, Trajectory
+from itscale.types import (
+    Capability,
+    Generation,
+    GenerationRequest,
+    NextLogprobs,
+    NextRequest,
+    Problem,
+    ReadRequest,
+    SamplingParams,
+    TextLogprobs,
+    TextRequest,
+    Trajectory,
+)
+from itscale_builtin.engines._sentences import ANSWER, DELIMITER, END, RIGHT, WRONG, Writer
 
-OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "logprobs", "score"})
-DELIMITER = "\n\n"
+OFFERS: frozenset[Capability] = frozenset(
+    {"generate", "continue", "generated_logprobs", "logprobs", "next_logprobs", "score"}
+)
 TICK = 0.05  # seconds between two looks at the clock
-RIGHT, WRONG = "holds", "fails"
 
 
 class Beta(Options):
@@ -68,6 +81,7 @@ class SimulatedEngine:
 
     A completion is correct exactly if all its steps hold. Its text says so, step by step, hence the
     probability of success from any prefix, the process reward and every closed form of a search are known.
+    Asked for log-probabilities, it takes its sentences for its tokens.
     """
 
     offers = OFFERS
@@ -76,6 +90,7 @@ class SimulatedEngine:
 
     def __init__(self, options: SimulatedOptions) -> None:
         self.options = options
+        self.tokenizer = f"simulated: {options.steps} steps, {options.wrong_answers} wrong answers"
         self._success: dict[str, float] = {}
 
     def success(self, problem: Problem) -> float:
@@ -97,9 +112,7 @@ class SimulatedEngine:
             )
             for seed in request.seeds
         ]
-        context = sum(len(message["content"].split()) for message in request.chat)
-        context += sum(len(step.text.split()) for step in request.prefix if step.given)
-        prompt = context + sum(step.tokens for step in request.prefix)
+        context, prompt = _lengths(request)
         request.on_prompt(prompt, 0)
         await asyncio.sleep(0)  # other requests come in
         if self.options.seconds_per_token:
@@ -141,7 +154,7 @@ class SimulatedEngine:
             holds, wrong, length = rng.random(), rng.random(), int(rng.geometric(1 / options.step_tokens))
             flawed = flawed or holds >= holds_with
             last = number == options.steps
-            ending = f" The answer is {self._answer(problem, flawed, wrong)}" if last else DELIMITER
+            ending = f"{ANSWER}{self._answer(problem, flawed, wrong)}" if last else DELIMITER
             step = f"Step {number} {WRONG if flawed else RIGHT}.{ending}"
             if tokens + length > params.max_tokens:
                 kept = params.max_tokens - tokens
@@ -156,11 +169,57 @@ class SimulatedEngine:
         if not flawed:
             return problem.reference
         weights = np.cumsum(1 / np.arange(1, self.options.wrong_answers + 1))
-        place = int(np.searchsorted(weights / weights[-1], quantile, side="right")) + 1
+        return self._wrong(problem, int(np.searchsorted(weights / weights[-1], quantile, side="right")) + 1)
+
+    def _wrong(self, problem: Problem, place: int) -> str:
+        """Return the wrong answer at a place, from 1."""
         try:
             return str(int(problem.reference) + place)
         except ValueError:
             return f"wrong answer {place}"
+
+    def _writer(self, problem: Problem) -> Writer:
+        """Return how the model writes about a problem."""
+        options, places = self.options, range(1, self.options.wrong_answers + 1)
+        weights = 1 / np.array(places)
+        return Writer(
+            steps=options.steps,
+            holds_with=self.success(problem) ** (1 / options.steps),
+            answers=[problem.reference, *(self._wrong(problem, place) for place in places)],
+            weights=(weights / weights.sum()).tolist(),
+        )
+
+    async def next_logprobs(self, request: NextRequest) -> NextLogprobs:
+        """Return the log-probabilities of the sentences that may come next; exact."""
+        context, prompt = _lengths(request)
+        request.on_prompt(prompt, 0)
+        await asyncio.sleep(self.options.seconds_per_token)
+        before = "".join(step.text for step in request.prefix)
+        found = self._writer(request.problem).after(before)
+        full = request.top is None or len(found) <= request.top
+        if not full:
+            found = sorted(found, key=lambda one: (-one.probability, one.token_id))[: request.top]
+        return NextLogprobs(
+            token_ids=np.array([one.token_id for one in found]),
+            logprobs=np.log([one.probability for one in found]),
+            texts=tuple(one.text for one in found),
+            full=full,
+            ends=frozenset({END}),
+            tokenizer=self.tokenizer,
+            context_tokens=context,
+            prompt_tokens=prompt,
+        )
+
+    async def logprobs(self, request: TextRequest) -> TextLogprobs:
+        """Return the log-probability of each sentence of a text, of each word where it is none; exact."""
+        before, text = ("".join(step.text for step in steps) for steps in (request.prefix, request.scored))
+        ids, texts, logprobs = zip(*self._writer(request.problem).read(before, text), strict=True)
+        prompt = _lengths(request)[1] + len(ids)
+        request.on_prompt(prompt, 0)
+        await asyncio.sleep(0)
+        return TextLogprobs(
+            token_ids=ids, texts=texts, logprobs=logprobs, tokenizer=self.tokenizer, prompt_tokens=prompt
+        )
 
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """Return the process reward of each prefix, noise included."""
@@ -176,6 +235,13 @@ class SimulatedEngine:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def _lengths(request: GenerationRequest | ReadRequest) -> tuple[int, int]:
+    """Return the tokens of a request that no model wrote, which are words, and all of its prompt."""
+    context = sum(len(message["content"].split()) for message in request.chat)
+    context += sum(len(step.text.split()) for step in request.prefix if step.given)
+    return context, context + sum(step.tokens for step in request.prefix)
 
 
 def make(options: SimulatedOptions, *, seed: int = 0, model_directory: Path | None = None) -> SimulatedEngine:

@@ -21,7 +21,7 @@ from itscale_builtin.engines.wheel import Wheel, prepare_wheel
 
 __all__ = ["VllmEngine", "VllmOptions", "engine_arguments", "entry"]
 
-OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "logprobs"})
+OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "generated_logprobs"})
 
 SMALL_MACHINE = 4
 """Cores up to which vLLM's CPU build should not set one aside for its scheduler: on two cores, computing
@@ -87,7 +87,7 @@ class VllmOptions(Options):
 
 def offered(options: VllmOptions) -> frozenset[Capability]:
     """Return what the engine can do with these options."""
-    return OFFERS if options.logprobs else OFFERS - {"logprobs"}
+    return OFFERS if options.logprobs else OFFERS - {"generated_logprobs"}
 
 
 def check(options: VllmOptions) -> Iterator[str]:

@@ -58,7 +58,7 @@ entry = VerifierEntry(
     aliases=("log_prob", "logprobs", "mean_logprob", "log_probability"),
     factory=Logprob,
     role="scorer",
-    recorded=frozenset({"logprobs"}),
+    recorded=frozenset({"generated_logprobs"}),
     summary="The generator's own mean log-probability per token, as a probability.",
     reference="Brown et al. 2024, Large Language Monkeys, section 4",
 )

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_type_hints
 
+from itscale.boundary.logprobs import checked_next, checked_text
 from itscale.plugins.given import own_problem
-from itscale.plugins.place import Place, Shown, is_count, is_number, real, shown
+from itscale.plugins.place import Place, Shown, is_count, is_number, real, shown, textual
 from itscale.plugins.process import LASTING
-from itscale.types import Capability, Engine, Generation, GenerationRequest, Trajectory
+from itscale.types import (
+    Capability,
+    Engine,
+    Generation,
+    GenerationRequest,
+    LogprobsEngine,
+    NextLogprobs,
+    NextRequest,
+    TextLogprobs,
+    TextRequest,
+    Trajectory,
+)
 
 if TYPE_CHECKING:
     from itscale.plugins.entries import EngineEntry
@@ -18,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedEngine", "make_engine"]
 
+READS: tuple[Capability, ...] = ("logprobs", "next_logprobs")
+"""Capabilities that are methods of an engine by the same name, if it offers them."""
 REASONS: tuple[str, ...] = get_args(get_type_hints(Generation)["finish_reason"])
 SCOPES = ("completion", "block")
 ROUNDING = 1e-6
@@ -34,7 +48,7 @@ def make_engine(
 
 
 class CheckedEngine:
-    """An engine whose generations and rewards are checked; otherwise the engine it wraps.
+    """An engine whose generations, rewards and log-probabilities are checked; otherwise the one it wraps.
 
     Raises
     ------
@@ -54,6 +68,13 @@ class CheckedEngine:
             raise place.broken("seed_scope", scope, " or ".join(SCOPES))
         if not isinstance(simulated, bool):
             raise place.broken("simulated", simulated, "True or False")
+        for name in READS:
+            if name in offers and not callable(getattr(engine, name, None)):
+                raise place.broken("offers", offers, f"a method {name}() of an engine that offers {name}")
+        tokenizer = getattr(engine, "tokenizer", "")
+        if not textual(tokenizer):
+            raise place.broken("tokenizer", tokenizer, "a text")
+        self.tokenizer = str(tokenizer)
         self.offers: frozenset[Capability] = offers
         self.seed_scope: Literal["completion", "block"] = scope
         self.simulated: bool = simulated
@@ -116,6 +137,35 @@ class CheckedEngine:
                 problem = trajectory.problem.problem_id
                 raise self._place.broken("score()", reward, "a reward in (0, 1)", problem)
         return [number for number in numbers if number is not None]
+
+    async def logprobs(self, request: TextRequest) -> TextLogprobs:
+        """Return the log-probability of each token of a text."""
+        given = await self._read("logprobs", request)
+        return checked_text(self._place, given, request)
+
+    async def next_logprobs(self, request: NextRequest) -> NextLogprobs:
+        """Return the log-probabilities of the next token."""
+        given = await self._read("next_logprobs", request)
+        return checked_next(
+            self._place, given, request, spells=callable(getattr(self._engine, "spell", None))
+        )
+
+    def spell(self, request: NextRequest, token_id: int) -> str:
+        """Return what a token would add to the text."""
+        problem, engine = request.problem.problem_id, cast("LogprobsEngine", self._engine)
+        with self._place.undisturbed("spell()", LASTING):
+            text = engine.spell(replace(request, problem=own_problem(request.problem)), token_id)
+        if not textual(text):
+            raise self._place.broken("spell()", text, "a text that can be stored", problem)
+        return text
+
+    async def _read(self, name: Capability, request: NextRequest | TextRequest) -> Any:
+        problem, what = request.problem.problem_id, f"{name}()"
+        if name not in self.offers:
+            offered = Shown(f"a call of {what} of an engine that offers {', '.join(sorted(self.offers))}")
+            raise self._place.broken(what, offered, f"an engine that offers {name}", problem)
+        with self._place.kept_alive(what, problem), self._place.undisturbed(what, LASTING):
+            return await getattr(self._engine, name)(replace(request, problem=own_problem(request.problem)))
 
     async def close(self) -> None:
         """Close the wrapped engine."""

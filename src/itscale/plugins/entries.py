@@ -211,8 +211,8 @@ class StrategyEntry(Entry):
     worth
         `worth(options)` is how many generated tokens one completion takes at most, those of helper models
         included; `max_tokens` where it is left out. A session may spend so many for each.
-    needs
-        What the engine must offer.
+    needs, asks
+        What the engine of the sampled model must offer, and those of the models that its options name.
     design
         How the number of its completions comes about: `until_success` if it stops at a correct one,
         `adaptive` if it draws where it sees need. Outcomes carry it: most estimators would be biased.
@@ -235,6 +235,7 @@ class StrategyEntry(Entry):
     worth: Callable[[Any], int] = field(default=lambda options: int(options.max_tokens))
     admits: Callable[[Any, int], None] = field(default=lambda options, budget: None)
     needs: frozenset[Capability] = frozenset({"generate"})
+    asks: frozenset[Capability] = frozenset({"generate"})
     design: Design = "fixed"
     asks_oracle: bool = False
 

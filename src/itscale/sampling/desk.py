@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from itscale.sampling.ledger import Call, Ledger
 from itscale.sampling.progress import UnitTally
 from itscale.sampling.watching import Watched
-from itscale.types import Engine, Generation, GenerationRequest, Problem, SamplingParams, Step, Trajectory
+from itscale.types import (
+    Engine,
+    Generation,
+    GenerationRequest,
+    LogprobsEngine,
+    Message,
+    NextLogprobs,
+    NextRequest,
+    Problem,
+    SamplingParams,
+    Step,
+    TextLogprobs,
+    TextRequest,
+    Trajectory,
+)
 
 __all__ = ["Desk", "storable"]
 
@@ -60,23 +76,17 @@ class Desk:
         used
             Where the tokens that were generated are noted, those of a request that was broken off, too.
         """
-
-        def waste(prompt: int, cached: int, generated: int) -> None:
-            spent = {"prompt_tokens": prompt, "cached_prompt_tokens": cached, "generated_tokens": generated}
-            calls = int(prompt > 0)  # else it is a part of a reply that is used
-            self._charge("generate", by, calls=calls, sequences=0, failed=True, **spent)
-
         with Watched(self.tally, whole=not params.stop) as watched:
             request = GenerationRequest(
                 problem=self.problem,
-                messages=None if trajectory.messages is None else tuple(map(dict, trajectory.messages)),
-                prefix=tuple(_readable(step, by) for step in trajectory.steps),
+                messages=_chat(trajectory),
+                prefix=self._readable(trajectory.steps, by),
                 params=params,
                 seeds=tuple(seeds),
                 on_tokens=watched.tell,
                 on_prompt=watched.read,
                 on_end=watched.end,
-                on_waste=waste,
+                on_waste=partial(self._waste, "generate", by),
             )
             try:
                 made = await self.engines[by].generate(request)
@@ -114,13 +124,102 @@ class Desk:
         self._charge("score", by, sequences=len(trajectories), prompt_tokens=prompt_tokens)
         return rewards
 
+    async def logprobs(self, trajectory: Trajectory, scored: Sequence[Step], by: str) -> TextLogprobs:
+        """Return a model's log-probabilities of steps that follow a trajectory, and charge what it reads."""
+        engine, told = cast("LogprobsEngine", self.engines[by]), _Told()
+        request = TextRequest(
+            problem=self.problem,
+            messages=_chat(trajectory),
+            prefix=self._readable(trajectory.steps, by),
+            scored=self._readable(scored, by),
+            on_prompt=told,
+            on_waste=partial(self._waste, "logprobs", by),
+        )
+        with self._charged("logprobs", by, told):
+            told.answer = found = await engine.logprobs(request)
+        return found
+
+    async def next_logprobs(self, trajectory: Trajectory, top: int | None, by: str) -> NextLogprobs:
+        """Return a model's log-probabilities of the token after a trajectory, and charge what it reads."""
+        engine, told = cast("LogprobsEngine", self.engines[by]), _Told()
+        with self._charged("next_logprobs", by, told):
+            told.answer = found = await engine.next_logprobs(self._next(trajectory, top, by, told))
+        return found
+
+    def spell(self, trajectory: Trajectory, token_id: int, by: str) -> str:
+        """Return what a token of a model would add to the text of a trajectory."""
+        request = self._next(trajectory, None, by, _Told())
+        return storable(cast("LogprobsEngine", self.engines[by]).spell(request, token_id))
+
+    def _next(self, trajectory: Trajectory, top: int | None, by: str, told: _Told) -> NextRequest:
+        return NextRequest(
+            problem=self.problem,
+            messages=_chat(trajectory),
+            prefix=self._readable(trajectory.steps, by),
+            top=top,
+            on_prompt=told,
+            on_waste=partial(self._waste, "next_logprobs", by),
+        )
+
+    @contextmanager
+    def _charged(self, call: Call, by: str, told: _Told) -> Iterator[None]:
+        """Charge a reading by what was answered, or, if that never came, by what the engine told before."""
+        began, failed = self.tally.begin(), False
+        try:
+            yield
+        except Exception:  # to be cancelled is none
+            failed = True
+            raise
+        finally:
+            generated = 0 if told.answer is None else told.answer.generated_tokens or 0
+            self.tally.generate(generated)
+            self.tally.end(generated, began, whole=False)
+            if (spent := told.spent()) is not None:
+                self._charge(call, by, sequences=1, failed=failed, **spent)
+
+    def _waste(self, call: Call, by: str, prompt: int, cached: int, generated: int) -> None:
+        """Charge what a server states of a reply that is of no use."""
+        spent = {"prompt_tokens": prompt, "cached_prompt_tokens": cached, "generated_tokens": generated}
+        calls = int(prompt > 0)  # else it is a part of a reply that is used
+        self._charge(call, by, calls=calls, sequences=0, failed=True, **spent)
+
+    def _readable(self, steps: Sequence[Step], by: str) -> tuple[Step, ...]:
+        """Return steps as a model reads them: the tokens of another tokenizer mean nothing to it."""
+        mine = getattr(self.engines[by], "tokenizer", "")
+
+        def known(step: Step) -> bool:
+            theirs = getattr(self.engines.get(step.by), "tokenizer", "")
+            return step.by == by or bool(mine and theirs == mine)
+
+        return tuple(
+            step if known(step) or not step.token_ids else replace(step, token_ids=()) for step in steps
+        )
+
     def _charge(self, call: Call, by: str, **spent: Any) -> None:
         self._ledger.charge(call, by or self._model, scorer=self._scorer, **spent)
 
 
-def _readable(step: Step, by: str) -> Step:
-    """Return a step as a model reads it: another model's tokens mean nothing to it."""
-    return step if step.by == by or not step.token_ids else replace(step, token_ids=())
+class _Told:
+    """What an engine tells of a reading: its prompt when it begins, all the rest in its answer."""
+
+    def __init__(self) -> None:
+        self.answer: TextLogprobs | NextLogprobs | None = None
+        self._prompt: tuple[int, int] | None = None
+
+    def __call__(self, prompt: int, cached: int) -> None:
+        self._prompt = prompt, cached
+
+    def spent(self) -> dict[str, Any] | None:
+        """Return what it cost, as a ledger takes it; None if it had not begun."""
+        names = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
+        if self.answer is not None:
+            return {name: getattr(self.answer, name) for name in (*names, "seconds")}
+        return None if self._prompt is None else dict(zip(names, (*self._prompt, 0), strict=True))
+
+
+def _chat(trajectory: Trajectory) -> tuple[Message, ...] | None:
+    """Return the chat of a trajectory that has one of its own, as an engine may change it."""
+    return None if trajectory.messages is None else tuple(map(dict, trajectory.messages))
 
 
 def storable(text: str) -> str:

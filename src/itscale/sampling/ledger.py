@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 __all__ = ["Account", "Call", "Ledger", "TokenClass"]
 
-Call = Literal["generate", "score"]
+Call = Literal["generate", "score", "logprobs", "next_logprobs"]
 
 TokenClass = Literal["prompt", "cached_prompt", "generated"]
 """What tokens are charged as: read, read from a cache of prefixes (also counted as read), generated."""

@@ -10,7 +10,7 @@ from itscale.types import Lineage, Message
 
 __all__ = ["Lineages", "is_drawn"]
 
-CHAT, TEXT, DRAWN = "chat", "text", "drawn"
+CHAT, TEXT, DRAWN, TOKEN = "chat", "text", "drawn", "token"
 
 
 class Lineages:
@@ -46,6 +46,10 @@ class Lineages:
     def appended(self, lineage: Lineage, text: str) -> Lineage:
         """Return the lineage of a trajectory with a text appended."""
         return (*lineage, (TEXT, digest(text)[:16]))
+
+    def taken(self, lineage: Lineage, by: str, token_id: int) -> Lineage:
+        """Return the lineage of a trajectory with a token of a model's that the strategy chose."""
+        return (*lineage, (TOKEN, by, token_id))
 
     def draws(self, lineage: Lineage) -> int:
         """Return how often a trajectory was continued."""

@@ -5,9 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
-from itscale.types import Capability, Engine, Generation, GenerationRequest, Trajectory
+from itscale.types import (
+    Capability,
+    Engine,
+    Generation,
+    GenerationRequest,
+    LogprobsEngine,
+    NextLogprobs,
+    NextRequest,
+    TextLogprobs,
+    TextRequest,
+    Trajectory,
+)
 
 __all__ = ["MeteredEngine", "Occupancy"]
 
@@ -43,6 +54,7 @@ class MeteredEngine:
         self.offers: frozenset[Capability] = engine.offers
         self.seed_scope: Literal["completion", "block"] = engine.seed_scope
         self.simulated: bool = engine.simulated
+        self.tokenizer: str = getattr(engine, "tokenizer", "")
         self._engine = engine
         self._clock = clock
         self._running = 0
@@ -69,6 +81,26 @@ class MeteredEngine:
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """Score by the wrapped engine."""
         return await self._engine.score(trajectories)
+
+    async def logprobs(self, request: TextRequest) -> TextLogprobs:
+        """Read a text by the wrapped engine, as a sequence under way."""
+        self._change(1)
+        try:
+            return await cast("LogprobsEngine", self._engine).logprobs(request)
+        finally:
+            self._change(-1)
+
+    async def next_logprobs(self, request: NextRequest) -> NextLogprobs:
+        """Find the next token's log-probabilities by the wrapped engine, as a sequence under way."""
+        self._change(1)
+        try:
+            return await cast("LogprobsEngine", self._engine).next_logprobs(request)
+        finally:
+            self._change(-1)
+
+    def spell(self, request: NextRequest, token_id: int) -> str:
+        """Spell a token by the wrapped engine."""
+        return cast("LogprobsEngine", self._engine).spell(request, token_id)
 
     async def close(self) -> None:
         """Close the wrapped engine."""

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from typing import Any
 
+import numpy as np
+
 from itscale.errors import ContractError
-from itscale.plugins.place import Place, Shown
+from itscale.plugins.given import read_only
+from itscale.plugins.place import Place, Shown, is_count
 from itscale.sampling.asked import own_chat, own_key, own_params, own_trajectories
 from itscale.sampling.desk import Desk, storable
 from itscale.sampling.ledger import Ledger
 from itscale.sampling.progress import Tally, UnitTally
 from itscale.seeds import digest, seed63
-from itscale.types import Engine, Generation, Message, Problem, SamplingParams, Trajectory
+from itscale.types import (
+    Capability,
+    Engine,
+    Generation,
+    Message,
+    NextLogprobs,
+    Problem,
+    SamplingParams,
+    Step,
+    TextLogprobs,
+    Trajectory,
+)
 
 __all__ = ["Answers", "ChargedDesk"]
+
+MOST_NEXT = 1000
+"""Next tokens that a scorer may ask for: its answers are kept in a journal."""
 
 
 class Answers:
@@ -107,21 +124,70 @@ class ChargedDesk:
         """
         by = self._named("desk.generate()", by)
         what, about = "desk.generate()", self._problem.problem_id
-        chat = tuple(map(dict, own_chat(self._place, what, _storable(messages), about)))
+        chat = self._chat(what, messages)
         own_params(self._place, what, params, about), own_key(self._place, what, key, about)
-        question = digest(["generate", by, chat, asdict(params), key])
-        async with self._asking.setdefault(question, asyncio.Lock()):  # who asks it meanwhile waits
-            if question not in self._answers.known:
-                seed = seed63(*self._stream, by, chat, key)
-                fresh = Trajectory(self._problem.question, messages=chat)
-                spent = Ledger()
-                try:
-                    (made,) = await self._desk(spent).generate(fresh, params, [seed], by, [])
-                except BaseException:
-                    self._answers.keep({}, spent)  # of what is cancelled some was generated
-                    raise
-                self._answers.keep({question: asdict(replace(made, token_ids=()))}, spent)
-        return Generation(**{**self._answers.known[question], "token_ids": ()})  # JSON has no tuples
+
+        async def ask(desk: Desk) -> dict[str, Any]:
+            seed = seed63(*self._stream, by, chat, key)
+            (made,) = await desk.generate(self._begun(chat), params, [seed], by, [])
+            return asdict(replace(made, token_ids=()))
+
+        answer = await self._answered(["generate", by, chat, asdict(params), key], ask)
+        return Generation(**{**answer, "token_ids": ()})  # JSON has no tuples
+
+    async def logprobs(
+        self, messages: Sequence[Message], text: str, *, by: str | None = None
+    ) -> TextLogprobs:
+        """Return the log-probability of each token of a text as the answer to a chat.
+
+        Raises
+        ------
+        ContractError
+            If `by` is no model of the scorer that offers `logprobs`, or the text is none.
+        """
+        what = "desk.logprobs()"
+        label, chat = self._named(what, by, "logprobs"), self._chat(what, messages)
+        if not isinstance(text, str) or not text:
+            raise self._broken(f"{what}: text", text, "a text that is not empty")
+        step = _given(text)
+
+        async def ask(desk: Desk) -> dict[str, Any]:
+            return asdict(await desk.logprobs(self._begun(chat), (step,), label))
+
+        answer = await self._answered(["logprobs", label, chat, step.text], ask)
+        own = {name: tuple(answer[name]) for name in ("token_ids", "logprobs", "texts")}
+        return TextLogprobs(**{**answer, **own})
+
+    async def next_logprobs(
+        self, messages: Sequence[Message], text: str = "", *, top: int = 20, by: str | None = None
+    ) -> NextLogprobs:
+        """Return the `top` most probable tokens after a chat and the beginning of its answer.
+
+        Raises
+        ------
+        ContractError
+            If `by` is no model of the scorer that offers `next_logprobs`, or `top` is not from 1 to 1000.
+        """
+        what = "desk.next_logprobs()"
+        label, chat = self._named(what, by, "next_logprobs"), self._chat(what, messages)
+        if not isinstance(text, str):
+            raise self._broken(f"{what}: text", text, "a text")
+        if not (is_count(top, 1) and top <= MOST_NEXT):
+            raise self._broken(f"{what}: top", top, f"a whole number from 1 to {MOST_NEXT}")
+        begun, step = self._begun(chat), _given(text)
+        if text:
+            begun = replace(begun, parent=begun, step=step)
+
+        async def ask(desk: Desk) -> dict[str, Any]:
+            found = await desk.next_logprobs(begun, int(top), label)
+            told = {one.name: getattr(found, one.name) for one in fields(found)}
+            arrays = {name: told[name].tolist() for name in ("token_ids", "logprobs")}
+            return {**told, **arrays, "ends": sorted(found.ends)}
+
+        answer = await self._answered(["next_logprobs", label, chat, step.text, int(top)], ask)
+        arrays = {name: read_only(np.array(answer[name])) for name in ("token_ids", "logprobs")}
+        own = {"texts": tuple(answer["texts"]), "ends": frozenset(answer["ends"])}
+        return NextLogprobs(**{**answer, **arrays, **own})
 
     async def rewards(self, trajectories: Sequence[Trajectory], *, by: str | None = None) -> list[float]:
         """Return a model's reward of each trajectory.
@@ -145,13 +211,41 @@ class ChargedDesk:
                 self._answers.keep(dict(zip(new, rewards, strict=True)), spent)
         return [float(self._answers.known[question]) for question in questions]
 
+    async def _answered(
+        self, question: Sequence[Any], ask: Callable[[Desk], Awaitable[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        """Return the answer to a question (JSON values), which is asked, kept and charged if it is new."""
+        name = digest(question)
+        async with self._asking.setdefault(name, asyncio.Lock()):  # who asks it meanwhile waits
+            if name not in self._answers.known:
+                spent = Ledger()
+                try:
+                    answer = await ask(self._desk(spent))
+                except BaseException:
+                    self._answers.keep({}, spent)  # of what is cancelled some was generated
+                    raise
+                self._answers.keep({name: answer}, spent)
+        known: dict[str, Any] = self._answers.known[name]
+        return known
+
+    def _begun(self, chat: tuple[Message, ...]) -> Trajectory:
+        return Trajectory(self._problem.question, messages=chat)
+
+    def _chat(self, what: str, messages: Any) -> tuple[dict[str, str], ...]:
+        return tuple(map(dict, own_chat(self._place, what, _storable(messages), self._problem.problem_id)))
+
     def _desk(self, spent: Ledger) -> Desk:
         return Desk(self._problem, self._engines, self._model, spent, self._tally, self._scorer)
 
-    def _named(self, what: str, by: str | None) -> str:
-        """Return the label of a model as engines are filed by it; refuse one that is not the scorer's."""
+    def _named(self, what: str, by: str | None, capability: Capability | None = None) -> str:
+        """Return the label of a model as engines are filed by it; refuse one that may not be asked."""
         label = "" if by is None else by
         if label in self._engines and (label or by is None):
+            if capability is not None and capability not in (offers := self._engines[label].offers):
+                found = Shown(f"a model that offers {', '.join(sorted(offers))}")
+                field = "asks" if label else "needs"
+                expected = f"one that offers {capability}: declare it in {field} of the scorer's entry"
+                raise self._broken(what, found, expected)
             return label
         if by is None:
             expected = "a label, or an entry with needs: else the sampled model is not started"
@@ -175,6 +269,10 @@ def _question(by: str, trajectory: Trajectory) -> str:
     chat = [dict(message) for message in trajectory.chat]
     steps = [(step.text, step.tokens, step.given) for step in trajectory.steps]
     return digest(["score", by, chat, steps, trajectory.finish_reason])
+
+
+def _given(text: str) -> Step:
+    return Step(text=storable(text), tokens=0, logprob=0.0, node=1, given=True)
 
 
 def _storable(messages: Any) -> Any:

@@ -22,6 +22,7 @@ from itscale.sampling.ledger import Ledger
 from itscale.sampling.lineage import Lineages, is_drawn
 from itscale.sampling.partners import Partners
 from itscale.sampling.progress import Tally, UnitTally
+from itscale.sampling.reading import Reading
 from itscale.sampling.scores import Scores
 from itscale.sampling.scoring import Answers, ChargedDesk
 from itscale.sampling.tree import Tree
@@ -43,7 +44,7 @@ from itscale.types import (
 __all__ = ["Session", "Unit"]
 
 
-class Session:
+class Session(Reading):
     """A strategy's handle on one problem.
 
     Parameters
@@ -103,6 +104,7 @@ class Session:
         on_active: Callable[[int], None] | None = None,
         place: Place | None = None,
     ) -> None:
+        super().__init__()
         self._kept = own_problem(problem)  # engines get this one, whatever is done to the other
         self.problem = own_problem(problem).question
         self._process = ProcessState.now(LASTING)
@@ -184,14 +186,12 @@ class Session:
         """
         trajectories = self._own("extend()", trajectories)
         own_params(self._place, "session.extend()", params, self.problem.problem_id)
-        if not isinstance(by, str | None) or (by or "") not in self._desk.engines:
-            helpers = " or ".join(sorted(self._partners.helpers)) or "no helper model: its options name none"
-            raise self._broken("extend(): by", by, helpers)
+        label = self._named("extend(): by", by)
         active = [place for place, trajectory in enumerate(trajectories) if not trajectory.finished]
         if not active:
             return list(trajectories)
         # Lineages are settled before anything is waited for: whoever calls first, continues first.
-        lineages = [self._continue(trajectories[place], by or "") for place in active]
+        lineages = [self._continue(trajectories[place], label) for place in active]
         groups: dict[Lineage, list[int]] = {}
         for number, place in enumerate(active):
             groups.setdefault(trajectories[place].lineage, []).append(number)
@@ -207,7 +207,7 @@ class Session:
                             trajectories[active[numbers[0]]],
                             replace(params, max_tokens=min(lent[number] for number in numbers)),
                             [self._lineages.seed(lineages[number]) for number in numbers],
-                            by or "",
+                            label,
                             used,
                         )
                     )
@@ -229,7 +229,7 @@ class Session:
         for number, place in enumerate(active):
             whole = lent[number] == room[number]
             extended[place] = self._append(
-                trajectories[place], made[number], params, lineages[number], by or "", whole=whole
+                trajectories[place], made[number], params, lineages[number], label, whole=whole
             )
         return extended
 

@@ -46,7 +46,7 @@ from itscale.store.parquet import write_table
 from itscale.store.schemas import COMPLETIONS, LEDGER
 from itscale.study.evaluation import require_sandbox
 from itscale.study.study import Study
-from itscale.types import Completion, Engine, Problem
+from itscale.types import Completion, Problem
 
 __all__ = ["Progress", "sample_block"]
 
@@ -185,7 +185,7 @@ class _Run:
                 if label not in engines:  # a model may be its own critic
                     engines[label] = self._start(label, model_directories.get(label), seed + number)
             engine = engines[self.model]
-            self._require(engine)
+            self._require()
             self.tally.report()
             async with asyncio.TaskGroup() as group:
                 for unit in units:
@@ -300,15 +300,17 @@ class _Run:
         """The task's oracle, made when a strategy first asks it for an answer."""
         return make_oracle(self.study.oracles[self.task])
 
-    def _require(self, engine: Engine) -> None:
+    def _require(self) -> None:
         """Refuse an engine that, as configured, lacks what its plugin can offer."""
         entry = self.study.strategies[self.strategy].entry
-        lacking = sorted(entry.needs - engine.offers)
-        if lacking:
-            raise EngineError(
-                f"models.{self.model}: strategy {entry.name!r} needs {', '.join(lacking)} of the engine, "
-                f"which as configured offers {', '.join(sorted(engine.offers))}"
-            )
+        needed = dict.fromkeys(self.study.helpers_of(self.strategy), entry.asks)
+        needed[self.model] = needed.get(self.model, frozenset()) | entry.needs
+        for label, needs in needed.items():
+            if lacking := sorted(needs - self.engines[label].offers):
+                raise EngineError(
+                    f"models.{label}: strategy {entry.name!r} needs {', '.join(lacking)} of the engine, "
+                    f"which as configured offers {', '.join(sorted(self.engines[label].offers))}"
+                )
 
 
 def _problems_of(block: Block, problems: Sequence[Problem], path: Path) -> dict[str, Problem]:

@@ -5,10 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from itscale.plugins.registry import registry
-from itscale.types import Engine, Generation, GenerationRequest, Trajectory
+from itscale.types import (
+    Engine,
+    Generation,
+    GenerationRequest,
+    LogprobsEngine,
+    NextLogprobs,
+    NextRequest,
+    TextLogprobs,
+    TextRequest,
+    Trajectory,
+)
 
 __all__ = ["Delayed", "Tallied", "simulated"]
 
@@ -26,13 +36,31 @@ class Tallied:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.offers, self.seed_scope, self.simulated = engine.offers, engine.seed_scope, engine.simulated
+        self.tokenizer: str = getattr(engine, "tokenizer", "")
         self.generated: list[Generation] = []
+        self.read: list[TextLogprobs | NextLogprobs] = []
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Generate, and keep what was generated."""
         generations = await self.engine.generate(request)
         self.generated += generations
         return generations
+
+    async def logprobs(self, request: TextRequest) -> TextLogprobs:
+        """Read a text, and keep what was found."""
+        found = await cast("LogprobsEngine", self.engine).logprobs(request)
+        self.read.append(found)
+        return found
+
+    async def next_logprobs(self, request: NextRequest) -> NextLogprobs:
+        """Find the next token's log-probabilities, and keep what was found."""
+        found = await cast("LogprobsEngine", self.engine).next_logprobs(request)
+        self.read.append(found)
+        return found
+
+    def spell(self, request: NextRequest, token_id: int) -> str:
+        """Spell a token by the wrapped engine."""
+        return cast("LogprobsEngine", self.engine).spell(request, token_id)
 
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """Score by the wrapped engine."""
@@ -49,13 +77,31 @@ class Delayed:
     def __init__(self, engine: Engine, latency: int) -> None:
         self.engine = engine
         self.offers, self.seed_scope, self.simulated = engine.offers, engine.seed_scope, engine.simulated
+        self.tokenizer: str = getattr(engine, "tokenizer", "")
         self._random = random.Random(latency)
+
+    async def _wait(self) -> None:
+        for _ in range(self._random.randrange(20)):
+            await asyncio.sleep(0)
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Generate after a while."""
-        for _ in range(self._random.randrange(20)):
-            await asyncio.sleep(0)
+        await self._wait()
         return await self.engine.generate(request)
+
+    async def logprobs(self, request: TextRequest) -> TextLogprobs:
+        """Read a text after a while."""
+        await self._wait()
+        return await cast("LogprobsEngine", self.engine).logprobs(request)
+
+    async def next_logprobs(self, request: NextRequest) -> NextLogprobs:
+        """Find the next token's log-probabilities after a while."""
+        await self._wait()
+        return await cast("LogprobsEngine", self.engine).next_logprobs(request)
+
+    def spell(self, request: NextRequest, token_id: int) -> str:
+        """Spell a token by the wrapped engine."""
+        return cast("LogprobsEngine", self.engine).spell(request, token_id)
 
     async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """Score by the wrapped engine."""

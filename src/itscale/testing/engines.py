@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import pytest
 
 from itscale.boundary import CheckedEngine
 from itscale.testing.entries import EntryContract, kept_word
-from itscale.types import Engine, Generation, GenerationRequest, Problem, SamplingParams, Step, Trajectory
+from itscale.types import (
+    Engine,
+    Generation,
+    GenerationRequest,
+    NextLogprobs,
+    NextRequest,
+    Problem,
+    SamplingParams,
+    Step,
+    TextLogprobs,
+    TextRequest,
+    Trajectory,
+)
 
 __all__ = ["EngineContract"]
 
@@ -89,7 +103,7 @@ class EngineContract(EntryContract):
         assert 0 <= generation.cached_prompt_tokens <= generation.prompt_tokens
         assert generation.context_tokens > 0
         assert generation.seconds >= 0
-        if "logprobs" in self.entry.offers:
+        if "generated_logprobs" in self.entry.offers:
             assert generation.logprob is not None
         if generation.logprob is not None:
             assert generation.logprob <= 0
@@ -164,6 +178,45 @@ class EngineContract(EntryContract):
         for before, generation in self.use(work):
             assert generation.prompt_tokens == generation.context_tokens + before
             self._check_generation(generation)
+
+    def test_next_tokens_are_a_distribution(self) -> None:
+        """All of them add up to 1, and the most probable ones are the first when some are asked for."""
+        if "next_logprobs" not in self.entry.offers:
+            pytest.skip("this engine does not say how probable next tokens are")
+
+        async def work(engine: Engine) -> tuple[NextLogprobs, NextLogprobs]:
+            checked = CheckedEngine(engine, self.place())
+            request = NextRequest(problem=_problem())
+            with kept_word():
+                return await checked.next_logprobs(request), await checked.next_logprobs(
+                    replace(request, top=2)
+                )
+
+        whole, best = self.use(work)
+        assert whole.full
+        assert np.exp(whole.logprobs).sum() == pytest.approx(1, abs=1e-3)
+        assert len(best.token_ids) == 2
+        assert np.sort(best.logprobs) == pytest.approx(np.sort(whole.logprobs)[-2:], abs=1e-3)
+
+    def test_a_text_is_as_probable_as_its_tokens(self) -> None:
+        """The first token of a text has the log-probability that it had as the next one."""
+        if not {"logprobs", "next_logprobs"} <= self.entry.offers:
+            pytest.skip("this engine gives no log-probabilities of both")
+
+        async def work(engine: Engine) -> tuple[float, TextLogprobs]:
+            checked = CheckedEngine(engine, self.place())
+            request = NextRequest(problem=_problem(), top=1)
+            with kept_word():
+                found = await checked.next_logprobs(request)
+                token = int(found.token_ids[0])
+                text = found.texts[0] if found.texts else checked.spell(request, token)
+                step = Step(text=text, token_ids=(token,), tokens=1, logprob=None, node=1)
+                return float(found.logprobs[0]), await checked.logprobs(
+                    TextRequest(problem=_problem(), scored=(step,))
+                )
+
+        expected, text = self.use(work)
+        assert text.logprobs == pytest.approx((expected,), abs=1e-3)
 
     def test_rewards_are_probabilities(self) -> None:
         """One in (0, 1) per trajectory."""

@@ -280,7 +280,7 @@ def _last_word(text: str) -> str | None:
 
 
 def _charged(session: Session) -> Counter[str]:
-    accounts = [account for (call, *_), account in session.ledger.accounts.items() if call == "generate"]
+    accounts = [account for (call, *_), account in session.ledger.accounts.items() if call != "score"]
     return Counter(
         {
             "sequences": sum(account.sequences for account in accounts),
@@ -292,11 +292,13 @@ def _charged(session: Session) -> Counter[str]:
 
 def _counted(engines: Sequence[Tallied]) -> Counter[str]:
     made = [one for engine in engines for one in engine.generated]
+    read = [one for engine in engines for one in engine.read]
     return Counter(
         {
-            "sequences": len(made),
-            "prompt_tokens": sum(one.prompt_tokens for one in made),
-            "generated_tokens": sum(one.tokens for one in made),
+            "sequences": len(made) + len(read),
+            "prompt_tokens": sum(one.prompt_tokens or 0 for one in [*made, *read]),
+            "generated_tokens": sum(one.tokens for one in made)
+            + sum(one.generated_tokens or 0 for one in read),
         }
     )
 

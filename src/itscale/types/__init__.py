@@ -2,6 +2,14 @@
 
 from itscale.types.completions import Completion, FinishReason, Lineage, Step, Trajectory
 from itscale.types.engines import Capability, Engine, Generation, GenerationRequest, SamplingParams
+from itscale.types.logprobs import (
+    LogprobsEngine,
+    NextLogprobs,
+    NextRequest,
+    ReadRequest,
+    TextLogprobs,
+    TextRequest,
+)
 from itscale.types.problems import Message, Problem, Problems, Question
 from itscale.types.verifiers import Oracle, Scorer, ScorerDesk, Verdict
 
@@ -13,15 +21,21 @@ __all__ = [
     "Generation",
     "GenerationRequest",
     "Lineage",
+    "LogprobsEngine",
     "Message",
+    "NextLogprobs",
+    "NextRequest",
     "Oracle",
     "Problem",
     "Problems",
     "Question",
+    "ReadRequest",
     "SamplingParams",
     "Scorer",
     "ScorerDesk",
     "Step",
+    "TextLogprobs",
+    "TextRequest",
     "Trajectory",
     "Verdict",
 ]

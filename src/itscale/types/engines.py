@@ -11,9 +11,10 @@ from itscale.types.problems import Message, Problem
 
 __all__ = ["Capability", "Engine", "Generation", "GenerationRequest", "SamplingParams"]
 
-Capability = Literal["generate", "continue", "logprobs", "score"]
+Capability = Literal["generate", "continue", "generated_logprobs", "logprobs", "next_logprobs", "score"]
 """What an engine can do: generate from a problem, continue a trajectory exactly, report the
-log-probability of what it generated, score trajectories (a reward model)."""
+log-probability of what it generated, give log-probabilities of a text's tokens and of the next token, score
+trajectories (a reward model)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from itscale.types.completions import Trajectory
 from itscale.types.engines import Generation, SamplingParams
+from itscale.types.logprobs import NextLogprobs, TextLogprobs
 from itscale.types.problems import Message, Problem
 
 __all__ = ["Oracle", "Scorer", "ScorerDesk", "Verdict"]
@@ -72,6 +73,18 @@ class ScorerDesk(Protocol):
 
     async def rewards(self, trajectories: Sequence[Trajectory], *, by: str | None = None) -> list[float]:
         """Return a reward in [0, 1] for each trajectory that is scored, or that such a one continues."""
+        ...
+
+    async def logprobs(
+        self, messages: Sequence[Message], text: str, *, by: str | None = None
+    ) -> TextLogprobs:
+        """Return the log-probability of each token of a text as the answer to a chat."""
+        ...
+
+    async def next_logprobs(
+        self, messages: Sequence[Message], text: str = "", *, top: int = 20, by: str | None = None
+    ) -> NextLogprobs:
+        """Return the `top` most probable tokens after a chat and the beginning of its answer."""
         ...
 
 

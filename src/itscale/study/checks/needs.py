@@ -48,7 +48,7 @@ def check_scorers(study: Study) -> Iterator[Mistake]:
 def check_helpers(study: Study) -> Iterator[Mistake]:
     """Every model that is asked for is there and offers what it is asked; every helper is asked for."""
     asking: list[tuple[str, Ingredient[Any], frozenset[Capability]]] = [
-        ("strategies", strategy, frozenset({"generate"})) for strategy in study.strategies.values()
+        ("strategies", strategy, strategy.entry.asks) for strategy in study.strategies.values()
     ]
     asking += [("verifiers", scorer, scorer.entry.asks) for scorer in study.scorers.values()]
     named: set[str] = set()

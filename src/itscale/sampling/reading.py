@@ -1,0 +1,224 @@
+"""Readings of a session: what models find probable, and tokens that a strategy chooses by that."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from itscale.errors import ContractError, StudyError
+from itscale.plugins.place import Place, Shown, is_count, textual
+from itscale.sampling.allowance import Allowance
+from itscale.sampling.desk import Desk
+from itscale.sampling.lineage import Lineages
+from itscale.sampling.partners import Partners
+from itscale.sampling.tree import Tree
+from itscale.types import NextLogprobs, Question, Step, TextLogprobs, Trajectory
+
+__all__ = ["Reading", "aligned"]
+
+MOST = 10_000_000
+"""Tokens of any vocabulary."""
+
+
+class Reading:
+    """The part of a session that reads what models find probable; `Session` says what its fields are."""
+
+    problem: Question
+    _allowance: Allowance
+    _desk: Desk
+    _lineages: Lineages
+    _partners: Partners
+    _place: Place
+    _token_limit: int
+    _tree: Tree
+
+    def __init__(self) -> None:
+        # What next tokens were found for, and by which model, as long as anybody holds them.
+        self._followed: WeakKeyDictionary[NextLogprobs, tuple[Trajectory, str]] = WeakKeyDictionary()
+
+    def _own(self, what: str, given: Any) -> list[Trajectory]:
+        raise NotImplementedError
+
+    def _broken(self, what: str, found: Any, expected: str) -> ContractError:
+        raise NotImplementedError
+
+    async def logprobs(
+        self, trajectory: Trajectory, text: str | None = None, *, by: str | None = None
+    ) -> TextLogprobs:
+        """Return a model's log-probability of each token of a text, given all before it (nats).
+
+        Parameters
+        ----------
+        trajectory
+            Of this session; nothing is added to it.
+        text
+            What would follow the trajectory; all that it holds after its chat if left out. A model that
+            shares the tokenizer of who wrote that reads its very tokens.
+        by
+            Label of the helper model that reads; the model that is sampled if left out.
+
+        Raises
+        ------
+        BudgetExhausted
+            If there is no token left: an engine may generate one as it reads.
+        ContractError
+            If the model does not offer `logprobs`, or the trajectory is none of this session.
+        """
+        (trajectory,) = self._own("logprobs()", [trajectory])
+        if text is not None and not textual(text):
+            raise self._broken("logprobs(): text", text, "a text that can be stored, or None")
+        label = self._offering("logprobs()", "logprobs", by)
+        scored = trajectory.steps if text is None else (_given(text),)
+        if not any(step.text or step.token_ids for step in scored):
+            raise self._broken("logprobs(): text", "", "a text that is not empty")
+        before = _begun(trajectory) if text is None else trajectory
+        lent = await self._allowance.lend([1])
+        used: int | None = 0
+        try:
+            found = await self._desk.logprobs(before, scored, label)
+            used = found.generated_tokens
+            return found
+        finally:
+            self._allowance.settle(lent, 1 if used is None else used)
+
+    async def next_logprobs(
+        self, trajectory: Trajectory, *, top: int | None = None, by: str | None = None
+    ) -> NextLogprobs:
+        """Return a model's log-probabilities of the token after a trajectory (nats).
+
+        `take` goes on by one of these tokens, `aligned` puts those of several models side by side.
+
+        Parameters
+        ----------
+        trajectory
+            Of this session, not finished; nothing is added to it.
+        top
+            How many tokens, the most probable ones; all that the model has if left out, which takes longer.
+        by
+            Label of the helper model that reads; the model that is sampled if left out.
+
+        Raises
+        ------
+        BudgetExhausted
+            If there is no token left: the next token's probabilities are charged as a generated token.
+        ContractError
+            If the model does not offer `next_logprobs`, or the trajectory is none of this session.
+        """
+        (trajectory,) = self._own("next_logprobs()", [trajectory])
+        if trajectory.finished:
+            found = Shown(f"a trajectory that is finished ({trajectory.finish_reason})")
+            raise self._broken("next_logprobs()", found, "one that is not")
+        if top is not None and not (is_count(top, 1) and top <= MOST):
+            raise self._broken("next_logprobs(): top", top, f"a whole number from 1 to {MOST}, or None")
+        label = self._offering("next_logprobs()", "next_logprobs", by)
+        lent = await self._allowance.lend([1])
+        used: int | None = 0
+        try:
+            told = await self._desk.next_logprobs(trajectory, top, label)
+            used = told.generated_tokens
+        finally:
+            self._allowance.settle(lent, 1 if used is None else used)
+        self._followed[told] = trajectory, label
+        return told
+
+    def take(self, found: NextLogprobs, token_id: int) -> Trajectory:
+        """Return the trajectory that next tokens were found for, with one of them added.
+
+        The token counts as generated by the model that named it, and has the log-probability that it gave.
+        A token that ends the text ends the trajectory.
+
+        Raises
+        ------
+        ContractError
+            If `found` is not what `next_logprobs` of this session returned, or the token is none of it.
+        """
+        known = self._followed.get(found) if isinstance(found, NextLogprobs) else None
+        if known is None:
+            raise self._broken("take()", found, "what next_logprobs() of this session returned")
+        trajectory, by = known
+        place = found.place(int(token_id)) if is_count(token_id) else None
+        if place is None:
+            among = f"the id of one of the {len(found.token_ids)} tokens"
+            raise self._broken("take(): token_id", token_id, among)
+        chosen = int(token_id)
+        ends = chosen in found.ends
+        spelt = found.texts[place] if found.texts else self._desk.spell(trajectory, chosen, by)
+        step = Step(
+            text="" if ends else spelt,
+            token_ids=(chosen,),
+            tokens=1,
+            logprob=float(found.logprobs[place]),
+            node=self._tree.next_node,
+            by=by,
+        )
+        self._tree.contexts[step.node] = found.context_tokens
+        full = trajectory.tokens + 1 >= self._token_limit
+        lineage = self._lineages.taken(trajectory.lineage, by, chosen)
+        return self._tree.keep(trajectory, step, "eos" if ends else "length" if full else None, lineage)
+
+    def _named(self, what: str, by: Any) -> str:
+        """Return the label that a model's engine is filed by; refuse one that the strategy may not ask."""
+        if not isinstance(by, str | None) or (by or "") not in self._desk.engines:
+            helpers = " or ".join(sorted(self._partners.helpers)) or "no helper model: its options name none"
+            raise self._broken(what, by, helpers)
+        return by or ""
+
+    def _offering(self, what: str, capability: Any, by: Any) -> str:
+        """Return a model's label, as `_named`; refuse one that does not offer what is asked."""
+        label = self._named(f"{what}: by", by)
+        offers = self._desk.engines[label].offers
+        if capability not in offers:
+            field = "asks" if label else "needs"
+            expected = f"one that offers {capability}: declare it in {field} of the strategy's entry"
+            raise self._broken(what, Shown(f"a model that offers {', '.join(sorted(offers))}"), expected)
+        return label
+
+
+def aligned(*found: NextLogprobs) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return next tokens that several models have in common, and their log-probabilities.
+
+    Returns
+    -------
+    token_ids
+        Shape (tokens,), increasing.
+    logprobs
+        Shape (len(found), tokens), in nats.
+
+    Raises
+    ------
+    StudyError
+        If the models do not share a tokenizer: one token id would be two texts.
+    """
+    names = {one.tokenizer for one in found}
+    if len(found) > 1 and (len(names) > 1 or "" in names):
+        told = ", ".join(sorted(name or "unknown" for name in names))
+        raise StudyError(
+            f"next tokens of several models: found the tokenizers {told}, expected one and the same: models "
+            "that share none can share a text, but no token ids"
+        )
+    same = all(np.array_equal(one.token_ids, found[0].token_ids) for one in found[1:])
+    if same and found[0].full:
+        return found[0].token_ids, np.stack([one.logprobs for one in found])
+    common = found[0].token_ids
+    for one in found[1:]:
+        common = np.intersect1d(common, one.token_ids)
+    common = np.sort(common)
+    rows = []
+    for one in found:
+        order = np.argsort(one.token_ids)
+        rows.append(one.logprobs[order[np.searchsorted(one.token_ids, common, sorter=order)]])
+    return common, np.stack(rows)
+
+
+def _begun(trajectory: Trajectory) -> Trajectory:
+    """Return where a trajectory began."""
+    while trajectory.parent is not None:
+        trajectory = trajectory.parent
+    return trajectory
+
+
+def _given(text: str) -> Step:
+    return Step(text=text, tokens=0, logprob=0.0, node=0, given=True)
