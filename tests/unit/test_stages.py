@@ -1,6 +1,7 @@
 """A stage is declared once: plan, rules, scripts, logs, footers and digests know it from there."""
 
 import re
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -99,3 +100,14 @@ def test_labels_that_are_also_folders_of_results_mislead_nobody(path: str, study
     known = table_at(Path("results", path), study)
     assert known is not None
     assert known[0].name == name
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage.tables], ids=lambda stage: stage.name)
+def test_no_table_is_taken_for_that_of_another_stage_whatever_things_are_called(stage: Stage) -> None:
+    wildcards = [*stage.each] if len(stage.each) < 3 else ["task", stage.each[-1]]
+    names = ("completions", "fits", "ledger", "outcomes", "verdicts", "x")
+    for study, *labels in product(names, *(names for _ in wildcards)):
+        job = dict.fromkeys(stage.each, "y") | dict(zip(wildcards, labels, strict=True))
+        for table in stage.tables:
+            path = Path("results", study, table.format(**job) + ".parquet")
+            assert table_at(path, study) == (stage, job), path

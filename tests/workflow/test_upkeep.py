@@ -238,6 +238,8 @@ def test_an_edited_table_of_the_reports_is_set_aside_and_made_again(copy):
     path = copy.folder / "reports/tiny/summary.csv"
     whole = path.read_bytes()
     path.write_text("task\nsums\n")
+    said = copy.itscale("run", "study.yaml", "-n").stdout
+    assert "written: a run sets it aside as summary.csv.changed and makes it again" in said
     done = copy.itscale("run", "study.yaml", "--cores", "2")
     assert done.returncode == 0, done.stderr
     assert (
@@ -262,7 +264,11 @@ def test_a_block_that_somebody_put_there_is_never_written_over(copy, kinds):
         )
     path = copy.folder / "results/other/completions" / PLACE / FIRST
     was = path.read_bytes()
-    for command in (("check", "other.yaml"), ("run", "other.yaml", "--cores", "2")):
+    for command in (
+        ("check", "other.yaml"),
+        ("run", "other.yaml", "-n"),
+        ("run", "other.yaml", "--cores", "2"),
+    ):
         refused = copy.itscale(*command)
         assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1), refused.stderr
         assert f"results/other/completions/{PLACE}/{FIRST}" in refused.stderr

@@ -79,10 +79,14 @@ class _Run:
         from itscale.running.snakemake import dry_run
         from itscale.store.directory import HELD, hold
 
+        manifest = self.reports / "manifest.json"
         if only_say:
+            for line in set_aside(self.plan, self.results, manifest, only_say=True):
+                self.console.print(line, markup=False)
             if retry:
                 self.reopen(only_count=True)
             todo = dry_run(self.command, self.logs / "dry-run.log")
+            refuse_strangers(self.plan, self.results, todo.blocks, everything=not todo.jobs)
             self.say(todo)
             if again := self.made_again(todo):
                 self.console.print(
@@ -92,7 +96,6 @@ class _Run:
         descriptor = hold(Path.cwd())
         os.environ[HELD] = str(Path.cwd().resolve())
         self.clear()
-        manifest = self.reports / "manifest.json"
         for line in [
             *set_aside(self.plan, self.results, manifest),
             *restore_problems(self.plan, self.results),

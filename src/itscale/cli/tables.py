@@ -22,10 +22,15 @@ CHANGED = ".changed"
 """What is added to the name of a figure or table of the reports that is not what was written."""
 
 
-def set_aside(plan: Plan, results: Path, manifest: Path) -> list[str]:
+def set_aside(plan: Plan, results: Path, manifest: Path, *, only_say: bool = False) -> list[str]:
     """Rename what is not whole, tables and the manifest, so that it is made again; return a line for each.
 
     Nothing is deleted: what can be read of it may be worth something to somebody.
+
+    Parameters
+    ----------
+    only_say
+        Rename nothing: return what would be.
     """
     from itscale.provenance.manifest import read_manifest
 
@@ -34,32 +39,34 @@ def set_aside(plan: Plan, results: Path, manifest: Path) -> list[str]:
         try:
             read_metadata(path)
         except DamagedError as error:
-            said.append(_aside(path, error))
+            said.append(_aside(path, error, only_say=only_say))
         except DataError:
             continue  # somebody else's file: it is refused where it is read
     if manifest.is_file():
         try:
             artifacts = read_manifest(manifest).artifacts
         except DataError as error:
-            said.append(_aside(manifest, error))
+            said.append(_aside(manifest, error, only_say=only_say))
         else:
             hashes = {Path(name): artifact.hash for name, artifact in artifacts.items()}
-            said += _changed_reports(hashes, manifest.parent)
+            said += _changed_reports(hashes, manifest.parent, only_say=only_say)
     return said
 
 
-def _aside(path: Path, error: object, ending: str = ASIDE) -> str:
+def _aside(path: Path, error: object, ending: str = ASIDE, *, only_say: bool) -> str:
     aside = path.with_name(path.name + ending)
+    if only_say:
+        return f"{error}: a run sets it aside as {aside.name} and makes it again"
     path.replace(aside)
     return f"{error}: set aside as {aside.name}, made again"
 
 
-def _changed_reports(hashes: Mapping[Path, str], reports: Path) -> Iterator[str]:
+def _changed_reports(hashes: Mapping[Path, str], reports: Path, *, only_say: bool) -> Iterator[str]:
     """Rename what of the reports is not what the manifest says, which the next one would take as it is."""
     for path, expected in hashes.items():
         inside = path.is_relative_to(reports) and ".." not in path.parts
         if inside and path.is_file() and payload_hash(path) != expected:
-            yield _aside(path, f"{path}: changed since the manifest was written", CHANGED)
+            yield _aside(path, f"{path}: changed since the manifest was written", CHANGED, only_say=only_say)
 
 
 def restore_problems(plan: Plan, results: Path) -> list[str]:
@@ -101,7 +108,7 @@ def refuse_strangers(plan: Plan, results: Path, made_again: Collection[str], eve
     faults: list[DataError] = []
     for path in _there(plan, results):
         _, _, block = path.relative_to(results).with_suffix("").as_posix().partition("/")
-        stage, _ = table_at(path) or (None, {})
+        stage, _ = table_at(path, plan.study.name) or (None, {})
         sampled = stage is SAMPLING
         replaced = (
             block in made_again and snakemake_record(Path(), path).is_file() if sampled else not everything
