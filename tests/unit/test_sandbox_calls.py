@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from itscale.sandbox import RUNGS, Reply, Sandbox, SandboxError, contained, containment
+from itscale.sandbox import RUNGS, Programs, Reply, Sandbox, SandboxError, contained, containment
 from itscale.sandbox.ladder import best_rung, fault_of
 from itscale.sandbox.launch import FIRST_UID
 from itscale.sandbox.places import places
@@ -112,3 +113,25 @@ def test_what_is_missing_is_named_and_how_to_get_it(monkeypatch: pytest.MonkeyPa
     ):
         assert part in str(refused.value)
     assert best_rung("process") == "process"
+
+
+NOBODY = 1 << 40
+"""A number that no user has: becoming that one fails, the last step of confinement."""
+
+
+def test_a_call_that_cannot_be_confined_is_a_fault_of_the_machine_not_of_the_answer(rung: str) -> None:
+    """A program would be judged wrong, though nobody has read it."""
+    with Programs() as programs:
+        assert programs.judge("def f(): return 1", "assert f() == 1", "f").passed
+        (desk,) = programs._pool._made
+        desk.program.close()
+        desk.program._settings = replace(desk.program._settings, uid=NOBODY)
+        for judge in (
+            lambda: programs.judge("def f(): return 1", "assert f() == 1", "f"),
+            lambda: programs.judge("def f(): return 1", "assert f() == 1"),
+            lambda: programs.run("print(1)"),
+        ):
+            with pytest.raises(SandboxError, match="could not be confined: OverflowError"):
+                judge()
+    with Sandbox("os:_exit", seconds=1) as sandbox:
+        assert sandbox.call(77) == Reply("error", detail="the process ended early, with status 77")

@@ -85,9 +85,11 @@ class Contained(Generic[W]):
         )
 
     def _reply(self, outcome: Outcome, slot: Slot) -> Reply:
-        """Say what came of a call to a slot's child."""
+        """Say what came of a call to a slot's child; SandboxError if that was not confined."""
         if outcome.kind == "reply":
             return understood(outcome.reply)
+        status = slot.discard(ending=outcome.kind == "gone")
+        slot.require_confined()
         if outcome.kind == "gone":
-            return Reply("error", detail=f"the process {ending(slot.discard(ending=True))}")
+            return Reply("error", detail=f"the process {ending(status)}")
         return overrun(outcome, self._allowance)

@@ -221,7 +221,9 @@ class Programs(Contained[_Desk]):
                 outcome = converse([child], [_request("run", source)], self._allowance, reading, feed)
             finally:
                 os.close(reading)
-        return self._ran(outcome, desk.program.discard(ending=outcome.kind == "gone"))
+        status = desk.program.discard(ending=outcome.kind == "gone")
+        desk.program.require_confined()
+        return self._ran(outcome, status)
 
     def _ran(self, outcome: Outcome, status: int | None) -> Run:
         stdout = outcome.stream.decode(errors="replace")
@@ -254,6 +256,7 @@ class Programs(Contained[_Desk]):
         ]
         reply = self._reply(converse([program, judge], requests, self._allowance), desk.judge)
         desk.program.discard()
+        desk.program.require_confined()  # or its judge would say that the program's process had ended
         if reply.status != "done":
             desk.discard()
         elif isinstance(reply.value, dict) and reply.value.get("apart") is False:

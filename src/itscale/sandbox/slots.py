@@ -76,6 +76,7 @@ class Slot:
         self._errors: IO[bytes] | None = None
         self._child: Child | None = None
         self._calls = 0
+        self._unconfined: str | None = None
 
     def _readable(self) -> tuple[str, ...]:
         shown = [*SYSTEM, *LOADER, *DEVICES, *map(str, self._places.shown)]
@@ -110,6 +111,7 @@ class Slot:
         child, self._child = self._child, None
         if child is None:
             return None
+        self._unconfined = None
         if ending:
             child.ended(within=MOMENT)
         child.kill()
@@ -117,6 +119,20 @@ class Slot:
             return self._status()
         finally:
             child.forget()
+
+    def require_confined(self) -> None:
+        """Refuse to blame a call for the end of a child, the last that was discarded, that was not shut in.
+
+        Raises
+        ------
+        SandboxError
+            If it could not shut itself in, or was ended before it had: it has read nothing of the call.
+        """
+        if self._unconfined is not None:
+            raise SandboxError(
+                f"a call to {self._settings.target} could not be confined: "
+                f"{self._unconfined or 'its process was ended before it was'}"
+            )
 
     def close(self) -> None:
         """End zygote and child."""
@@ -161,7 +177,9 @@ class Slot:
             if readable(self._control.fileno(), within=END_SECONDS):
                 message = self._control.recv(STATUS.size)
                 if len(message) == STATUS.size:
-                    return int(STATUS.unpack(message)[0])
+                    status, confined, fault = STATUS.unpack(message)
+                    self._unconfined = None if confined else fault.decode(errors="replace")
+                    return int(status)
         self.close()
         return None
 

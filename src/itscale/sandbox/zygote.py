@@ -2,7 +2,7 @@
 
 Started by `itscale.sandbox.pool` with its control socket as standard input. For each message on it, which
 carries the descriptors of one child, a child is forked; its pidfd and, when it has ended, its wait status go
-back. If the host is gone, so is everything here.
+back, and whether it had shut itself in before. If the host is gone, so is everything here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import mmap
 import os
 import random
 import select
@@ -29,9 +30,11 @@ from itscale.sandbox.settings import Settings
 __all__ = ["READY", "STATUS", "main"]
 
 READY = b"r"
-STATUS = struct.Struct("!i")
-MOST_DESCRIPTORS = 16
+SHUT_IN = b"s"
 LONGEST_DETAIL = 200
+STATUS = struct.Struct(f"!i?{LONGEST_DETAIL + 1}p")
+"""Wait status of a child, whether it was shut in, and what kept it from that."""
+MOST_DESCRIPTORS = 16
 
 
 def main(settings: Settings) -> None:
@@ -53,13 +56,14 @@ def main(settings: Settings) -> None:
         message, descriptors, _, _ = socket.recv_fds(control, 1, MOST_DESCRIPTORS)
         if not message:
             return
-        pid = confinement.fork()
-        if pid == 0:
-            _live(confinement, function, descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        if not _watch(pid, control):
-            return
+        with mmap.mmap(-1, mmap.PAGESIZE) as note:  # shared with the child, until it is shut in
+            pid = confinement.fork()
+            if pid == 0:
+                _live(confinement, function, descriptors, note)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if not _watch(pid, control, note):
+                return
 
 
 def _load(target: str) -> Callable[..., Any]:
@@ -68,7 +72,7 @@ def _load(target: str) -> Callable[..., Any]:
     return function
 
 
-def _watch(pid: int, control: socket.socket) -> bool:
+def _watch(pid: int, control: socket.socket, note: mmap.mmap) -> bool:
     """Tell the host of a child's beginning and end; False if there is no host any more."""
     child = os.pidfd_open(pid)
     try:
@@ -80,7 +84,8 @@ def _watch(pid: int, control: socket.socket) -> bool:
             # The host says nothing while a child lives: it has gone.
             os.kill(pid, 9)
             return False
-        control.send(STATUS.pack(os.waitpid(pid, 0)[1]))
+        status = os.waitpid(pid, 0)[1]
+        control.send(STATUS.pack(status, note[:1] == SHUT_IN, note[1 : LONGEST_DETAIL + 1].rstrip(b"\0")))
     except OSError:
         return False
     finally:
@@ -88,11 +93,23 @@ def _watch(pid: int, control: socket.socket) -> bool:
     return True
 
 
-def _live(confinement: Confinement, function: Callable[..., Any], descriptors: list[int]) -> None:
-    """Be a child: shut in first, then answer calls until the host has no more."""
+def _live(
+    confinement: Confinement, function: Callable[..., Any], descriptors: list[int], note: mmap.mmap
+) -> None:
+    """Be a child: shut in first, then answer calls until the host has no more.
+
+    The note says that it is shut in. It is out of reach before a byte of a call is read: nothing that a model
+    wrote can pretend that the machine was at fault.
+    """
     code = 1
     try:
-        confinement.enter(descriptors)
+        try:
+            confinement.enter(descriptors)
+        except BaseException as fault:
+            note.write(b"\0" + _said(fault).encode(errors="replace")[:LONGEST_DETAIL])
+            raise
+        note.write(SHUT_IN)
+        note.close()
         _serve(function)
         code = 0
     finally:
