@@ -32,7 +32,7 @@ HOLDS = SUCCESS ** (1 / STEPS)
 
 class EngineScorer:
     async def score(self, trajectories, desk):
-        return await desk.rewards(trajectories)
+        return [reward.whole for reward in await desk.rewards(trajectories)]
 
 
 def run(strategy, options, *, budget, problems, right=0.9, wrong=0.1, noise=0.0, engine=None):

@@ -14,10 +14,18 @@ from hypothesis import strategies as st
 
 from itscale.errors import DataError, EngineError
 from itscale.plugins import Options
-from itscale.types import Problem, Step, Trajectory
+from itscale.types import Problem, Reward, Step, Trajectory
 from itscale_builtin.tasks import gsm8k
 from itscale_builtin.tasks import reasoning_gym as gym_task
-from itscale_builtin.verifiers import answers, exact_match, logprob, math, process_reward, reasoning_gym
+from itscale_builtin.verifiers import (
+    answers,
+    exact_match,
+    logprob,
+    math,
+    outcome_reward,
+    process_reward,
+    reasoning_gym,
+)
 from itscale_builtin.verifiers.puzzles import CHECKS
 from itscale_builtin.verifiers.said import said
 from itscale_builtin.verifiers.wrappers import tidy
@@ -428,19 +436,37 @@ def test_logprob_says_when_the_engine_reports_none() -> None:
 
 
 class Rewards:
-    def __init__(self, *rewards: float) -> None:
-        self._rewards = rewards
+    """A desk whose only model says the same of whatever it reads."""
 
-    async def rewards(self, trajectories: Any) -> list[float]:
-        return list(self._rewards)
+    def __init__(self, *steps: float, whole: float | None = None) -> None:
+        self._reward = Reward(whole=whole, steps=steps, prompt_tokens=1)
+
+    async def rewards(self, trajectories: Any, by: str | None = None) -> list[Reward]:
+        return [self._reward for _ in trajectories]
 
 
-def test_process_reward_hands_on_what_the_engine_says() -> None:
-    scorer = process_reward.ProcessReward(Options())
-    assert asyncio.run(scorer.score([trajectory((1, None))], Rewards(0.25))) == [0.25]
-    for rewards in ((), (0.1, 0.2), (1.5,), (maths.nan,)):
-        with pytest.raises(EngineError, match="expected one in"):
-            asyncio.run(scorer.score([trajectory((1, None))], Rewards(*rewards)))
+STEPWISE = {"last": 0.8, "min": 0.2, "product": 0.9 * 0.2 * 0.8, "mean": 1.9 / 3, "max": 0.9, "model": 0.6}
+
+
+def test_rewards_of_steps_are_aggregated_as_the_scorer_is_told() -> None:
+    given, desk = [trajectory(*[(1, None)] * 3), trajectory()], Rewards(0.9, 0.2, 0.8, whole=0.6)
+    for aggregate, expected in STEPWISE.items():
+        options = process_reward.ProcessRewardOptions(aggregate=aggregate)
+        assert asyncio.run(process_reward.ProcessReward(options).score(given, desk)) == pytest.approx(
+            [expected, 1.0]
+        )
+
+
+def test_a_reward_of_another_kind_than_is_aggregated_is_refused() -> None:
+    given = [trajectory((1, None))]
+    for aggregate, desk in (("model", Rewards(0.5)), ("min", Rewards(whole=0.5))):
+        options = process_reward.ProcessRewardOptions(aggregate=aggregate)
+        with pytest.raises(EngineError, match=f"alone, which aggregate: {aggregate} has no use for"):
+            asyncio.run(process_reward.ProcessReward(options).score(given, desk))
+    scorer = outcome_reward.OutcomeReward(outcome_reward.OutcomeRewardOptions())
+    assert asyncio.run(scorer.score(given, Rewards(0.5, whole=0.25))) == [0.25]
+    with pytest.raises(EngineError, match="steps alone, expected one of the whole; take process_reward"):
+        asyncio.run(scorer.score(given, Rewards(0.5)))
 
 
 def test_answers_are_found_in_the_texts_the_prompts_ask_for(gym: reasoning_gym.ReasoningGym) -> None:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import budget_forcing
 import debate
+import dvts
 import early_stopping_vote
 import emulated_fine_tuning
 import llm_judge
@@ -31,6 +32,11 @@ class TestBudgetForcing(StrategyContract):
 class TestEarlyStoppingVote(StrategyContract):
     entry = early_stopping_vote.entry
     options: ClassVar = {"lead": 3}
+
+
+class TestDvts(StrategyContract):
+    entry = dvts.entry
+    options: ClassVar = {"scorer": "reward", "max_steps": 8}
 
 
 class TestLlmJudge(ScorerContract):

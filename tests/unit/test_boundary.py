@@ -31,8 +31,8 @@ from itscale.stages.verification import judge, verify_block
 from itscale.store.parquet import read_metadata, write_table
 from itscale.store.schemas import FITS, OUTCOMES
 from itscale.study import Ingredient, resolve
-from itscale.types import Problem, Step, Trajectory, Verdict
-from itscale_builtin.engines.simulated import SimulatedEngine
+from itscale.types import Embedding, Problem, Reward, Step, Trajectory, Verdict
+from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
 
 STUDY = {
     "study": "tiny",
@@ -212,7 +212,7 @@ def each(**changes):
     [
         (
             lambda options, **_: None,
-            "factory: found None, expected an object with generate(), score(), close()",
+            "factory: found None, expected an object with close()",
         ),
         (engine(lambda made: None), "generate(): found None, expected a list of generations"),
         (engine(lambda made: sys.exit(0)), "generate(): found SystemExit(0), expected an answer"),
@@ -271,18 +271,71 @@ def test_what_was_not_counted_is_unknown_and_never_zero(study):
     assert ledger["generated_tokens"].null_count() == len(ledger)
 
 
-@pytest.mark.parametrize("reward", [NAN, 1.5, -0.1, None, "0.5"])
-def test_rewards_of_engines(reward):
+def reward(**changes):
+    return Reward(**{"whole": 0.5, "steps": (0.5,), "prompt_tokens": 3, **changes})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (0.5, "found 0.5, expected a Reward for each"),
+        *(
+            (reward(whole=wrong), "whole: found .*, expected a reward in")
+            for wrong in (NAN, 1.5, -0.1, "0.5")
+        ),
+        *((reward(steps=(wrong,)), "steps: found .*, expected a reward in") for wrong in (NAN, 1.5, None)),
+        (reward(steps=(0.5, 0.5)), "steps: found 2, expected one for each of 1"),
+        (reward(steps=0.5), "steps: found 0.5, expected a tuple of numbers"),
+        (reward(whole=None, steps=()), "expected a number for the whole, or for each step"),
+        (reward(prompt_tokens=-1), "prompt_tokens: found -1, expected a whole number, or None"),
+    ],
+)
+def test_rewards_of_engines(given, said):
     class Rewarding(SimulatedEngine):
-        async def score(self, trajectories):
-            return [reward] * len(trajectories)
+        async def rewards(self, trajectories):
+            return [given] * len(trajectories)
 
-    from itscale.plugins import registry
+    checked = CheckedEngine(Rewarding(SimulatedOptions()), Place("engines", "x"))
+    begun = Trajectory(GOOD, Trajectory(GOOD), Step(text="s", tokens=1, logprob=None, node=1))
+    line = refusal(lambda: asyncio.run(checked.rewards([begun])), "engines/x: problem '1': rewards()")
+    assert re.search(said, line)
 
-    checked = CheckedEngine(
-        Rewarding(registry().get("engines", "simulated").entry.options()), Place("engines", "x")
-    )
-    refusal(lambda: asyncio.run(checked.score([Trajectory(GOOD)])), "engines/x: problem '1': score()")
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([0.5, 0.5], "found 0.5, expected an Embedding for each text"),
+        ([Embedding(vector=(1.0,), prompt_tokens=1)], "found 1 embeddings for 2 texts"),
+        (
+            [Embedding(vector=(1.0,) * length, prompt_tokens=1) for length in (1, 2)],
+            "vector: found lengths [1, 2], expected vectors of one length",
+        ),
+        ([Embedding(vector=(NAN,), prompt_tokens=1)] * 2, "vector: found nan, expected a finite number"),
+        ([Embedding(vector=(), prompt_tokens=1)] * 2, "vector: found (), expected a tuple of numbers"),
+    ],
+)
+def test_embeddings_of_engines(given, said):
+    class Embedder(SimulatedEngine):
+        async def embed(self, texts):
+            return given
+
+    checked = CheckedEngine(Embedder(SimulatedOptions()), Place("engines", "x"))
+    assert said in refusal(lambda: asyncio.run(checked.embed(["a", "b"])), "engines/x: embed()")
+
+
+def test_an_engine_is_asked_for_nothing_that_it_does_not_offer():
+    class Plain:
+        offers, seed_scope, simulated = frozenset({"generate"}), "block", False
+
+        async def generate(self, request):
+            raise AssertionError
+
+    checked = CheckedEngine(Plain(), Place("engines", "x"))
+    for asked, needs in ((checked.rewards, "rewards or step_rewards"), (checked.embed, "embed")):
+        said = refusal(lambda asked=asked: asyncio.run(asked([])), "engines/x: ")
+        assert f"an engine that offers generate, expected an engine that offers {needs}" in said
+    Plain.offers = frozenset({"generate", "embed"})
+    refusal(lambda: CheckedEngine(Plain(), Place("engines", "x")), "engines/x: offers: found frozenset(")
 
 
 # --- strategies -------------------------------------------------------------------------------------------

@@ -321,7 +321,7 @@ def test_a_model_that_does_not_offer_it_is_refused_as_it_is_asked():
 def desk(known=None, ledger=None):
     return ChargedDesk(
         PROBLEM, {"judge": CheckedEngine(simulated(), Place("engines", "simulated"))}, model="m", scorer="s",
-        stream=(0,), answers=Answers(ledger or Ledger(), known), reads=lambda trajectory: 0,
+        stream=(0,), answers=Answers(ledger or Ledger(), known), knows=lambda trajectory: True,
     )  # fmt: skip
 
 

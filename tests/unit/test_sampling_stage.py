@@ -109,6 +109,7 @@ class Failing(SimulatedEngine):
     async def generate(self, request):
         self.answers -= 1
         if self.answers < 0:
+            await asyncio.sleep(0.1)  # the others get their answers
             raise EngineLostError("the server went away")
         made = await super().generate(request)
         self.served += made

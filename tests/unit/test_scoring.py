@@ -47,7 +47,7 @@ def a_desk(answers=None, **engines):
         scorer="judge",
         stream=(1,),
         answers=answers or Answers(Ledger()),
-        reads=lambda trajectory: trajectory.tokens,
+        knows=lambda trajectory: True,
     )
 
 

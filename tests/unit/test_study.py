@@ -46,7 +46,7 @@ TOYS = registry_of(
             EngineEntry(
                 name="sage",
                 factory=list,
-                offers=frozenset({"generate", "continue", "score"}),
+                offers=frozenset({"generate", "continue", "rewards"}),
                 requires=("no_such_module",),
                 extra="itscale[sage]",
                 summary="Knows.",
@@ -66,7 +66,7 @@ TOYS = registry_of(
             StrategyEntry(name="unbounded", factory=list, draws="exchangeable", summary="Bounds nothing."),
             VerifierEntry(name="equal", factory=list, role="oracle", summary="Compares."),
             VerifierEntry(
-                name="reward", factory=list, role="scorer", needs=frozenset({"score"}), summary="Scores."
+                name="reward", factory=list, role="scorer", needs=frozenset({"rewards"}), summary="Scores."
             ),
             SelectorEntry(name="oracle", factory=list, summary="Coverage."),
             SelectorEntry(name="first", factory=list, summary="The first."),
@@ -173,7 +173,7 @@ def test_a_list_of_names_is_short_for_sections_without_options() -> None:
         ({"tasks": {"sums": {"oracle": "equals"}}}, "tasks.sums.oracle: no plugin 'equals' among the verif"),
         (
             {"verifiers": ["reward"], "models": ["parrot"]},
-            "verifiers.reward: needs score of the engine; models.parrot (parrot) offers generate",
+            "verifiers.reward: needs rewards of the engine; models.parrot (parrot) offers generate",
         ),
         (
             {"strategies": {"unbounded": {"completions": 8}}},

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from itscale.errors import EngineError, EngineLostError
 from itscale.messages.secrets import masked, remember
 from itscale.plugins import EngineEntry
-from itscale.types import Capability, Generation, GenerationRequest, SamplingParams, Trajectory
+from itscale.types import Capability, Generation, GenerationRequest, SamplingParams
 from itscale_builtin.engines._bounds import allow, bounded_client
 from itscale_builtin.engines._openai_options import OpenAIOptions
 from itscale_builtin.engines._parameters import WITHOUT_EFFECT, Parameters, Refused, blamed
@@ -118,10 +118,6 @@ class OpenAIEngine:
         if self.options.seed:
             return await _all([self._ask(request, 1, seed, at) for at, seed in enumerate(request.seeds)])
         return await self._several(request, 0, len(request.seeds), self._parameters.most)
-
-    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        """Raise EngineError: chat completions have no rewards."""
-        raise EngineError(f"{self._where}: has no reward model; choose a scorer that needs no score")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,13 +17,17 @@ from itscale.plugins import EngineEntry, Options
 from itscale.seeds import generator
 from itscale.types import (
     Capability,
+    Embedding,
     Generation,
     GenerationRequest,
+    Message,
     NextLogprobs,
     NextRequest,
     Problem,
     ReadRequest,
+    Reward,
     SamplingParams,
+    Step,
     TextLogprobs,
     TextRequest,
     Trajectory,
@@ -30,8 +35,18 @@ from itscale.types import (
 from itscale_builtin.engines._sentences import ANSWER, DELIMITER, END, RIGHT, WRONG, Writer
 
 OFFERS: frozenset[Capability] = frozenset(
-    {"generate", "continue", "generated_logprobs", "logprobs", "next_logprobs", "score"}
+    {
+        "generate",
+        "continue",
+        "generated_logprobs",
+        "logprobs",
+        "next_logprobs",
+        "rewards",
+        "step_rewards",
+        "embed",
+    }
 )
+DIMENSIONS = 16  # of an embedding
 TICK = 0.05  # seconds between two looks at the clock
 
 
@@ -71,7 +86,7 @@ class SimulatedOptions(Options):
     wrong_answers: int = Field(default=8, ge=1, le=1_000_000)
     """Number of distinct wrong answers; the j-th is chosen in proportion to 1 / j."""
     process_reward: ProcessReward = ProcessReward()
-    """What `score` says of a prefix."""
+    """What it says of a prefix, asked for rewards."""
     seconds_per_token: float = Field(default=0.0, ge=0, le=3_600)
     """How long a token takes (real time), to try out what happens while a model works."""
 
@@ -221,27 +236,52 @@ class SimulatedEngine:
             token_ids=ids, texts=texts, logprobs=logprobs, tokenizer=self.tokenizer, prompt_tokens=prompt
         )
 
-    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        """Return the process reward of each prefix, noise included."""
-        return [self._reward(trajectory) for trajectory in trajectories]
+    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+        """Return the process reward of each step's prefix, noise included; that of the whole is the last."""
+        return [self._rewarded(trajectory) for trajectory in trajectories]
 
-    def _reward(self, trajectory: Trajectory) -> float:
-        reward, text = self.options.process_reward, trajectory.text
+    def _rewarded(self, trajectory: Trajectory) -> Reward:
+        about, steps = trajectory.problem.problem_id, trajectory.steps
+        prefixes = accumulate((step.text for step in steps), initial="")
+        nothing, *rewards = (self._reward(about, text) for text in prefixes)
+        return Reward(
+            whole=rewards[-1] if rewards else nothing,
+            steps=tuple(rewards),
+            prompt_tokens=_counted(trajectory.chat, steps)[1],
+        )
+
+    def _reward(self, problem_id: str, text: str) -> float:
+        reward = self.options.process_reward
         level = reward.wrong if WRONG in text else reward.right
         if not reward.noise:
             return level
-        rng = generator(self.options.truth_seed, "reward", trajectory.problem.problem_id, text)
+        rng = generator(self.options.truth_seed, "reward", problem_id, text)
         return float(scipy.special.expit(scipy.special.logit(level) + reward.noise * rng.standard_normal()))
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """Return a vector of length 1 in a direction of each text's own: equal texts alone are close."""
+        return [Embedding(vector=direction(text), prompt_tokens=len(text.split())) for text in texts]
 
     async def close(self) -> None:
         """Nothing is held."""
 
 
+def direction(text: str) -> tuple[float, ...]:
+    """Return a point on a sphere, drawn by a text."""
+    point = generator("embedding", text).standard_normal(DIMENSIONS)
+    return tuple(map(float, point / np.linalg.norm(point)))
+
+
 def _lengths(request: GenerationRequest | ReadRequest) -> tuple[int, int]:
     """Return the tokens of a request that no model wrote, which are words, and all of its prompt."""
-    context = sum(len(message["content"].split()) for message in request.chat)
-    context += sum(len(step.text.split()) for step in request.prefix if step.given)
-    return context, context + sum(step.tokens for step in request.prefix)
+    return _counted(request.chat, request.prefix)
+
+
+def _counted(chat: Sequence[Message], steps: Sequence[Step]) -> tuple[int, int]:
+    """Return the tokens of a chat and of steps that no model wrote, which are words, and all of them."""
+    context = sum(len(message["content"].split()) for message in chat)
+    context += sum(len(step.text.split()) for step in steps if step.given)
+    return context, context + sum(step.tokens for step in steps)
 
 
 def make(options: SimulatedOptions, *, seed: int = 0, model_directory: Path | None = None) -> SimulatedEngine:

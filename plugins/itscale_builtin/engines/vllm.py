@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from itscale.errors import EngineError, EngineLostError
 from itscale.plugins import EngineEntry, Options
-from itscale.types import Capability, Generation, GenerationRequest, SamplingParams, Trajectory
+from itscale.types import Capability, Generation, GenerationRequest, SamplingParams
 from itscale_builtin.engines.guard import Guard, children, script_hidden
 from itscale_builtin.engines.starting import Forks, start
 from itscale_builtin.engines.wheel import Wheel, prepare_wheel
@@ -269,10 +269,6 @@ class VllmEngine:
             )
             for index, output in enumerate(outputs)
         ]
-
-    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        """Refuse: the engine offers no reward model."""
-        raise EngineError("vllm: scores no trajectories, expected an engine that offers 'score'")
 
     async def close(self) -> None:
         """Stop vLLM's processes and free what they hold."""

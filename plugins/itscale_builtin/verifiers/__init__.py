@@ -9,6 +9,7 @@ from itscale_builtin.verifiers import (
     logprob,
     math,
     multiple_choice,
+    outcome_reward,
     process_reward,
     reasoning_gym,
 )
@@ -19,7 +20,5 @@ __all__ = ["itscale_register_verifiers"]
 @hookimpl
 def itscale_register_verifiers() -> Iterable[VerifierEntry]:
     """Return the built-in verifiers."""
-    return [
-        module.entry
-        for module in (exact_match, logprob, math, multiple_choice, process_reward, reasoning_gym)
-    ]
+    judges = (exact_match, math, multiple_choice, reasoning_gym)
+    return [module.entry for module in (*judges, logprob, outcome_reward, process_reward)]

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_type_hints
 
 from itscale.boundary.logprobs import checked_next, checked_text
+from itscale.boundary.rewards import checked_embeddings, checked_rewards
 from itscale.plugins.given import own_problem
 from itscale.plugins.place import Place, Shown, is_count, is_number, real, shown, textual
 from itscale.plugins.process import LASTING
 from itscale.types import (
     Capability,
+    Embedding,
     Engine,
     Generation,
     GenerationRequest,
     LogprobsEngine,
     NextLogprobs,
     NextRequest,
+    PoolingEngine,
+    Reward,
     TextLogprobs,
     TextRequest,
     Trajectory,
@@ -30,10 +34,17 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedEngine", "make_engine"]
 
-READS: tuple[Capability, ...] = ("logprobs", "next_logprobs")
-"""Capabilities that are methods of an engine by the same name, if it offers them."""
 REASONS: tuple[str, ...] = get_args(get_type_hints(Generation)["finish_reason"])
 SCOPES = ("completion", "block")
+METHODS: dict[Capability, str] = {
+    "generate": "generate",
+    "logprobs": "logprobs",
+    "next_logprobs": "next_logprobs",
+    "rewards": "rewards",
+    "step_rewards": "rewards",
+    "embed": "embed",
+}
+"""Which method an engine has for what it offers, where that takes one of its own."""
 ROUNDING = 1e-6
 """Nats per token by which rounding may lift a log-probability above 0."""
 
@@ -43,18 +54,19 @@ def make_engine(
 ) -> CheckedEngine:
     """Start a model's engine; what it returns is checked."""
     place = Place.of(ingredient)
-    methods = ("generate", "score", "close")
-    return CheckedEngine(place.make(ingredient, methods, seed=seed, model_directory=model_directory), place)
+    return CheckedEngine(
+        place.make(ingredient, ("close",), seed=seed, model_directory=model_directory), place
+    )
 
 
 class CheckedEngine:
-    """An engine whose generations, rewards and log-probabilities are checked; otherwise the one it wraps.
+    """An engine whose every answer is checked; otherwise the engine it wraps.
 
     Raises
     ------
     ContractError
         From any call, on what cannot be: usage that is negative, or zero for a text; a log-probability that
-        is not finite or above 0; fewer generations than seeds.
+        is not finite or above 0; fewer generations than seeds. And on a call for what it does not offer.
     """
 
     def __init__(self, engine: Engine, place: Place) -> None:
@@ -68,9 +80,10 @@ class CheckedEngine:
             raise place.broken("seed_scope", scope, " or ".join(SCOPES))
         if not isinstance(simulated, bool):
             raise place.broken("simulated", simulated, "True or False")
-        for name in READS:
-            if name in offers and not callable(getattr(engine, name, None)):
-                raise place.broken("offers", offers, f"a method {name}() of an engine that offers {name}")
+        for offer in sorted(offers & METHODS.keys()):
+            if not callable(getattr(engine, METHODS[offer], None)):
+                expected = f"a method {METHODS[offer]}() of an engine that offers {offer}"
+                raise place.broken("offers", offers, expected)
         tokenizer = getattr(engine, "tokenizer", "")
         if not textual(tokenizer):
             raise place.broken("tokenizer", tokenizer, "a text")
@@ -82,6 +95,7 @@ class CheckedEngine:
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Return one generation per seed, each checked."""
         problem = request.problem.problem_id
+        self._require("generate")
         with self._place.kept_alive("generate()", problem), self._place.undisturbed("generate()", LASTING):
             given = await self._engine.generate(replace(request, problem=own_problem(request.problem)))
         seeds = (len(request.seeds), "seeds")
@@ -125,18 +139,28 @@ class CheckedEngine:
             expected = "a finite number, at most 0, or None"
             raise self._place.broken("generate(): logprob", one.logprob, expected, problem)
 
-    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        """Return a reward for each trajectory, in [0, 1]."""
+    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+        """Return a reward of each trajectory, every number in [0, 1]."""
         trajectories = tuple(trajectories)
-        with self._place.kept_alive("score()"), self._place.undisturbed("score()", LASTING):
-            given = await self._engine.score(list(trajectories))
-        rewards = self._place.as_many("score()", "rewards", given, (len(trajectories), "trajectories"))
-        numbers = [real(reward) for reward in rewards]
-        for trajectory, reward, number in zip(trajectories, rewards, numbers, strict=True):
-            if number is None or not 0 <= number <= 1:
-                problem = trajectory.problem.problem_id
-                raise self._place.broken("score()", reward, "a reward in (0, 1)", problem)
-        return [number for number in numbers if number is not None]
+        self._require("rewards", "step_rewards")
+        with self._place.kept_alive("rewards()"), self._place.undisturbed("rewards()", LASTING):
+            given = await cast("PoolingEngine", self._engine).rewards(list(trajectories))
+        return checked_rewards(self._place, given, trajectories)
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """Return an embedding of each text, all of one length."""
+        texts = tuple(texts)
+        self._require("embed")
+        with self._place.kept_alive("embed()"), self._place.undisturbed("embed()", LASTING):
+            given = await cast("PoolingEngine", self._engine).embed(list(texts))
+        return checked_embeddings(self._place, given, texts)
+
+    def _require(self, *needs: Capability) -> None:
+        """Refuse a call for what the engine does not offer: it may not even have the method."""
+        if not self.offers & set(needs):
+            what, offers = f"{METHODS[needs[0]]}()", ", ".join(sorted(self.offers)) or "nothing"
+            found = Shown(f"a call of {what} of an engine that offers {offers}")
+            raise self._place.broken(what, found, f"an engine that offers {' or '.join(needs)}")
 
     async def logprobs(self, request: TextRequest) -> TextLogprobs:
         """Return the log-probability of each token of a text."""
@@ -161,9 +185,7 @@ class CheckedEngine:
 
     async def _read(self, name: Capability, request: NextRequest | TextRequest) -> Any:
         problem, what = request.problem.problem_id, f"{name}()"
-        if name not in self.offers:
-            offered = Shown(f"a call of {what} of an engine that offers {', '.join(sorted(self.offers))}")
-            raise self._place.broken(what, offered, f"an engine that offers {name}", problem)
+        self._require(name)
         with self._place.kept_alive(what, problem), self._place.undisturbed(what, LASTING):
             return await getattr(self._engine, name)(replace(request, problem=own_problem(request.problem)))
 

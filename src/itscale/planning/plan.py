@@ -165,7 +165,7 @@ class Plan:
         if label is None:
             return list(dict.fromkeys((wildcards.model, *self.study.started_with(wildcards.strategy))))
         verifier = self.study.verifier(wildcards.task, label)
-        sampled = [wildcards.model] if verifier.entry.needs else []
+        sampled = [wildcards.model] if verifier.needs else []
         return list(dict.fromkeys((*sampled, *self.study.models_asked_by(verifier))))
 
     def computing_here(self, wildcards: Any) -> list[str]:

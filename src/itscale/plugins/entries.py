@@ -20,6 +20,7 @@ from itscale.types import Capability, SamplingParams
 
 __all__ = [
     "KINDS",
+    "Demand",
     "EngineEntry",
     "Entry",
     "FigureEntry",
@@ -37,6 +38,9 @@ Kind = Literal["tasks", "engines", "strategies", "verifiers", "selectors", "laws
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+Demand = frozenset[Capability] | Callable[[Any], frozenset[Capability]]
+"""What must be offered: some capabilities, or those that a function of the options says."""
 
 
 class Options(BaseModel):
@@ -285,8 +289,8 @@ class VerifierEntry(Entry):
         "evaluates": ("options", "task"),
     }
     role: Literal["oracle", "scorer"]
-    needs: frozenset[Capability] = frozenset()
-    asks: frozenset[Capability] = frozenset({"generate"})
+    needs: Demand = frozenset()
+    asks: Demand = frozenset({"generate"})
     recorded: frozenset[Capability] = frozenset()
     evaluates: Callable[[Any, Any], bool] = field(default=lambda options, task: False)
 

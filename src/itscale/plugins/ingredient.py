@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from itscale.errors import PluginError
-from itscale.plugins.entries import EngineEntry, Entry, LawEntry, Options, TaskEntry
+from itscale.plugins.entries import Demand, EngineEntry, Entry, LawEntry, Options, TaskEntry, VerifierEntry
 from itscale.store.parquet import payload_hash
 from itscale.types import Capability
 
@@ -70,3 +70,16 @@ class Ingredient(Generic[E]):
         """What an engine with these options can do."""
         entry = cast(EngineEntry, self.entry)
         return entry.offers if entry.configured is None else entry.configured(self.options)
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """What a verifier with these options needs of the engine of the model that is sampled."""
+        return self._demanded(cast(VerifierEntry, self.entry).needs)
+
+    @property
+    def asks(self) -> frozenset[Capability]:
+        """What a verifier with these options needs of the models that they name."""
+        return self._demanded(cast(VerifierEntry, self.entry).asks)
+
+    def _demanded(self, demand: Demand) -> frozenset[Capability]:
+        return demand(self.options) if callable(demand) else demand

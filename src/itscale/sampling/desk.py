@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from itscale.sampling.ledger import Call, Ledger
 from itscale.sampling.progress import UnitTally
 from itscale.sampling.watching import Watched
 from itscale.types import (
+    Embedding,
     Engine,
     Generation,
     GenerationRequest,
@@ -20,7 +21,9 @@ from itscale.types import (
     Message,
     NextLogprobs,
     NextRequest,
+    PoolingEngine,
     Problem,
+    Reward,
     SamplingParams,
     Step,
     TextLogprobs,
@@ -116,12 +119,16 @@ class Desk:
         )
         return made
 
-    async def rewards(
-        self, trajectories: Sequence[Trajectory], by: str, prompt_tokens: int | None
-    ) -> list[float]:
-        """Return a model's reward of each trajectory, and charge to it the tokens that it reads."""
-        rewards = await self.engines[by].score(list(trajectories))
-        self._charge("score", by, sequences=len(trajectories), prompt_tokens=prompt_tokens)
+    async def rewards(self, trajectories: Sequence[Trajectory], by: str) -> list[Reward]:
+        """Return a model's reward of each trajectory, and charge to it the tokens that it read."""
+        rewards = await cast("PoolingEngine", self.engines[by]).rewards(list(trajectories))
+        self._charge(
+            "score",
+            by,
+            sequences=len(rewards),
+            prompt_tokens=_sum(one.prompt_tokens for one in rewards),
+            cached_prompt_tokens=_sum(one.cached_prompt_tokens for one in rewards),
+        )
         return rewards
 
     async def logprobs(self, trajectory: Trajectory, scored: Sequence[Step], by: str) -> TextLogprobs:
@@ -195,6 +202,13 @@ class Desk:
             step if known(step) or not step.token_ids else replace(step, token_ids=()) for step in steps
         )
 
+    async def embed(self, texts: Sequence[str], by: str) -> list[Embedding]:
+        """Return a model's embedding of each text, and charge to it the tokens that it read."""
+        made = await cast("PoolingEngine", self.engines[by]).embed(list(texts))
+        read = _sum(one.prompt_tokens for one in made)
+        self._charge("embed", by, sequences=len(made), prompt_tokens=read)
+        return made
+
     def _charge(self, call: Call, by: str, **spent: Any) -> None:
         self._ledger.charge(call, by or self._model, scorer=self._scorer, **spent)
 
@@ -220,6 +234,12 @@ class _Told:
 def _chat(trajectory: Trajectory) -> tuple[Message, ...] | None:
     """Return the chat of a trajectory that has one of its own, as an engine may change it."""
     return None if trajectory.messages is None else tuple(map(dict, trajectory.messages))
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """Return a sum; None if one of the counts is unknown."""
+    known = list(counts)
+    return None if None in known else sum(count or 0 for count in known)
 
 
 def storable(text: str) -> str:

@@ -14,9 +14,9 @@ from typing import Any, Self
 from itscale.messages.secrets import masked_words
 from itscale.sampling.failures import Failure
 from itscale.sampling.ledger import Ledger
-from itscale.sampling.scoring import Answers
+from itscale.sampling.scoring import Answers, check_answer
 from itscale.sampling.units import Unit
-from itscale.types import Completion, Generation
+from itscale.types import Completion
 
 __all__ = ["Journal", "JournalledAnswers", "Name", "Run", "ScoreJournal", "journal_of"]
 
@@ -89,7 +89,7 @@ class _Lines(ABC):
                 break
             try:
                 self._take(json.loads(line))
-            except (ValueError, TypeError, KeyError, RecursionError):
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 break
             length += len(line)
         return length
@@ -217,7 +217,7 @@ class ScoreJournal(_Lines):
             for row in record["spent"]:
                 spent.add_row(row)
             for answer in record["answers"].values():
-                _ = Generation(**answer) if isinstance(answer, dict) else float(answer)
+                check_answer(answer)
             self._note(run, record["answers"], spent)
         else:
             problem, budget, replicate, index, content = record["completion"]

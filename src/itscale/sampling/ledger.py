@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 __all__ = ["Account", "Call", "Ledger", "TokenClass"]
 
-Call = Literal["generate", "score", "logprobs", "next_logprobs"]
+Call = Literal["generate", "score", "embed", "logprobs", "next_logprobs"]
+"""Kinds of calls; those for rewards are `score`."""
 
 TokenClass = Literal["prompt", "cached_prompt", "generated"]
 """What tokens are charged as: read, read from a cache of prefixes (also counted as read), generated."""

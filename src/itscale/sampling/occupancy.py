@@ -9,12 +9,15 @@ from typing import Literal, cast
 
 from itscale.types import (
     Capability,
+    Embedding,
     Engine,
     Generation,
     GenerationRequest,
     LogprobsEngine,
     NextLogprobs,
     NextRequest,
+    PoolingEngine,
+    Reward,
     TextLogprobs,
     TextRequest,
     Trajectory,
@@ -78,9 +81,13 @@ class MeteredEngine:
         finally:
             self._change(-len(request.seeds))
 
-    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        """Score by the wrapped engine."""
-        return await self._engine.score(trajectories)
+    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+        """Return the rewards of the wrapped engine."""
+        return await cast("PoolingEngine", self._engine).rewards(trajectories)
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """Return the embeddings of the wrapped engine."""
+        return await cast("PoolingEngine", self._engine).embed(texts)
 
     async def logprobs(self, request: TextRequest) -> TextLogprobs:
         """Read a text by the wrapped engine, as a sequence under way."""

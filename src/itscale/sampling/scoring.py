@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from itscale.errors import ContractError
 from itscale.plugins.given import read_only
-from itscale.plugins.place import Place, Shown, is_count
+from itscale.plugins.place import Place, Shown, is_count, textual
 from itscale.sampling.asked import own_chat, own_key, own_params, own_trajectories
 from itscale.sampling.desk import Desk, storable
 from itscale.sampling.ledger import Ledger
@@ -19,18 +20,30 @@ from itscale.sampling.progress import Tally, UnitTally
 from itscale.seeds import digest, seed63
 from itscale.types import (
     Capability,
+    Embedding,
     Engine,
     Generation,
     Message,
     NextLogprobs,
     Problem,
+    Reward,
     SamplingParams,
     Step,
     TextLogprobs,
     Trajectory,
 )
 
-__all__ = ["Answers", "ChargedDesk"]
+__all__ = ["Answers", "ChargedDesk", "check_answer"]
+
+ANSWERS = (Generation, TextLogprobs, NextLogprobs, Reward, Embedding)
+"""What models answer, each told by its fields."""
+
+
+def check_answer(record: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a JSON value is an answer of a model, as it is kept."""
+    if not any(record.keys() == {one.name for one in fields(kind)} for kind in ANSWERS):
+        raise ValueError(f"found {sorted(record)}, expected the fields of an answer")
+
 
 MOST_NEXT = 1000
 """Next tokens that a scorer may ask for: its answers are kept in a journal."""
@@ -78,9 +91,8 @@ class ChargedDesk:
         JSON values the random streams derive from, beside problem and question.
     answers
         What was answered before, and where the rest is kept.
-    reads
-        Tokens that a model reads to score a trajectory, None where nobody counted them; LookupError if it is
-        none of those that are scored.
+    knows
+        Whether a trajectory is one of those that are scored, or what such a one continues.
     place
         How messages call the scorer.
     tally
@@ -96,7 +108,7 @@ class ChargedDesk:
         scorer: str,
         stream: Sequence[Any],
         answers: Answers,
-        reads: Callable[[Trajectory], int | None],
+        knows: Callable[[Trajectory], bool],
         place: Place | None = None,
         tally: UnitTally | None = None,
     ) -> None:
@@ -106,11 +118,10 @@ class ChargedDesk:
         self._scorer = scorer
         self._stream = (*stream, problem.problem_id)
         self._answers = answers
-        self._reads = reads
+        self._knows = knows
         self._place = place or Place("verifiers", scorer)
         self._tally = tally or Tally().unit(0)
         self._asking: dict[str, asyncio.Lock] = {}
-        self._rewarding = asyncio.Lock()
 
     async def generate(
         self, messages: Sequence[Message], params: SamplingParams, *, by: str | None = None, key: str = ""
@@ -189,8 +200,8 @@ class ChargedDesk:
         own = {"texts": tuple(answer["texts"]), "ends": frozenset(answer["ends"])}
         return NextLogprobs(**{**answer, **arrays, **own})
 
-    async def rewards(self, trajectories: Sequence[Trajectory], *, by: str | None = None) -> list[float]:
-        """Return a model's reward of each trajectory.
+    async def rewards(self, trajectories: Sequence[Trajectory], *, by: str | None = None) -> list[Reward]:
+        """Return a model's reward of each trajectory; what one costs is charged even where another fails.
 
         Raises
         ------
@@ -199,17 +210,36 @@ class ChargedDesk:
         """
         by = self._named("desk.rewards()", by)
         given = own_trajectories(self._place, "desk.rewards()", trajectories, self._problem.problem_id)
-        read = [self._tokens_read(one) for one in given]
-        questions = [_question(by, one) for one in given]
-        async with self._rewarding:  # who asks for the same meanwhile finds it answered
-            new = {name: at for at, name in enumerate(questions) if name not in self._answers.known}
-            if new:
-                counts = [read[at] for at in new.values()]
-                prompt = None if None in counts else sum(count or 0 for count in counts)
-                spent = Ledger()
-                rewards = await self._desk(spent).rewards([given[at] for at in new.values()], by, prompt)
-                self._answers.keep(dict(zip(new, rewards, strict=True)), spent)
-        return [float(self._answers.known[question]) for question in questions]
+        for one in given:
+            if not self._is_known(one):
+                expected = "one that score() was given, or that such a one continues"
+                raise self._broken("desk.rewards()", Shown(repr(one)[:80]), expected)
+
+        async def ask(one: Trajectory, desk: Desk) -> dict[str, Any]:
+            (reward,) = await desk.rewards([one], by)
+            return asdict(reward)
+
+        answers = await _all(self._answered(_question(by, one), partial(ask, one)) for one in given)
+        return [Reward(**{**answer, "steps": tuple(answer["steps"])}) for answer in answers]
+
+    async def embed(self, texts: Sequence[str], *, by: str | None = None) -> list[Embedding]:
+        """Return a model's embedding of each text.
+
+        Raises
+        ------
+        ContractError
+            If `by` is no model of the scorer that offers `embed`, or something is no text.
+        """
+        label = self._named("desk.embed()", by, "embed")
+        if isinstance(texts, str) or not all(map(textual, texts)):
+            raise self._broken("desk.embed(): texts", texts, "a list of texts")
+
+        async def ask(text: str, desk: Desk) -> dict[str, Any]:
+            (made,) = await desk.embed([text], label)
+            return asdict(made)
+
+        answers = await _all(self._answered(["embed", label, text], partial(ask, text)) for text in texts)
+        return [Embedding(**{**answer, "vector": tuple(answer["vector"])}) for answer in answers]
 
     async def _answered(
         self, question: Sequence[Any], ask: Callable[[Desk], Awaitable[dict[str, Any]]]
@@ -254,21 +284,29 @@ class ChargedDesk:
             expected = named or "no label: the scorer's options name no model by ModelLabel"
         raise self._broken(f"{what}: by", by, expected)
 
-    def _tokens_read(self, trajectory: Trajectory) -> int | None:
+    def _is_known(self, trajectory: Trajectory) -> bool:
         try:
-            return self._reads(trajectory)
-        except (LookupError, AttributeError):
-            expected = "one that score() was given, or that such a one continues"
-            raise self._broken("desk.rewards()", Shown(repr(trajectory)[:80]), expected) from None
+            return self._knows(trajectory)
+        except AttributeError:  # what it continues is no trajectory
+            return False
 
     def _broken(self, what: str, found: Any, expected: str) -> ContractError:
         return self._place.broken(what, found, expected, self._problem.problem_id)
 
 
-def _question(by: str, trajectory: Trajectory) -> str:
+def _question(by: str, trajectory: Trajectory) -> list[Any]:
     chat = [dict(message) for message in trajectory.chat]
     steps = [(step.text, step.tokens, step.given) for step in trajectory.steps]
-    return digest(["score", by, chat, steps, trajectory.finish_reason])
+    return ["score", by, chat, steps, trajectory.finish_reason]
+
+
+async def _all(asked: Iterable[Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return answers to questions that are asked at once; the first failure, when the others are paid for."""
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
 
 
 def _given(text: str) -> Step:

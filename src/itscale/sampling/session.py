@@ -350,7 +350,7 @@ class Session(Reading):
             scorer=scorer.label,
             stream=scorer.stream,
             answers=Answers(self.ledger),
-            reads=self._tree.tokens_read,
+            knows=self._tree.has,
             tally=self._desk.tally,
         )
         return Scores(scorer.scorer, desk, self._tree.scores)

@@ -67,19 +67,6 @@ class Tree:
         generated = [step.node for step in trajectory.steps if not step.given]
         return self.contexts[generated[-1]] if generated else 0
 
-    def tokens_read(self, trajectory: Trajectory) -> int | None:
-        """Return how many tokens a model reads to score a trajectory; None where nobody counted them.
-
-        Raises
-        ------
-        LookupError
-            If it is none of this tree's.
-        """
-        if not self.has(trajectory):
-            raise LookupError(trajectory.node)
-        context, generated = self.context_tokens(trajectory), counted_tokens(trajectory.steps)
-        return None if context is None or generated is None else context + generated
-
     def number(self, trajectories: Sequence[Trajectory]) -> None:
         """Give numbers to the nodes of what is handed in, by lineage: timing shows in the order of making."""
         nodes = {step.node for trajectory in trajectories for step in trajectory.steps}

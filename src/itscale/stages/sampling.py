@@ -289,7 +289,7 @@ class _Run:
         if scorer is None:
             return None
         engines = {label: self.engines[label] for label in self.study.models_asked_by(scorer)}
-        if scorer.entry.needs:
+        if scorer.needs:
             engines[""] = self.engines[self.model]
         stream = scorer_stream(self.study, self.task, scorer)
         self.scorer = make_scorer(scorer)

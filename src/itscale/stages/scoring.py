@@ -17,7 +17,6 @@ from itscale.plugins.ingredient import Ingredient
 from itscale.sampling.failures import ProblemFailures, ends_the_job, reason_of
 from itscale.sampling.journal import JournalledAnswers, Name, Run, ScoreJournal
 from itscale.sampling.scoring import ChargedDesk
-from itscale.sampling.tree import counted_tokens
 from itscale.seeds import digest, seed63
 from itscale.study.study import Study
 from itscale.types import Completion, Problem, Question, Trajectory, Verdict
@@ -132,8 +131,8 @@ class Scoring:
 
     def _start(self, left: int) -> None:
         """Start the models that the scorer asks; refuse one that, as configured, lacks what it has to do."""
-        entry = self.scorer.entry
-        wanted = {"": self.model} if entry.needs else {}
+        scorer = self.scorer
+        wanted = {"": self.model} if scorer.needs else {}
         wanted |= {label: label for label in self.study.models_asked_by(self.scorer)}
         stream = (self.study.config.seed, "verification", self.scorer.label, self.content, left)
         for number, (name, label) in enumerate(wanted.items()):
@@ -142,7 +141,7 @@ class Scoring:
             seed = (seed63(*stream) + number) % 2**31
             directory = self.model_directories.get(label)
             engine = self.engines[name] = make_engine(model, seed=seed, model_directory=directory)
-            lacking = sorted((entry.asks if name else entry.needs) - engine.offers)
+            lacking = sorted((scorer.asks if name else scorer.needs) - engine.offers)
             if lacking:
                 raise EngineError(
                     f"verifiers.{self.scorer.label} needs {', '.join(lacking)} of the engine; "
@@ -166,7 +165,7 @@ class Scoring:
             scorer=self.scorer.label,
             stream=scorer_stream(self.study, self.task, self.scorer),
             answers=JournalledAnswers(self.journal, run),
-            reads=given.tokens_read,
+            knows=given.has,
             place=Place.of(self.scorer),
         )
 
@@ -194,23 +193,21 @@ class Scoring:
 
 
 class _Given:
-    """The trajectories that a scorer was given, by where they begin, with the tokens of their prompts."""
+    """The trajectories that a scorer was given, by where they begin."""
 
     def __init__(self) -> None:
-        self._prompts: dict[int, tuple[Trajectory, int | None]] = {}
+        self._roots: dict[int, Trajectory] = {}
 
     def take(self, completion: Completion, question: Question) -> Trajectory:
         """Return a completion as a trajectory."""
         made = completion.trajectory(question)
         root = _root(made)
-        self._prompts[id(root)] = root, completion.prompt_tokens
+        self._roots[id(root)] = root
         return made
 
-    def tokens_read(self, trajectory: Trajectory) -> int | None:
-        """Return how many tokens a model reads to score one; KeyError if it is none of these."""
-        _, prompt = self._prompts[id(_root(trajectory))]
-        generated = counted_tokens(trajectory.steps)
-        return None if prompt is None or generated is None else prompt + generated
+    def has(self, trajectory: Trajectory) -> bool:
+        """Return whether a trajectory is one of these, or one that such a one continues."""
+        return id(_root(trajectory)) in self._roots
 
 
 def _root(trajectory: Trajectory) -> Trajectory:

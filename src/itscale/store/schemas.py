@@ -60,7 +60,7 @@ LEDGER: Schema = {
     "budget": pl.Int32,
     "replicate": pl.Int32,
     "start": pl.Int32,  # first completion index of the block (exchangeable), else 0
-    "call": pl.String,  # generate, score, logprobs, next_logprobs
+    "call": pl.String,  # generate, score (for rewards), embed, logprobs, next_logprobs
     "by": pl.String,  # label of the model that was called
     "scorer": pl.String,  # label of the scorer that asked; null where the strategy did
     "failed": pl.Boolean,  # it came to nothing: no completion or verdict is made of it

@@ -9,12 +9,15 @@ from typing import Any, cast
 
 from itscale.plugins.registry import registry
 from itscale.types import (
+    Embedding,
     Engine,
     Generation,
     GenerationRequest,
     LogprobsEngine,
     NextLogprobs,
     NextRequest,
+    PoolingEngine,
+    Reward,
     TextLogprobs,
     TextRequest,
     Trajectory,
@@ -39,6 +42,7 @@ class Tallied:
         self.tokenizer: str = getattr(engine, "tokenizer", "")
         self.generated: list[Generation] = []
         self.read: list[TextLogprobs | NextLogprobs] = []
+        self.rewarded: list[Reward] = []
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Generate, and keep what was generated."""
@@ -62,9 +66,15 @@ class Tallied:
         """Spell a token by the wrapped engine."""
         return cast("LogprobsEngine", self.engine).spell(request, token_id)
 
-    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        """Score by the wrapped engine."""
-        return await self.engine.score(trajectories)
+    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+        """Return the rewards of the wrapped engine, and keep them."""
+        rewards = await cast("PoolingEngine", self.engine).rewards(trajectories)
+        self.rewarded += rewards
+        return rewards
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """Return the embeddings of the wrapped engine."""
+        return await cast("PoolingEngine", self.engine).embed(texts)
 
     async def close(self) -> None:
         """Close the wrapped engine."""
@@ -103,9 +113,15 @@ class Delayed:
         """Spell a token by the wrapped engine."""
         return cast("LogprobsEngine", self.engine).spell(request, token_id)
 
-    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        """Score by the wrapped engine."""
-        return await self.engine.score(trajectories)
+    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+        """Return the rewards of the wrapped engine after a while."""
+        await self._wait()
+        return await cast("PoolingEngine", self.engine).rewards(trajectories)
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """Return the embeddings of the wrapped engine after a while."""
+        await self._wait()
+        return await cast("PoolingEngine", self.engine).embed(texts)
 
     async def close(self) -> None:
         """Close the wrapped engine."""

@@ -14,12 +14,14 @@ import pytest
 from itscale.boundary import CheckedEngine
 from itscale.testing.entries import EntryContract, kept_word
 from itscale.types import (
+    Embedding,
     Engine,
     Generation,
     GenerationRequest,
     NextLogprobs,
     NextRequest,
     Problem,
+    Reward,
     SamplingParams,
     Step,
     TextLogprobs,
@@ -79,7 +81,8 @@ class EngineContract(EntryContract):
     def test_it_offers_what_its_entry_says(self) -> None:
         """The study is checked against the entry, long before there is an engine."""
         engine = self.make()
-        assert isinstance(engine, Engine)
+        with kept_word():
+            CheckedEngine(engine, self.place())
         assert self.entry.offers <= engine.offers
         assert engine.seed_scope in ("completion", "block")
         assert isinstance(engine.simulated, bool)
@@ -218,33 +221,51 @@ class EngineContract(EntryContract):
         expected, text = self.use(work)
         assert text.logprobs == pytest.approx((expected,), abs=1e-3)
 
-    def test_rewards_are_probabilities(self) -> None:
-        """One in (0, 1) per trajectory."""
-        if "score" not in self.entry.offers:
-            pytest.skip("this engine does not score")
+    def begun(self) -> list[Trajectory]:
+        """Return trajectories of one problem: of one step, of two, and of the same text in one."""
         problem = _problem()
+        first, second = "First 0, then 1.\n\n", "At last 5."
 
-        async def work(engine: Engine) -> tuple[int, list[float]]:
-            found = await engine.generate(self.request(*range(4)))
-            given = [
-                Trajectory(
-                    problem,
-                    Trajectory(problem),
-                    Step(
-                        text=one.text,
-                        token_ids=one.token_ids,
-                        tokens=one.tokens,
-                        logprob=one.logprob,
-                        node=node,
-                    ),
-                )
-                for node, one in enumerate(found, start=1)
-            ]
-            return len(given), await engine.score(given)
+        def after(before: Trajectory, text: str, node: int) -> Trajectory:
+            step = Step(text=text, tokens=len(text.split()), logprob=None, node=node)
+            return Trajectory(problem.question, before, step)
 
-        wanted, rewards = self.use(work)
-        assert len(rewards) == wanted
-        assert all(0 < reward < 1 for reward in rewards)
+        fresh = Trajectory(problem.question)
+        short = after(fresh, first, 1)
+        return [short, after(short, second, 2), after(fresh, first + second, 3)]
+
+    def test_rewards_are_what_it_says_it_gives(self) -> None:
+        """Of the whole, of each step or both, in [0, 1], the same in any company, with the tokens read."""
+        if not self.entry.offers & {"rewards", "step_rewards"}:
+            pytest.skip("this engine gives no rewards")
+        given = self.begun()
+
+        async def work(engine: Engine) -> tuple[list[Reward], list[Reward]]:
+            checked = CheckedEngine(engine, self.place())
+            with kept_word():
+                return await checked.rewards(given), await checked.rewards(given[:0:-1])
+
+        together, others = self.use(work)
+        for trajectory, reward in zip(given, together, strict=True):
+            assert ("rewards" in self.entry.offers) == (reward.whole is not None)
+            steps = len(trajectory.steps) if "step_rewards" in self.entry.offers else 0
+            assert len(reward.steps) == steps
+            assert reward.prompt_tokens is None or reward.prompt_tokens > 0
+        for one, again in zip(together[:0:-1], others, strict=True):
+            assert one.steps == pytest.approx(again.steps, abs=1e-3)
+
+    def test_embeddings_are_of_one_length(self) -> None:
+        """One for each text, the same for equal texts."""
+        if "embed" not in self.entry.offers:
+            pytest.skip("this engine embeds nothing")
+
+        async def work(engine: Engine) -> list[Embedding]:
+            with kept_word():
+                return await CheckedEngine(engine, self.place()).embed(["one text", "another", "one text"])
+
+        first, other, again = self.use(work)
+        assert first.vector == pytest.approx(again.vector, abs=1e-3)
+        assert first.vector != other.vector
 
     def test_closing_twice_is_closing_once(self) -> None:
         """A job that fails while it closes its engine may close it again."""

@@ -27,7 +27,7 @@ class _EngineReward:
     """A scorer that asks the engine."""
 
     async def score(self, trajectories: Sequence[Trajectory], desk: ScorerDesk) -> list[float]:
-        return await desk.rewards(trajectories)
+        return [reward.whole or 0.0 for reward in await desk.rewards(trajectories)]
 
 
 @dataclass(frozen=True)

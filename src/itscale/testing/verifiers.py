@@ -240,7 +240,7 @@ class ScorerContract(EntryContract):
         self, given: Sequence[Trajectory], latency: int | None = None
     ) -> tuple[list[float], Ledger, dict[str, Tallied]]:
         """Return scores, what was charged for them, and the engines by the labels they are charged to."""
-        named = {"simulated": self.engine} if self.entry.needs else {}
+        named = {"simulated": self.engine} if self.ingredient().needs else {}
         engines = {name: Tallied(simulated(how, latency)) for name, how in {**named, **self.helpers}.items()}
         by_label = {"" if name in named else name: engine for name, engine in engines.items()}
         problem = next((one for one in self.problems if given and one.question is given[0].problem), None)
@@ -252,7 +252,7 @@ class ScorerContract(EntryContract):
             scorer=self.entry.name,
             stream=(0,),
             answers=Answers(ledger),
-            reads=lambda trajectory: trajectory.tokens,
+            knows=lambda trajectory: True,
             place=self.place(),
         )
         with kept_word():
@@ -287,7 +287,7 @@ class ScorerContract(EntryContract):
             assert self.score(given, latency) == first
 
     def test_the_ledger_is_what_the_engines_computed(self) -> None:
-        """Every token that a model generates or reads in a chat is charged to that model, none twice."""
+        """Every token that a model generates or reads is charged to that model, none twice."""
         _, ledger, engines = self._run(self.trajectories(self.problems[0]))
         for label, engine in engines.items():
             account = ledger.accounts.get(("generate", label, self.entry.name), Account())
@@ -295,6 +295,9 @@ class ScorerContract(EntryContract):
             assert account.sequences == len(made)
             assert account.generated_tokens == sum(one.tokens for one in made)
             assert account.prompt_tokens == sum(one.prompt_tokens for one in made)
+            account = ledger.accounts.get(("score", label, self.entry.name), Account())
+            assert account.sequences == len(engine.rewarded)
+            assert account.prompt_tokens == sum(one.prompt_tokens or 0 for one in engine.rewarded)
 
     def test_scores_do_not_depend_on_company(self) -> None:
         """A trajectory scores the same alone, among others, and in any order."""

@@ -10,12 +10,14 @@ from itscale.types.logprobs import (
     TextLogprobs,
     TextRequest,
 )
+from itscale.types.pooling import Embedding, PoolingEngine, Reward
 from itscale.types.problems import Message, Problem, Problems, Question
 from itscale.types.verifiers import Oracle, Scorer, ScorerDesk, Verdict
 
 __all__ = [
     "Capability",
     "Completion",
+    "Embedding",
     "Engine",
     "FinishReason",
     "Generation",
@@ -26,10 +28,12 @@ __all__ = [
     "NextLogprobs",
     "NextRequest",
     "Oracle",
+    "PoolingEngine",
     "Problem",
     "Problems",
     "Question",
     "ReadRequest",
+    "Reward",
     "SamplingParams",
     "Scorer",
     "ScorerDesk",

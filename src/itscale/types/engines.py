@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from itscale.types.completions import Step, Trajectory
+from itscale.types.completions import Step
 from itscale.types.problems import Message, Problem
 
 __all__ = ["Capability", "Engine", "Generation", "GenerationRequest", "SamplingParams"]
 
-Capability = Literal["generate", "continue", "generated_logprobs", "logprobs", "next_logprobs", "score"]
+Capability = Literal[
+    "generate",
+    "continue",
+    "generated_logprobs",
+    "logprobs",
+    "next_logprobs",
+    "rewards",
+    "step_rewards",
+    "embed",
+]
 """What an engine can do: generate from a problem, continue a trajectory exactly, report the
-log-probability of what it generated, give log-probabilities of a text's tokens and of the next token, score
-trajectories (a reward model)."""
+log-probability of what it generated, give log-probabilities of a text's tokens and of the next token, give
+a trajectory one reward (an outcome reward model) or one for each of its steps (a process reward model),
+embed a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +147,9 @@ class Generation:
 
 @runtime_checkable
 class Engine(Protocol):
-    """A language model that runs many requests at once.
+    """A model that answers many requests at once.
+
+    What an engine does not offer is never called, and need not be there: `generate` neither.
 
     Attributes
     ----------
@@ -156,10 +168,6 @@ class Engine(Protocol):
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Return one generation per seed, in order."""
-        ...
-
-    async def score(self, trajectories: Sequence[Trajectory]) -> list[float]:
-        """Return a reward in (0, 1) for each trajectory as it stands."""
         ...
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from itscale.types.completions import Trajectory
 from itscale.types.engines import Generation, SamplingParams
 from itscale.types.logprobs import NextLogprobs, TextLogprobs
+from itscale.types.pooling import Embedding, Reward
 from itscale.types.problems import Message, Problem
 
 __all__ = ["Oracle", "Scorer", "ScorerDesk", "Verdict"]
@@ -71,8 +72,12 @@ class ScorerDesk(Protocol):
         """
         ...
 
-    async def rewards(self, trajectories: Sequence[Trajectory], *, by: str | None = None) -> list[float]:
-        """Return a reward in [0, 1] for each trajectory that is scored, or that such a one continues."""
+    async def rewards(self, trajectories: Sequence[Trajectory], *, by: str | None = None) -> list[Reward]:
+        """Return a model's reward of each trajectory that is scored, or that such a one continues."""
+        ...
+
+    async def embed(self, texts: Sequence[str], *, by: str | None = None) -> list[Embedding]:
+        """Return a model's embedding of each text."""
         ...
 
     async def logprobs(

@@ -50,7 +50,7 @@ def check_helpers(study: Study) -> Iterator[Mistake]:
     asking: list[tuple[str, Ingredient[Any], frozenset[Capability]]] = [
         ("strategies", strategy, strategy.entry.asks) for strategy in study.strategies.values()
     ]
-    asking += [("verifiers", scorer, scorer.entry.asks) for scorer in study.scorers.values()]
+    asking += [("verifiers", scorer, scorer.asks) for scorer in study.scorers.values()]
     named: set[str] = set()
     for key, ingredient, asks in asking:
         for option, model in references(ingredient.options, "models"):
@@ -97,8 +97,7 @@ def check_capabilities(study: Study) -> Iterator[Mistake]:
         ("strategies", label, strategy.entry.needs) for label, strategy in study.strategies.items()
     ]
     asking += [
-        ("verifiers", label, scorer.entry.needs | scorer.entry.recorded)
-        for label, scorer in study.scorers.items()
+        ("verifiers", label, scorer.needs | scorer.entry.recorded) for label, scorer in study.scorers.items()
     ]
     for model, engine in _sampled(study):
         offers = engine.offers
