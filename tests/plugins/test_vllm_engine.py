@@ -7,13 +7,27 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from pydantic import ValidationError
 
+from itscale.boundary import CheckedEngine, Place
 from itscale.errors import EngineError
-from itscale.types import Generation, GenerationRequest, Problem, SamplingParams, Step
-from itscale_builtin.engines.vllm import VllmEngine, VllmOptions, check_model, engine_arguments, entry
+from itscale.sampling.session import Session
+from itscale.sampling.units import Unit
+from itscale.types import (
+    Generation,
+    GenerationRequest,
+    NextRequest,
+    Problem,
+    SamplingParams,
+    Step,
+    TextRequest,
+    Trajectory,
+)
+from itscale_builtin.engines._vllm_models import check_model
+from itscale_builtin.engines.vllm import VllmEngine, VllmOptions, engine_arguments, entry
 from itscale_builtin.engines.wheel import Wheel
 
 STUDY = Path(__file__).parents[2] / "config" / "studies" / "ci.yaml"
@@ -241,3 +255,112 @@ def test_a_request_that_is_cancelled_is_aborted_and_has_told_what_it_cost(
     [after] = runner.run(work())
     assert 0 < told[0] < 400
     assert read[-1] == after.context_tokens
+
+
+TEXT = "Red is warm, 🙂 日本 is far away; naïve façades aren't."
+GIVEN = Step(text=TEXT, tokens=0, logprob=0.0, node=1, given=True)
+
+
+@pytest.fixture(scope="module")
+def forward(running: tuple[asyncio.Runner, VllmEngine]) -> Any:
+    """Log-probabilities of every token at every place of a prompt, by transformers in single precision."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    directory = running[1]._llm.model_config.model
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+
+    def logprobs(ids: list[int]) -> Any:
+        with torch.no_grad():
+            return model(torch.tensor([ids])).logits[0].log_softmax(-1).double().numpy()
+
+    return logprobs
+
+
+@pytest.mark.vllm
+def test_log_probabilities_of_a_text_are_those_of_the_model(
+    running: tuple[asyncio.Runner, VllmEngine], forward: Any
+) -> None:
+    runner, engine = running
+    request = TextRequest(problem=PROBLEM, scored=(GIVEN,))
+    for _ in range(2):  # the second time the prompt is in the prefix cache
+        found = runner.run(CheckedEngine(engine, Place("engines", "vllm")).logprobs(request))
+        opened, _ = engine._prompt(request)
+        ids = [*opened, *found.token_ids]
+        assert found.token_ids == tuple(engine._tokenizer.encode(TEXT, add_special_tokens=False))
+        expected = forward(ids)[len(opened) - 1 : -1][range(len(found.token_ids)), list(found.token_ids)]
+        assert np.abs(expected - found.logprobs).max() < 1e-3
+        assert "".join(found.texts) == TEXT
+        assert (found.prompt_tokens, found.generated_tokens) == (len(ids), 1)
+
+
+@pytest.mark.vllm
+def test_a_text_after_an_end_is_read_without_it(running: tuple[asyncio.Runner, VllmEngine]) -> None:
+    runner, engine = running
+    [whole] = generate(running, temperature=0, max_tokens=400)
+    assert whole.finish_reason == "eos"
+    after = TextRequest(problem=PROBLEM, prefix=(step(whole),), scored=(GIVEN,))
+    again = TextRequest(problem=PROBLEM, scored=(step(whole), GIVEN))
+    found, all_of_it = (runner.run(engine.logprobs(request)) for request in (after, again))
+    assert found.token_ids == tuple(engine._tokenizer.encode(TEXT, add_special_tokens=False))
+    assert all_of_it.token_ids == (*whole.token_ids[:-1], *found.token_ids)
+    assert all_of_it.logprobs[-len(found.logprobs) :] == pytest.approx(found.logprobs, abs=1e-3)
+    same = runner.run(engine.logprobs(TextRequest(problem=PROBLEM, scored=(step(whole),))))
+    assert same.token_ids == whole.token_ids
+    assert same.total == pytest.approx(whole.logprob, abs=1e-2)
+
+
+@pytest.mark.vllm
+def test_next_tokens_are_those_of_the_model(running: tuple[asyncio.Runner, VllmEngine], forward: Any) -> None:
+    runner, engine = running
+    checked = CheckedEngine(engine, Place("engines", "vllm"))
+    [greedy] = generate(running, temperature=0, max_tokens=1)
+    whole = runner.run(checked.next_logprobs(NextRequest(problem=PROBLEM)))
+    opened, _ = engine._prompt(NextRequest(problem=PROBLEM))
+    assert whole.full
+    assert whole.token_ids.tolist() == list(range(len(whole.token_ids)))
+    assert np.exp(whole.logprobs).sum() == pytest.approx(1, abs=1e-4)
+    assert np.abs(forward(opened)[-1] - whole.logprobs).max() < 1e-3
+    assert whole.token_ids[whole.logprobs.argmax()] == greedy.token_ids[0]
+    best = runner.run(checked.next_logprobs(NextRequest(problem=PROBLEM, top=5)))
+    assert best.token_ids.tolist() == np.argsort(-whole.logprobs)[:5].tolist()
+    assert best.logprobs == pytest.approx(np.sort(whole.logprobs)[:-6:-1], abs=1e-4)
+    assert best.texts[0] == greedy.text
+    assert greedy.logprob == pytest.approx(best.logprobs[0], abs=1e-4)
+
+
+@pytest.mark.vllm
+def test_a_loop_by_the_most_probable_token_writes_what_greedy_sampling_does(
+    running: tuple[asyncio.Runner, VllmEngine],
+) -> None:
+    runner, engine = running
+    smile = Problem(
+        problem_id="smile", messages=({"role": "user", "content": "Repeat: 🙂🙃日本🙂"},), reference=""
+    )
+    params = SamplingParams(temperature=0, max_tokens=24)
+    request = GenerationRequest(problem=smile, prefix=(), params=params, seeds=(0,))
+
+    async def work() -> tuple[Generation, Trajectory, int]:
+        (whole,) = await engine.generate(request)
+        checked = CheckedEngine(engine, Place("engines", "vllm"))
+        unit = Unit(problem_id="smile", stop=1)
+        session = Session(smile, unit, checked, model="m", stream=(1,), token_limit=24)
+        writing = session.start()
+        while not writing.finished:
+            found = await session.next_logprobs(writing, top=None if writing.tokens % 2 else 3)
+            writing = session.take(found, found.token_ids[found.logprobs.argmax()])
+        return whole, writing, session.ledger.generated_tokens or 0
+
+    whole, written, generated = runner.run(work())
+    assert tuple(token for one in written.steps for token in one.token_ids) == whole.token_ids
+    assert written.text == whole.text.rstrip("\ufffd")
+    assert written.finish_reason == whole.finish_reason
+    assert generated == whole.tokens
+
+
+@pytest.mark.vllm
+def test_what_fills_the_model_cannot_be_read(running: tuple[asyncio.Runner, VllmEngine]) -> None:
+    runner, engine = running
+    long = Problem(problem_id="long", messages=({"role": "user", "content": "word " * 600},), reference="x")
+    with pytest.raises(EngineError, match=r"'long': what is read has \d+ tokens, expected fewer than 512"):
+        runner.run(engine.next_logprobs(NextRequest(problem=long)))

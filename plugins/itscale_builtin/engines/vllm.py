@@ -5,23 +5,36 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from itscale.errors import EngineError, EngineLostError
+from itscale.errors import EngineError
 from itscale.plugins import EngineEntry, Options
-from itscale.types import Capability, Generation, GenerationRequest, SamplingParams
+from itscale.types import (
+    Capability,
+    Generation,
+    GenerationRequest,
+    NextLogprobs,
+    NextRequest,
+    SamplingParams,
+    TextLogprobs,
+    TextRequest,
+)
+from itscale_builtin.engines._vllm_logprobs import Prompted, Reader
+from itscale_builtin.engines._vllm_models import check_model, is_local
+from itscale_builtin.engines._vllm_requests import Output, answers, one_line
 from itscale_builtin.engines.guard import Guard, children, script_hidden
 from itscale_builtin.engines.starting import Forks, start
 from itscale_builtin.engines.wheel import Wheel, prepare_wheel
 
 __all__ = ["VllmEngine", "VllmOptions", "engine_arguments", "entry"]
 
-OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "generated_logprobs"})
+OFFERS: frozenset[Capability] = frozenset(
+    {"generate", "continue", "generated_logprobs", "logprobs", "next_logprobs"}
+)
 
 SMALL_MACHINE = 4
 """Cores up to which vLLM's CPU build should not set one aside for its scheduler: on two cores, computing
@@ -115,34 +128,8 @@ def _factory(options: VllmOptions, *, seed: int, model_directory: Path | None) -
         with script_hidden():
             llm = start(arguments, _FORKS)
     except (ImportError, OSError, RuntimeError, ValueError) as error:  # a TimeoutError is an OSError
-        raise EngineError(f"vllm: {model}: does not start: {_one_line(error)}") from error
+        raise EngineError(f"vllm: {model}: does not start: {one_line(error)}") from error
     return VllmEngine(llm, options, Guard(children() - before))
-
-
-def check_model(model: str, revision: str | None) -> None:
-    """Raise EngineError unless a model is a directory with a configuration or known to the hub."""
-    if is_local(model):
-        return
-    from huggingface_hub import hf_hub_download
-
-    try:
-        hf_hub_download(model, "config.json", revision=revision)
-    except Exception as error:  # the hub's client raises its transport's errors as they come
-        raise EngineError(
-            f"vllm: model {model!r}: neither a directory here nor a model of the hub: {_one_line(error)}"
-        ) from None
-
-
-def is_local(model: str) -> bool:
-    """Return whether a model is a directory here; EngineError if it must be one, and is none of a model."""
-    directory = Path(model).expanduser()
-    if directory.is_dir():
-        if not (directory / "config.json").is_file():
-            raise EngineError(f"vllm: model {model!r}: no config.json in it, expected a model's directory")
-        return True
-    if directory.exists() or directory.is_absolute() or model.startswith((".", "~")):
-        raise EngineError(f"vllm: model {model!r}: not a directory, expected a model's directory")
-    return False
 
 
 def engine_arguments(options: VllmOptions, *, model: str, seed: int) -> dict[str, Any]:
@@ -173,6 +160,7 @@ def engine_arguments(options: VllmOptions, *, model: str, seed: int) -> dict[str
         "seed": seed % 2**32,  # numpy's generator, which vLLM seeds too, takes no more
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
+        "max_logprobs": -1,  # of next tokens, as many as are asked for
         "stream_interval": 1 if on_cpu else GPU_INTERVAL,
         **memory,
     }
@@ -184,27 +172,6 @@ def _set_environment() -> None:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if len(os.sched_getaffinity(0)) <= SMALL_MACHINE:
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-
-
-@dataclass
-class _Output:
-    """What vLLM generated for a request, from its pieces."""
-
-    text: str = ""
-    token_ids: list[int] = field(default_factory=list)
-    cached: int = 0
-    logprob: float | None = None
-    finish_reason: str | None = None
-    stop_reason: int | str | None = None
-
-    def add(self, output: Any) -> None:
-        """Add a piece; what it says of the whole is of the whole so far."""
-        piece = output.outputs[0]
-        self.text += piece.text
-        self.token_ids += piece.token_ids
-        self.cached = output.num_cached_tokens or 0
-        self.logprob = piece.cumulative_logprob
-        self.finish_reason, self.stop_reason = piece.finish_reason, piece.stop_reason
 
 
 class VllmEngine:
@@ -236,6 +203,8 @@ class VllmEngine:
         self._specials = frozenset(self._tokenizer.all_special_ids)
         self._limit: int = llm.model_config.max_model_len
         self._numbers = itertools.count()
+        self._reader = Reader(llm, self._tokenizer, self._prompt, self._numbers)
+        self.tokenizer = self._reader.name
         self._contexts: dict[tuple[str, ...], list[int]] = {}
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
@@ -270,6 +239,18 @@ class VllmEngine:
             for index, output in enumerate(outputs)
         ]
 
+    async def logprobs(self, request: TextRequest) -> TextLogprobs:
+        """Return the log-probability of each token of a text, read without the prefix cache."""
+        return await self._reader.text(request)
+
+    async def next_logprobs(self, request: NextRequest) -> NextLogprobs:
+        """Return the log-probabilities of the next token."""
+        return await self._reader.following(request)
+
+    def spell(self, request: NextRequest, token_id: int) -> str:
+        """Return what a token adds to the text."""
+        return self._reader.spell(request, token_id)
+
     async def close(self) -> None:
         """Stop vLLM's processes and free what they hold."""
         llm, self._llm = self._llm, None
@@ -281,7 +262,7 @@ class VllmEngine:
         if self._guard is not None:
             self._guard.release()
 
-    def _prompt(self, request: GenerationRequest) -> tuple[list[int], int]:
+    def _prompt(self, request: Prompted) -> tuple[list[int], int]:
         """Return the tokens that a request goes on from, and how many of them no model wrote."""
         prompt = list(self._opened(request))
         opening = context = len(prompt)
@@ -296,7 +277,7 @@ class VllmEngine:
             context += len(tokens) * step.given
         return prompt, context
 
-    def _opened(self, request: GenerationRequest) -> list[int]:
+    def _opened(self, request: Prompted) -> list[int]:
         """Return the tokens of a chat, with the opening of the answer."""
         key = tuple(text for message in request.chat for text in message.values())
         if key not in self._contexts:
@@ -309,7 +290,7 @@ class VllmEngine:
                 )
             except Exception as error:  # a template is its author's program: it may raise anything
                 place = f"vllm: problem {request.problem.problem_id!r}"
-                raise EngineError(f"{place}: the model's chat template fails: {_one_line(error)}") from None
+                raise EngineError(f"{place}: the model's chat template fails: {one_line(error)}") from None
             self._contexts[key] = list(tokens)
         return self._contexts[key]
 
@@ -329,35 +310,21 @@ class VllmEngine:
             output_kind=RequestOutputKind.DELTA,  # so that tokens are told as they come
         )
 
-    async def _run(self, prompt: list[int], params: Any, request: GenerationRequest, place: int) -> _Output:
+    async def _run(self, prompt: list[int], params: Any, request: GenerationRequest, place: int) -> Output:
         """Generate for one seed, tell its tokens as they come, and return all of them."""
-        from vllm.inputs.engine import tokens_input
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-
-        number = str(next(self._numbers))
-        made = _Output()
-        try:
-            outputs: AsyncIterator[Any] = self._llm.generate(tokens_input(prompt), params, number)
-            async for output in outputs:
-                if place == 0 and not made.token_ids:
-                    request.on_prompt(len(prompt), output.num_cached_tokens or 0)
-                made.add(output)
-                request.on_tokens(place, len(output.outputs[0].token_ids))
-        except EngineDeadError as error:
-            cause = error.__cause__ or error
-            raise EngineLostError(f"vllm: the engine died while generating: {_one_line(cause)}") from error
-        except EngineGenerateError as error:  # of this request alone
-            cause = error.__cause__ or error
-            raise EngineError(f"vllm: a request failed: {_one_line(cause)}") from error
-        except ValueError as error:
-            raise EngineError(f"vllm: refused a request: {_one_line(error)}") from error
+        made = Output()
+        async for output in answers(self._llm, prompt, params, str(next(self._numbers))):
+            if place == 0 and not made.token_ids:
+                request.on_prompt(len(prompt), output.num_cached_tokens or 0)
+            made.add(output)
+            request.on_tokens(place, len(output.outputs[0].token_ids))
         if made.finish_reason not in ("stop", "length"):
             raise EngineError(f"vllm: a request ended by {made.finish_reason!r}, not by the model")
         request.on_end(place)
         return made
 
     def _generation(
-        self, output: _Output, prompt: list[int], *, context_tokens: int, prompt_tokens: int, cached: int
+        self, output: Output, prompt: list[int], *, context_tokens: int, prompt_tokens: int, cached: int
     ) -> Generation:
         tokens = tuple(output.token_ids)
         stopped = output.finish_reason == "stop" and isinstance(output.stop_reason, str)
@@ -383,10 +350,6 @@ class VllmEngine:
         stream = DecodeStream(ids=prompt, skip_special_tokens=True)
         backend = self._tokenizer.backend_tokenizer
         return "".join(stream.step(backend, token) or "" for token in tokens)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _prepare(options: VllmOptions, directory: Path) -> None:
