@@ -14,7 +14,7 @@ from itscale.stages.fits import fit_law
 from itscale.stages.summary import read_summary, remarks, summarise, summary_rows, write_summary
 from itscale.store.parquet import payload_hash, read_table, write_table
 from itscale.store.restructured import side_by_side
-from itscale.store.schemas import CURVES, FITS, FORECASTS, LEDGER, MISSING, OUTCOMES, SUMMARY
+from itscale.store.schemas import CURVES, FITS, FORECASTS, LEDGER, MISSING, OUTCOMES, SUMMARY, VERDICTS
 from itscale.study import resolve
 
 PROBLEMS, N = 24, 40
@@ -266,10 +266,17 @@ def test_a_run_is_judged_by_what_is_selected_from_all_of_it(tmp_path, runs):
 def test_scores_given_afterwards_are_charged_to_the_selectors_that_read_them(
     tmp_path, request, strategy, before
 ):
-    outcomes, ledger, _ = request.getfixturevalue("runs" if strategy == "beam" else "pool")
-    spent = pl.read_parquet(ledger).filter(pl.col("scorer") == "reward")
-    write_table(spent.with_columns(prompt_tokens=pl.lit(12, pl.Int64)), tmp_path / "after.parquet", {})
-    paths = {"outcomes": outcomes, "ledgers": [ledger], "scoring": {"reward": [tmp_path / "after.parquet"]}}
+    outcomes, ledger, rows = request.getfixturevalue("runs" if strategy == "beam" else "pool")
+    asked = {"by": "sim", "prompt_tokens": 9, "cached_prompt_tokens": 0, "generated_tokens": 3}
+    whole = {row[:3]: row[3] for row in rows}  # of a pool or run, the score of one completion asks a model
+    said = [
+        dict.fromkeys(VERDICTS)
+        | dict(zip(VERDICTS, row[:4], strict=False))
+        | {"asked": [asked] if whole[row[:3]] == row[3] else []}
+        for row in rows
+    ]
+    write_table(pl.DataFrame(said, schema=dict(VERDICTS)), tmp_path / "after.parquet", {})
+    paths = {"outcomes": outcomes, "ledgers": [ledger], "verdicts": {"reward": [tmp_path / "after.parquet"]}}
     each = tmp_path / "accuracies.parquet"
     output = tmp_path / "curves.parquet"
     estimate_curves(a_study(), *WHERE, strategy, **paths, output=output, accuracies=each)

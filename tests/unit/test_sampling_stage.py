@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from itscale.curves.spending import read_ledgers
+from itscale.curves.spending import read_spending
 from itscale.errors import DataError, EngineError, EngineLostError, StudyError, TooManyFailuresError
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import allowed, read_failures
@@ -238,7 +238,7 @@ def test_a_unit_that_fails_is_recorded_and_the_others_are_as_if_nothing_was(
 def test_what_failed_units_spent_is_no_cost_of_the_others(study, tmp_path):
     broken = breaking(study, "repeated", {"3"}, ValueError("no"))
     ledger = sample(broken, tmp_path, "part")[1]
-    assert set(read_ledgers([ledger])["problem_id"]) == {"0", "1", "2", "4"}
+    assert set(read_spending([ledger])["problem_id"]) == {"0", "1", "2", "4"}
     assert set(pl.read_parquet(ledger)["problem_id"]) == {"0", "1", "2", "3", "4"}
 
 

@@ -1,14 +1,16 @@
 """Scorers that ask models: equal questions, equal answers, each paid for once."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import polars as pl
 import pytest
 
-from itscale.errors import ContractError
+from itscale.curves.spending import read_spending
+from itscale.errors import ContractError, EngineError
 from itscale.planning.plan import make_plan
 from itscale.plugins import Options, VerifierEntry
 from itscale.plugins.ingredient import Ingredient
@@ -64,6 +66,7 @@ def test_an_equal_question_is_asked_and_paid_for_once_and_a_key_tells_two_apart(
     assert len({one.text for one in (first, *others)}) > 1
     assert len(engine.generated) == 7
     account = answers.ledger.accounts["generate", "critic", "judge"]
+    assert account.saved_prompt_tokens == 0  # a scorer that asks twice for one trajectory has one question
     assert (account.calls, account.generated_tokens) == (7, sum(one.tokens for one in engine.generated))
 
 
@@ -112,7 +115,11 @@ class Judge:
         if trajectory.text == "broken":
             raise ValueError("cannot be judged")
         said = await desk.generate([{"role": "user", "content": trajectory.text}], PARAMS, by=self.judge)
+        if trajectory.text in self.beyond:
+            raise self.beyond[trajectory.text]
         return float("fails" not in said.text)
+
+    beyond: ClassVar = {}
 
     async def close(self):
         type(self).closed += 1
@@ -140,6 +147,30 @@ def test_a_session_pays_for_the_judge_of_its_strategy():
     (row,) = (row for row in one.ledger.rows() if row["scorer"] == "j")
     assert (row["call"], row["by"]) == ("generate", "c")
     assert row["generated_tokens"] == sum(made.tokens for made in judge.generated)
+
+
+def test_what_an_equal_question_would_have_cost_is_known_though_it_is_paid_for_once():
+    engine, judge = SimulatedEngine(SimulatedOptions(success=0.5)), critic()
+
+    class OneQuestion(Judge):
+        async def ask(self, trajectory, desk):
+            return float(bool(await desk.generate(CHAT, PARAMS, by=self.judge)))
+
+    scorer = OneQuestion(JudgeOptions(judge="c"))
+    asked = Partners(scorer=SessionScorer(scorer=scorer, label="j", engines={"c": judge}, stream=(1,)))
+    unit = Unit(problem_id="p", stop=4)
+    one = Session(PROBLEM, unit, engine, model="m", stream=(1,), token_limit=200, partners=asked)
+
+    async def search():
+        for _ in range(2):
+            await one.score(await one.extend([one.start()] * 2, PARAMS))
+
+    asyncio.run(search())
+    (made,) = judge.generated
+    account = one.ledger.accounts["generate", "c", "j"]
+    assert (account.calls, account.generated_tokens) == (1, made.tokens)
+    saved = account.saved_prompt_tokens, account.saved_generated_tokens
+    assert saved == (3 * made.prompt_tokens, 3 * made.tokens)  # of four trajectories
 
 
 @pytest.fixture
@@ -175,8 +206,8 @@ def test_a_job_starts_the_models_that_its_scorer_names_and_its_params_hold_them(
     assert asked == {"critic": study.models["critic"].fingerprint()}
 
 
-def verified(study, name, wanted):
-    """Judge completions: their scores by problem and index, and the ledger."""
+def verified(study, name, wanted, paths=None):
+    """Judge completions: scores and asked tokens by problem and index, and the ledger."""
     rows = [
         Completion(
             problem_id=problem,
@@ -194,47 +225,103 @@ def verified(study, name, wanted):
         for problem in ("0", "1")
         for index, text in wanted
     ]
-    block, spent = Path(f"{name}.parquet"), Path(f"{name}-spent.parquet")
+    names = (name, f"{name}-verdicts", f"{name}-spent")
+    block, judged, spent = paths or (Path(f"{name}.parquet") for name in names)
     write_table(pl.DataFrame([asdict(row) for row in rows], schema=dict(COMPLETIONS)), block, {})
     where = {"problems": Path("problems.parquet"), "completions": block, "model_directories": {}}
-    output = {"output": Path(f"{name}-verdicts.parquet"), "ledger": spent}
+    output = {"output": judged, "ledger": spent}
     verify_block(study, "numbers", "sim", "repeated_sampling", "judge", **where, **output)
     table = pl.read_parquet(output["output"])
-    rows = table.select("problem_id", "index", "score").iter_rows()
-    return {(problem, index): score for problem, index, score in rows}, pl.read_parquet(spent)
+    tokens = pl.element().struct["prompt_tokens"] + pl.element().struct["generated_tokens"]
+    asked = pl.col("asked").list.eval(tokens).list.sum()
+    rows = table.select("problem_id", "index", "score", asked).iter_rows()
+    return {(problem, index): tuple(said) for problem, index, *said in rows}, pl.read_parquet(spent)
 
 
-def test_scores_do_not_depend_on_how_completions_are_cut_into_blocks(study):
+def test_scores_and_their_costs_do_not_depend_on_how_completions_are_cut_into_blocks(study):
     texts = list(enumerate(["same", "same", "other", "same", "more", "yet more"]))
     whole, ledger = verified(study, "whole", texts)
-    parts = verified(study, "one", texts[:2])[0] | verified(study, "two", texts[2:])[0]
-    assert parts == whole
-    assert set(whole.values()) == {0.0, 1.0}
+    (one, first), (two, second) = verified(study, "one", texts[:2]), verified(study, "two", texts[2:])
+    assert one | two == whole
+    assert {score for score, _ in whole.values()} == {0.0, 1.0}
     assert ledger["calls"].to_list() == [4, 4]  # of each problem, the different ones
     assert (ledger["by"].unique().to_list(), ledger["start"].to_list()) == (["critic"], [0, 0])
+    tokens = pl.col("prompt_tokens") + pl.col("generated_tokens")
+    asked = sum(tokens for _, tokens in whole.values())
+    paid = [spent.select(tokens.sum()).item() for spent in (ledger, pl.concat([first, second]))]
+    assert paid[0] < paid[1] < asked
+    cuts = [("whole",), ("one", "two")]
+    costs = [read_spending([], {"judge": [Path(f"{name}-verdicts.parquet") for name in cut]}) for cut in cuts]
+    by_problem = [
+        cost.group_by("problem_id").agg(pl.col("scorer").sum()).sort("problem_id") for cost in costs
+    ]
+    assert by_problem[0].equals(by_problem[1])
 
 
 def test_a_score_that_fails_costs_the_others_nothing_and_the_scorer_is_closed_once(study):
     before = Judge.closed
     scores, ledger = verified(study, "block", [(0, "a"), (1, "broken"), (2, "b")])
-    assert [index for (_, index), score in scores.items() if score is None] == [1, 1]
+    assert [index for (_, index), (score, _) in scores.items() if score is None] == [1, 1]
     assert ledger["calls"].to_list() == [2, 2]
     assert Judge.closed == before + 1
 
 
-def test_scores_that_are_tried_again_keep_what_the_others_cost(study):
-    _, ledger = verified(study, "block", [(0, "a"), (1, "broken"), (2, "b")])
-    place, name = "numbers/sim/repeated_sampling", "p00000-00002_c00000-00003.parquet"
-    there = {"block": "completions", "block-verdicts": "verdicts", "block-spent": "ledger"}
-    for written, kind in there.items():
-        path = Path("results", kind, place, "" if kind == "completions" else "judge", name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Path(f"{written}.parquet").rename(path)
-    verdicts = Path("results/verdicts", place, "judge", name)
-    identity = VERIFICATION.journalled(read_metadata(verdicts)["fingerprint"])
+def test_only_what_failed_is_asked_again_and_everything_is_in_the_ledger(study, monkeypatch):
+    """An answer that is of no use is asked for again; not so one that was there before an engine failed."""
+    engines = []
+
+    def counted(options, **_):
+        engines.append(Tallied(SimulatedEngine(options)))
+        return engines[-1]
+
+    asked = study.models["critic"]
+    study.models["critic"] = replace(asked, entry=replace(asked.entry, factory=counted))
+    place, block = Path("numbers/sim/repeated_sampling"), "p00000-00002_c00000-00004.parquet"
+    folders = (
+        Path("completions") / place,
+        Path("verdicts") / place / "judge",
+        Path("ledger") / place / "judge",
+    )
+    paths = [Path("results") / folder / block for folder in folders]
+    texts = list(enumerate(["a", "unreadable", "unreachable", "b"]))
+    faults = {
+        "unreadable": ValueError("neither yes nor no"),
+        "unreachable": EngineError("the second judge is gone"),
+    }
+    monkeypatch.setattr(Judge, "beyond", faults)
+    before, _ = verified(study, "", texts, paths)
+    assert {index for (_, index), (score, _) in before.items() if score is None} == {1, 2}
+    monkeypatch.setattr(Judge, "beyond", {})
+    assert reopen_failures(Path("results"), Path("manifest.json"), only_count=True).verdicts == 4
+    assert reopen_failures(Path("results"), Path("manifest.json")).verdicts == 4
+    assert not paths[1].exists()
+    after, ledger = verified(study, "", texts, paths)
+    assert None not in {score for score, _ in after.values()}
+    assert {name: tokens for name, (_, tokens) in after.items()} == {
+        name: tokens for name, (_, tokens) in before.items()
+    }
+    first, second = (engine.generated for engine in engines)
+    assert (len(first), len(second)) == (8, 2)
+    spent = dict(ledger.group_by("failed").agg(pl.col("generated_tokens").sum()).iter_rows())
+    assert spent[False] + spent[True] == sum(one.tokens for one in first + second)
+    assert spent[True] == sum(one.tokens for one in second)  # what was of no use cost as much
+    assert not journal_of(paths[1]).exists()
+
+
+def test_scores_are_put_back_where_the_journal_is_gone(study):
+    place, block = Path("numbers/sim/repeated_sampling"), "p00000-00002_c00000-00003.parquet"
+    folders = (
+        Path("completions") / place,
+        Path("verdicts") / place / "judge",
+        Path("ledger") / place / "judge",
+    )
+    paths = [Path("results") / folder / block for folder in folders]
+    scores, ledger = verified(study, "", [(0, "a"), (1, "broken"), (2, "b")], paths)
+    identity = VERIFICATION.journalled(read_metadata(paths[1])["fingerprint"])
+    journal_of(paths[1]).unlink()
     assert reopen_failures(Path("results"), Path("manifest.json")).verdicts == 2
-    assert not verdicts.exists()
-    with ScoreJournal(journal_of(verdicts), identity) as journal:
-        assert len(journal.scores) == 4
+    with ScoreJournal(journal_of(paths[1]), identity) as journal:
+        kept = {name[::3][:2]: score for name, (score, _) in journal.scores.items()}
+        assert kept == {name: score for name, (score, _) in scores.items() if score is not None}
         paid = [row for _, account in sorted(journal.ledgers.items()) for row in account.rows()]
     assert paid == ledger.select(list(paid[0])).to_dicts()

@@ -75,7 +75,9 @@ def test_a_killed_judge_is_neither_paid_twice_nor_forgotten(judged, monkeypatch)
     curves = pl.read_parquet(results / "curves/sums/sim/repeated_sampling.parquet")
     whole = curves.filter(budget=6).select("selector", "scorer_tokens", "usd")
     whole = {selector: (tokens, usd) for selector, tokens, usd in whole.iter_rows()}
-    drawn, of_judge = counted(judged, "sim"), counted(judged, "critic")
+    drawn = counted(judged, "sim")
+    asked = verdicts.select(pl.col("asked").explode().struct.unnest())
+    of_judge = {name: asked[name].sum() for name in ("prompt_tokens", "generated_tokens")}
     # six completions are of two blocks, of which each read the prompt: it counts once
     usd = (drawn["prompt_tokens"] / 2 + 4 * drawn["generated_tokens"]) / 4e6
     usd_of_judge = (10 * of_judge["prompt_tokens"] + 40 * of_judge["generated_tokens"]) / 4e6

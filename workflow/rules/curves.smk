@@ -1,12 +1,12 @@
-"""Inputs: outcomes, ledgers of sampling and of the scorers that selectors read. Outputs: accuracy of every selector against the budget, with intervals, and problem by problem."""
+"""Inputs: outcomes, ledgers of sampling, verdicts of the scorers that selectors read. Outputs: accuracy of every selector against the budget, with intervals, and problem by problem."""
 
 
 rule curves:
     input:
         outcomes="<results>/outcomes/{task}/{model}/{strategy}.parquet",
         ledgers=per_block("<results>/ledger/{task}/{model}/{strategy}/{block}.parquet"),
-        scoring=per_block(
-            "<results>/ledger/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
+        verdicts=per_block(
+            "<results>/verdicts/{task}/{model}/{strategy}/{verifier}/{block}.parquet",
             lambda task: study.scorers_read,
         ),
     output:

@@ -14,13 +14,13 @@ import polars as pl
 from itscale.outcomes import FloatArray, IntArray
 from itscale.sampling.ledger import TokenClass
 from itscale.store.parquet import read_table
-from itscale.store.schemas import LEDGER
+from itscale.store.schemas import LEDGER, VERDICTS, Schema
 
 __all__ = [
     "Prices",
     "Spending",
     "all_runs",
-    "read_ledgers",
+    "read_spending",
     "run_budgets",
     "spending_by_problem",
     "spending_of_pools",
@@ -32,7 +32,14 @@ Prices = Mapping[str, Mapping[TokenClass, float]]
 """USD per token by the label of a model and the class of the token."""
 
 SPENT = ("generated", "prompt", "scorer", "usd_generated", "usd_prompt", "usd_scorer")
-"""Columns of ledgers as `read_ledgers` gives them: tokens, and USD for the same ones."""
+"""Columns of what `read_spending` gives: tokens, and USD for the same ones."""
+
+CALLS: Schema = {
+    **{name: LEDGER[name] for name in ("problem_id", "budget", "replicate", "start", "by", "scorer")},
+    **{name: LEDGER[name] for name in ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")},
+    "afterwards": pl.Boolean,
+}
+"""Columns of calls, whether a ledger or verdicts tell of them."""
 
 
 @dataclass(frozen=True)
@@ -68,29 +75,31 @@ class Spending:
         return Spending(*(getattr(self, each.name)[..., budgets] for each in fields(self)))
 
 
-def read_ledgers(
-    ledgers: Sequence[Path], afterwards: Sequence[Path] = (), prices: Prices | None = None
+def read_spending(
+    ledgers: Sequence[Path],
+    verdicts: Mapping[str, Sequence[Path]] | None = None,
+    prices: Prices | None = None,
 ) -> pl.DataFrame:
-    """Read ledgers, with what scorers spent beside what the strategy did.
+    """Read what completions cost: what scorers spent beside what the strategy did.
 
-    What came to nothing (`failed`) is left out: it is no cost of the completions there are.
+    What came to nothing (`failed`) is left out: it is no cost of the completions there are. A score costs
+    what it would if it had been asked for alone, though equal questions of one pool are answered once: so
+    costs do not depend on how pools are cut into blocks, and k completions cost k times one. What a run asks
+    while it goes on is as it was paid, for a run is a whole.
 
     Parameters
     ----------
     ledgers
         What sampling spent, scores that were asked for on the way included.
-    afterwards
-        What verification spent; the column `afterwards` says which rows are of these.
+    verdicts
+        Of scorers, by their labels: those given after sampling; the column `afterwards` says which rows are
+        of these.
     prices
         What tokens cost: USD are null of models that are not among them.
     """
-    parts = [
-        read_table(path, LEDGER).select(*LEDGER).filter(~pl.col("failed")).with_columns(afterwards=after)
-        for paths, after in ((ledgers, False), (afterwards, True))
-        for path in paths
-    ]
-    schema = {**LEDGER, "afterwards": pl.Boolean}
-    table = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+    parts = [_paid(path) for path in ledgers]
+    parts += [_asked(path, scorer) for scorer, paths in (verdicts or {}).items() for path in paths]
+    table = pl.concat([pl.DataFrame(schema=CALLS), *parts])
     read, written = pl.col("prompt_tokens"), pl.col("generated_tokens")
     cached = pl.col("cached_prompt_tokens")
     rate = {name: _rate(prices or {}, name) for name in get_args(TokenClass)}
@@ -113,6 +122,27 @@ def read_ledgers(
     )
 
 
+def _paid(path: Path) -> pl.DataFrame:
+    """Return what sampling a block cost; of a pool, with what its scorer would have asked again."""
+    table = read_table(path, LEDGER).filter(~pl.col("failed"))
+    saved = [
+        (pl.col(name) + pl.when(budget=0).then(f"saved_{name}").otherwise(0)).alias(name)
+        for name in ("prompt_tokens", "generated_tokens")
+    ]
+    return table.with_columns(*saved, afterwards=pl.lit(False)).select(*CALLS)
+
+
+def _asked(path: Path, scorer: str) -> pl.DataFrame:
+    """Return what the verdicts of a block asked of models, by run (or pool)."""
+    key = ("problem_id", "budget", "replicate")
+    table = read_table(path, VERDICTS, [*key, "asked"]).explode("asked").unnest("asked").drop_nulls("by")
+    tokens = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
+    known = [pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()) for name in tokens]
+    summed = table.group_by(*key, "by").agg(known).sort(*key, "by")
+    who = {"start": pl.lit(None), "scorer": pl.lit(scorer), "afterwards": pl.lit(True)}
+    return summed.with_columns(**who).select(pl.col(name).cast(kind) for name, kind in CALLS.items())
+
+
 def _rate(prices: Prices, name: TokenClass) -> pl.Expr:
     """Return what a token of a class costs with the model of a row; null where that is not known."""
     if not prices:
@@ -127,7 +157,7 @@ def spent_on_runs(spent: pl.DataFrame, scorer: str) -> pl.DataFrame:
     Parameters
     ----------
     spent
-        Ledgers, as `read_ledgers` gives them.
+        What `read_spending` gives.
     scorer
         Label of the scorer that the selector reads; none if empty.
     """
@@ -162,7 +192,7 @@ def spending_of_pools(
     spans
         What each problem's completions add up to, as `Outcomes.spans` has it: tokens where no ledger does.
     spent
-        Ledgers, as `read_ledgers` gives them.
+        What `read_spending` gives.
     problems
         The problems, in the order of the rows of `drawn`.
     drawn

@@ -11,6 +11,7 @@ from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, read_failures
 from itscale.sampling.journal import Journal, Run, ScoreJournal, journal_of
 from itscale.sampling.ledger import Ledger
+from itscale.sampling.scoring import Asked
 from itscale.stages.sampling import units_of
 from itscale.stages.scoring import name_of
 from itscale.stages.verification import read_completions
@@ -107,7 +108,8 @@ def _reopen_verdicts(path: Path, completions: Path, ledger: Path) -> None:
     """Keep the scores there are, and what was paid for them. An oracle's verdicts are made again."""
     table = read_table(path, VERDICTS).drop_nulls("score")
     names = table.select("problem_id", "budget", "replicate", "index").iter_rows()
-    scores = dict(zip(names, table["score"], strict=True))
+    asked = ([Asked(**one) for one in each] for each in table["asked"])
+    scores = dict(zip(names, zip(table["score"], asked, strict=True), strict=True))
     spent = list(read_table(ledger, LEDGER).select(*LEDGER).iter_rows(named=True)) if ledger.is_file() else []
     if scores or spent:
         metadata = read_metadata(path)

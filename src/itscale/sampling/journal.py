@@ -14,7 +14,7 @@ from typing import Any, Self
 from itscale.messages.secrets import masked_words
 from itscale.sampling.failures import Failure
 from itscale.sampling.ledger import Ledger
-from itscale.sampling.scoring import Answers, check_answer
+from itscale.sampling.scoring import Answers, Asked, check_answer
 from itscale.sampling.units import Unit
 from itscale.types import Completion
 
@@ -29,6 +29,9 @@ Entry = tuple[list[Completion], Rows]
 Name = tuple[str, int, int, int, str]
 """What names a completion within its strategy: problem, budget, replicate, index, and a digest of it all: a
 block that was begun again may hold others at some places."""
+
+Scored = tuple[float, list[Asked]]
+"""A score, and what was asked of models for it."""
 
 Run = tuple[str, int, int]
 """What names a run, or the pool of an exchangeable strategy: problem, budget, replicate."""
@@ -193,16 +196,18 @@ class ScoreJournal(_Lines):
     Attributes
     ----------
     scores
-        By completion.
-    answers, ledgers
-        By run (or pool): answers by digests of their questions, and what was spent.
+        By completion, with what was asked of models for it.
+    answers, costs, ledgers
+        By run (or pool): answers by digests of their questions, what each of them cost, and all that was
+        spent.
     facts
         What is known of the engines.
     """
 
     def __init__(self, path: Path, identity: Any) -> None:
-        self.scores: dict[Name, float] = {}
+        self.scores: dict[Name, Scored] = {}
         self.answers: dict[Run, dict[str, Any]] = {}
+        self.costs: dict[Run, dict[str, Ledger]] = {}
         self.ledgers: dict[Run, Ledger] = {}
         self.facts: dict[str, Any] = {}
         super().__init__(path, identity)
@@ -216,16 +221,22 @@ class ScoreJournal(_Lines):
             run, spent = (str(problem), int(budget), int(replicate)), Ledger()
             for row in record["spent"]:
                 spent.add_row(row)
+            if "failed" in record:
+                self.ledgers[run].fail(spent)
+                for question in record["failed"]:
+                    self.answers[run].pop(question, None)
+                return
             for answer in record["answers"].values():
                 check_answer(answer)
             self._note(run, record["answers"], spent)
         else:
             problem, budget, replicate, index, content = record["completion"]
             name = str(problem), int(budget), int(replicate), int(index), str(content)
-            self.scores[name] = float(record["score"])
+            self.scores[name] = float(record["score"]), [Asked(*one) for one in record["asked"]]
 
     def _note(self, run: Run, answers: Mapping[str, Any], spent: Ledger) -> None:
         self.answers.setdefault(run, {}).update(answers)
+        self.costs.setdefault(run, {}).update(dict.fromkeys(answers, spent))
         self.ledgers.setdefault(run, Ledger()).add(spent)
 
     def know(self, facts: Mapping[str, Any]) -> None:
@@ -239,10 +250,19 @@ class ScoreJournal(_Lines):
         self._sync()
         self._note(run, answers, spent)
 
-    def add(self, scores: Mapping[Name, float]) -> None:
+    def fail(self, run: Run, paid: Mapping[str, Ledger]) -> None:
+        """Record that answers, by their questions, came to nothing: a later try asks again."""
+        if paid:
+            spent = Ledger()
+            for ledger in paid.values():
+                spent.add(ledger)
+            self._append({"run": run, "failed": list(paid), "spent": spent.rows()})
+            self.ledgers[run].fail(spent)
+
+    def add(self, scores: Mapping[Name, Scored]) -> None:
         """Record scores; they are on disk within a second, or when the journal is left."""
-        for name, score in scores.items():
-            self._append({"completion": name, "score": score})
+        for name, (score, asked) in scores.items():
+            self._append({"completion": name, "score": score, "asked": asked})
         self.scores.update(scores)
         if time.monotonic() - self._synced >= SYNC_EVERY:
             self._sync()
@@ -260,9 +280,13 @@ class JournalledAnswers(Answers):
     def __init__(self, journal: ScoreJournal, run: Run) -> None:
         self._journal = journal
         self._run = run
-        super().__init__(journal.ledgers.setdefault(run, Ledger()), journal.answers.setdefault(run, {}))
+        kept = (kept.setdefault(run, {}) for kept in (journal.answers, journal.costs))
+        super().__init__(journal.ledgers.setdefault(run, Ledger()), *kept)
 
     def keep(self, answers: Mapping[str, Any], spent: Ledger) -> None:
         """Keep and charge them; they are on disk when this returns."""
         if answers or spent.accounts:
             self._journal.pay(self._run, answers, spent)
+
+    def save(self, scorer: str, cost: Ledger) -> None:
+        """Note nothing: each verdict says what was asked for it, whoever paid, in whichever try."""

@@ -18,25 +18,34 @@ TokenClass = Literal["prompt", "cached_prompt", "generated"]
 
 @dataclass
 class Account:
-    """Sums over calls of one kind; tokens None where those of one were not counted."""
+    """Sums over calls of one kind; tokens None where those of one were not counted.
+
+    What is saved are tokens of answers that were there before, and were not paid for again.
+    """
 
     calls: int = 0
     sequences: int = 0
     prompt_tokens: int | None = 0
     cached_prompt_tokens: int | None = 0
     generated_tokens: int | None = 0
+    saved_prompt_tokens: int | None = 0
+    saved_generated_tokens: int | None = 0
     seconds: float = 0.0
 
-    def add(self, other: Account) -> None:
+    def add(self, other: Account, sign: int = 1) -> None:
         """Add the sums of another account."""
         for name in (one.name for one in fields(self)):
             mine, theirs = getattr(self, name), getattr(other, name)
-            setattr(self, name, None if mine is None or theirs is None else mine + theirs)
+            setattr(self, name, None if mine is None or theirs is None else mine + sign * theirs)
+
+    def subtract(self, other: Account) -> None:
+        """Take out the sums of an account that had been added."""
+        self.add(other, -1)
 
     @property
     def counted(self) -> bool:
         """Whether all its tokens were counted."""
-        return None not in (self.prompt_tokens, self.cached_prompt_tokens, self.generated_tokens)
+        return None not in (getattr(self, one.name) for one in fields(self))
 
 
 class _Key(NamedTuple):
@@ -75,13 +84,10 @@ class Ledger:
         failed: bool = False,
         calls: int = 1,
         sequences: int,
-        prompt_tokens: int | None = 0,
-        cached_prompt_tokens: int | None = 0,
-        generated_tokens: int | None = 0,
-        seconds: float = 0.0,
+        **spending: Any,
     ) -> None:
-        """Add a call, or several of one kind, to their account."""
-        spent = Account(calls, sequences, prompt_tokens, cached_prompt_tokens, generated_tokens, seconds)
+        """Add a call, or several of one kind, to their account; `spending` as an `Account` has it."""
+        spent = Account(calls, sequences, **spending)
         self._add(_Key(call, by, scorer, failed, spent.counted), spent)
 
     def add(self, other: Ledger) -> None:
@@ -93,6 +99,17 @@ class Ledger:
         """Add an account as `rows` returns it, whoever's it is."""
         spent = Account(**{one.name: row[one.name] for one in fields(Account)})
         self._add(_Key(row["call"], row["by"], row["scorer"] or "", row["failed"], spent.counted), spent)
+
+    def fail(self, other: Ledger) -> None:
+        """Count as failed what is in another ledger and was added to this one."""
+        for key, account in other._accounts.items():
+            if key.failed:
+                continue
+            mine = self._accounts[key]
+            mine.subtract(account)
+            if not (mine.calls or mine.saved_prompt_tokens):
+                del self._accounts[key]
+            self._add(key._replace(failed=True), account)
 
     def _add(self, key: _Key, spent: Account) -> None:
         self._accounts.setdefault(key, Account()).add(spent)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from itscale.types import (
     Trajectory,
 )
 
-__all__ = ["Answers", "ChargedDesk", "check_answer"]
+__all__ = ["Answers", "Asked", "ChargedDesk", "check_answer"]
 
 ANSWERS = (Generation, TextLogprobs, NextLogprobs, Reward, Embedding)
 """What models answer, each told by its fields."""
@@ -49,6 +49,20 @@ MOST_NEXT = 1000
 """Next tokens that a scorer may ask for: its answers are kept in a journal."""
 
 
+class Asked(NamedTuple):
+    """What models read and generated for a verdict, whoever paid; None where nobody counted it."""
+
+    by: str
+    prompt_tokens: int | None
+    cached_prompt_tokens: int | None
+    generated_tokens: int | None
+
+    def plus(self, other: Asked) -> Asked:
+        """Return it with what else the model was asked."""
+        pairs = zip(self[1:], other[1:], strict=True)
+        return Asked(self.by, *(None if a is None or b is None else a + b for a, b in pairs))
+
+
 class Answers:
     """What models answered to a scorer's questions about one unit, and what that cost.
 
@@ -56,18 +70,33 @@ class Answers:
     ----------
     ledger
         What is charged.
-    known
-        Answers (JSON values) by digests of the questions.
+    known, costs
+        Answers (JSON values) by digests of the questions, and what each of them cost.
     """
 
-    def __init__(self, ledger: Ledger, known: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        known: dict[str, Any] | None = None,
+        costs: dict[str, Ledger] | None = None,
+    ) -> None:
         self.ledger = ledger
         self.known = {} if known is None else known
+        self.costs = {} if costs is None else costs
+        self.asking: dict[str, asyncio.Lock] = {}  # by question: who asks it meanwhile waits
 
     def keep(self, answers: Mapping[str, Any], spent: Ledger) -> None:
-        """Keep answers, and charge what was spent on them."""
+        """Keep an answer, if there is one, and charge what was spent on it."""
         self.known.update(answers)
+        self.costs.update(dict.fromkeys(answers, spent))
         self.ledger.add(spent)
+
+    def save(self, scorer: str, cost: Ledger) -> None:
+        """Note what an answer had cost that is given again, and is not paid for again."""
+        for row in cost.rows():
+            if not row["failed"]:
+                saved = {f"saved_{name}": row[name] for name in ("prompt_tokens", "generated_tokens")}
+                self.ledger.charge(row["call"], row["by"], scorer=scorer, calls=0, sequences=0, **saved)
 
 
 class ChargedDesk:
@@ -97,6 +126,13 @@ class ChargedDesk:
         How messages call the scorer.
     tally
         Where what is generated is counted while it is.
+
+    Attributes
+    ----------
+    asked
+        What it cost to answer each question that was asked here, whoever paid.
+    paid
+        That of them which was paid for here.
     """
 
     def __init__(
@@ -121,7 +157,21 @@ class ChargedDesk:
         self._knows = knows
         self._place = place or Place("verifiers", scorer)
         self._tally = tally or Tally().unit(0)
-        self._asking: dict[str, asyncio.Lock] = {}
+        self.asked: dict[str, Ledger] = {}
+        self.paid: dict[str, Ledger] = {}
+
+    @property
+    def asked_by_model(self) -> list[Asked]:
+        """What it cost to answer all that was asked here, by the model that answered."""
+        whole = Ledger()
+        for cost in self.asked.values():
+            whole.add(cost)
+        found: dict[str, Asked] = {}
+        for row in whole.rows():
+            if not row["failed"]:
+                one = Asked(**{name: row[name] for name in Asked._fields})
+                found[one.by] = found[one.by].plus(one) if one.by in found else one
+        return [found[label] for label in sorted(found)]
 
     async def generate(
         self, messages: Sequence[Message], params: SamplingParams, *, by: str | None = None, key: str = ""
@@ -241,12 +291,10 @@ class ChargedDesk:
         answers = await _all(self._answered(["embed", label, text], partial(ask, text)) for text in texts)
         return [Embedding(**{**answer, "vector": tuple(answer["vector"])}) for answer in answers]
 
-    async def _answered(
-        self, question: Sequence[Any], ask: Callable[[Desk], Awaitable[dict[str, Any]]]
-    ) -> dict[str, Any]:
+    async def _answered(self, question: Sequence[Any], ask: Callable[[Desk], Awaitable[Any]]) -> Any:
         """Return the answer to a question (JSON values), which is asked, kept and charged if it is new."""
         name = digest(question)
-        async with self._asking.setdefault(name, asyncio.Lock()):  # who asks it meanwhile waits
+        async with self._answers.asking.setdefault(name, asyncio.Lock()):
             if name not in self._answers.known:
                 spent = Ledger()
                 try:
@@ -255,8 +303,12 @@ class ChargedDesk:
                     self._answers.keep({}, spent)  # of what is cancelled some was generated
                     raise
                 self._answers.keep({name: answer}, spent)
-        known: dict[str, Any] = self._answers.known[name]
-        return known
+                self.paid[name] = spent
+        cost = self._answers.costs[name]
+        if name not in self.paid and name not in self.asked:
+            self._answers.save(self._scorer, cost)
+        self.asked[name] = cost
+        return self._answers.known[name]
 
     def _begun(self, chat: tuple[Message, ...]) -> Trajectory:
         return Trajectory(self._problem.question, messages=chat)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -343,7 +343,8 @@ class Session(Reading):
             raise RuntimeError(
                 "this session has no scorer: give the strategy an option of the type ScorerLabel"
             )
-        desk = ChargedDesk(
+        desk = partial(
+            ChargedDesk,
             self._kept,
             scorer.engines,
             model=self._model,
@@ -353,7 +354,7 @@ class Session(Reading):
             knows=self._tree.has,
             tally=self._desk.tally,
         )
-        return Scores(scorer.scorer, desk, self._tree.scores)
+        return Scores(scorer.scorer, desk, self._tree.scores, alone=bool(scorer.engines))
 
     def _append(
         self,

@@ -17,7 +17,7 @@ from itscale.curves.pools import Outcomes, Pool, open_outcomes
 from itscale.curves.spending import (
     Spending,
     all_runs,
-    read_ledgers,
+    read_spending,
     run_budgets,
     spending_by_problem,
     spending_of_pools,
@@ -63,7 +63,7 @@ def estimate_curves(
     *,
     outcomes: Path,
     ledgers: Sequence[Path],
-    scoring: Mapping[str, Sequence[Path]] | None = None,
+    verdicts: Mapping[str, Sequence[Path]] | None = None,
     output: Path,
     accuracies: Path | None = None,
 ) -> None:
@@ -80,8 +80,8 @@ def estimate_curves(
         Judged completions (schema `OUTCOMES`).
     ledgers
         What sampling spent (schema `LEDGER`). Without any, tokens are those of the completions.
-    scoring
-        What was spent after it by scorers that selectors read, by their labels (schema `LEDGER`).
+    verdicts
+        Of the scorers that selectors read, by their labels (schema `VERDICTS`): they say what was asked.
     output
         Where the curves go.
     accuracies
@@ -95,10 +95,9 @@ def estimate_curves(
         If a selector claims what cannot be: more than coverage, less than 0, NaN ...
     """
     opened = open_outcomes(outcomes)
-    scoring = scoring or {}
     priced = study.prices_of(model, strategy)
     prices = {label: make_prices(table) for label, table in priced.items()}
-    spent = read_ledgers(ledgers, [path for paths in scoring.values() for path in paths], prices)
+    spent = read_spending(ledgers, verdicts, prices)
     in_runs = study.draws(strategy) == "runs"
     runs = all_runs(opened.runs(), spent) if in_runs else spent.clear()
     budgets = run_budgets(runs) if in_runs else _grid(study, opened)
@@ -123,8 +122,8 @@ def estimate_curves(
     table = pl.concat(tables).with_columns(**{key: pl.lit(value) for key, value in identity.items()})
     _check_blocks(outcomes, ledgers)
     inputs = {"outcomes": outcomes} | {f"ledger/{path.stem}": path for path in ledgers}
-    for label, paths in scoring.items():
-        inputs |= {f"ledger/{label}/{path.stem}": path for path in paths}
+    for label, paths in (verdicts or {}).items():
+        inputs |= {f"verdicts/{label}/{path.stem}": path for path in paths}
     place = {"task": task, "model": model, "strategy": strategy}
     metadata = STAGE.footer(study, place, inputs, *study.selectors.values(), *priced.values())
     metadata |= {"simulated": opened.simulated}

@@ -86,7 +86,7 @@ def _sampled(study: Study, labels: Labels) -> dict[str, Any]:
 
 SAMPLING = Stage(
     name="sampling",
-    revision=5,
+    revision=6,
     each=(*PLACE, "block"),
     fingerprint=lambda study, labels: {**_sampled(study, labels), "block": labels["block"]},
     unwatched=_ancient_problems,
@@ -102,7 +102,7 @@ def _verification(study: Study, labels: Labels) -> dict[str, Any]:
 
 VERIFICATION = Stage(
     name="verification",
-    revision=3,
+    revision=4,
     each=(*PLACE, "verifier", "block"),
     fingerprint=_verification,
     unwatched=_ancient_problems,
@@ -175,7 +175,7 @@ def _curves(study: Study, labels: Labels) -> dict[str, Any]:
 
 CURVES = Stage(
     name="curves",
-    revision=8,
+    revision=9,
     each=PLACE,
     fingerprint=_curves,
     tables=tuple(_path(kind, *PLACE) for kind in ("curves", "accuracies")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,15 +16,18 @@ from itscale.plugins.given import own_problem
 from itscale.plugins.ingredient import Ingredient
 from itscale.sampling.failures import ProblemFailures, ends_the_job, reason_of
 from itscale.sampling.journal import JournalledAnswers, Name, Run, ScoreJournal
-from itscale.sampling.scoring import ChargedDesk
+from itscale.sampling.scoring import Asked, ChargedDesk
 from itscale.seeds import digest, seed63
 from itscale.study.study import Study
 from itscale.types import Completion, Problem, Question, Trajectory, Verdict
 
-__all__ = ["Scoring", "close_all", "name_of", "scorer_stream", "spending"]
+__all__ = ["Said", "Scoring", "close_all", "name_of", "scorer_stream", "spending"]
 
 AT_ONCE = 256
-"""Problems (or runs) that are scored at once; an engine has its own bound on requests."""
+"""Completions (or pools) that are scored at once; an engine has its own bound on requests."""
+
+Said = tuple[Verdict, list[Asked]]
+"""A verdict, and what was asked of models for it, as if it had been asked for alone."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +79,8 @@ class Scoring:
     engines
         Those that were started, by the labels that the scorer's options name; that of the model that is
         sampled by the empty one.
+    answers
+        What models answered, by run (or pool).
     """
 
     study: Study
@@ -87,18 +92,20 @@ class Scoring:
     journal: ScoreJournal
     failures: ProblemFailures
     engines: dict[str, CheckedEngine] = field(default_factory=dict)
+    answers: dict[Run, JournalledAnswers] = field(default_factory=dict)
 
     def verdicts(
         self, known: Mapping[str, Problem], candidates: Sequence[Completion], *, recorded: bool
-    ) -> list[Verdict]:
+    ) -> list[Said]:
         """Return a verdict on each completion; scores that are `recorded` in it are not asked for again."""
         names = [name_of(candidate) for candidate in candidates]
-        said: dict[Name, Verdict] = {}
+        said: dict[Name, Said] = {}
         for name, candidate in zip(names, candidates, strict=True):
-            score = _recorded(candidate) if recorded else None
-            score = self.journal.scores.get(name) if score is None else score
-            if score is not None:
-                said[name] = Verdict(score=score)
+            if recorded and (score := _recorded(candidate)) is not None:
+                said[name] = Verdict(score=score), []  # sampling has paid for it
+            elif name in self.journal.scores:
+                score, asked = self.journal.scores[name]
+                said[name] = Verdict(score=score), asked
         left = {name: one for name, one in zip(names, candidates, strict=True) if name not in said}
         if left:
             said |= asyncio.run(self._score(known, left))
@@ -106,28 +113,36 @@ class Scoring:
 
     async def _score(
         self, known: Mapping[str, Problem], candidates: Mapping[Name, Completion]
-    ) -> dict[Name, Verdict]:
+    ) -> dict[Name, Said]:
         scorer = make_scorer(self.scorer)
-        verdicts: dict[Name, Verdict] = {}
+        verdicts: dict[Name, Said] = {}
         at_once = asyncio.Semaphore(AT_ONCE)
 
-        async def score(run: Run, pool: Mapping[Name, Completion]) -> None:
+        async def score(pool: Mapping[Name, Completion]) -> None:
             async with at_once:
-                verdicts.update(await self._score_pool(scorer, known[run[0]], run, pool))
+                problem = known[next(iter(pool))[0]]
+                verdicts.update(await self._score_pool(scorer, problem, pool))
 
-        pools: dict[Run, dict[Name, Completion]] = {}
-        for name, candidate in candidates.items():
-            pools.setdefault(name[:3], {})[name] = candidate
         try:
             self._start(len(candidates))
             async with asyncio.TaskGroup() as group:
-                for run, pool in pools.items():
-                    group.create_task(score(run, pool))
+                for pool in self._pools(candidates):
+                    group.create_task(score(pool))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None  # the first ended the job
         finally:
             await close_all(scorer, *self.engines.values())
         return verdicts
+
+    def _pools(self, candidates: Mapping[Name, Completion]) -> Iterator[dict[Name, Completion]]:
+        """Yield what is scored together: each completion by itself if models are asked, to know what for."""
+        if self.engines:
+            yield from ({name: candidate} for name, candidate in candidates.items())
+            return
+        pools: dict[Run, dict[Name, Completion]] = {}
+        for name, candidate in candidates.items():
+            pools.setdefault(name[:3], {})[name] = candidate
+        yield from pools.values()
 
     def _start(self, left: int) -> None:
         """Start the models that the scorer asks; refuse one that, as configured, lacks what it has to do."""
@@ -154,9 +169,10 @@ class Scoring:
             self.journal.know({"simulated": simulated, "seed_scope": scope})
 
     async def _score_pool(
-        self, scorer: CheckedScorer, problem: Problem, run: Run, pool: Mapping[Name, Completion]
-    ) -> dict[Name, Verdict]:
+        self, scorer: CheckedScorer, problem: Problem, pool: Mapping[Name, Completion]
+    ) -> dict[Name, Said]:
         """Score a pool together; where that fails, each alone, so that only the culprit is lost."""
+        run = next(iter(pool))[:3]
         given = _Given()
         desk = ChargedDesk(
             own_problem(problem),
@@ -164,31 +180,30 @@ class Scoring:
             model=self.model,
             scorer=self.scorer.label,
             stream=scorer_stream(self.study, self.task, self.scorer),
-            answers=JournalledAnswers(self.journal, run),
+            answers=self.answers.setdefault(run, JournalledAnswers(self.journal, run)),
             knows=given.has,
             place=Place.of(self.scorer),
         )
-
-        async def ask(asked: Mapping[Name, Completion]) -> dict[Name, Verdict]:
-            question = own_problem(problem).question  # a scorer has no use for the answer
-            scores = await scorer.score([given.take(one, question) for one in asked.values()], desk)
-            scored = dict(zip(asked, scores, strict=True))
-            self.journal.add(scored)
-            return {name: Verdict(score=score) for name, score in scored.items()}
-
+        question = own_problem(problem).question  # a scorer has no use for the answer
         try:
-            return await ask(pool)
+            scores = await scorer.score([given.take(one, question) for one in pool.values()], desk)
         except (Exception, SystemExit) as error:  # a scorer is somebody's plugin: it may raise anything
+            if len(pool) == 1:
+                verdict = self.failures.add(problem.problem_id, error).verdict
+                if not isinstance(error, EngineError):
+                    self.journal.fail(run, desk.paid)
+                return dict.fromkeys(pool, (verdict, desk.asked_by_model))
             if ends_the_job(error):
                 raise
             place = f"verifiers.{self.scorer.label}: problem {problem.problem_id}"
             logger.warning("%s: %s", place, reason_of(error))
-        found: dict[Name, Verdict] = {}
+        else:
+            scored = {name: (score, desk.asked_by_model) for name, score in zip(pool, scores, strict=True)}
+            self.journal.add(scored)
+            return {name: (Verdict(score=score), asked) for name, (score, asked) in scored.items()}
+        found: dict[Name, Said] = {}
         for name, candidate in pool.items():
-            try:
-                found |= await ask({name: candidate})
-            except (Exception, SystemExit) as error:
-                found[name] = self.failures.add(problem.problem_id, error).verdict
+            found |= await self._score_pool(scorer, problem, {name: candidate})
         return found
 
 

@@ -17,6 +17,7 @@ from itscale.plugins.ingredient import Ingredient
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import ProblemFailures, ends_the_job, reason_of
 from itscale.sampling.journal import ScoreJournal, journal_of
+from itscale.sampling.scoring import Asked
 from itscale.sandbox import containment
 from itscale.stages.declared import VERIFICATION as STAGE
 from itscale.stages.problems import problems_digest, read_problems
@@ -87,21 +88,23 @@ def verify_block(
         containment(study.config.sandbox) as contained,
         ScoreJournal(journal_of(output), STAGE.journalled(metadata["fingerprint"])) as journal,
     ):
+        judged: list[tuple[str | None, Verdict, list[Asked]]]
         if ingredient.entry.role == "oracle":
-            judged = _judged(ingredient, known, candidates, failures)
+            said = _judged(ingredient, known, candidates, failures)
+            judged = [(answer, verdict, []) for answer, verdict in said]
         else:
             used = study.scorer_of(strategy)
             recorded = used is not None and used.label == verifier
             content = metadata["inputs"]["completions"]
             scoring = Scoring(study, task, model, ingredient, model_directories, content, journal, failures)
-            scores = scoring.verdicts(known, candidates, recorded=recorded)
-            judged = [(None, verdict) for verdict in scores]
+            judged = [(None, *said) for said in scoring.verdicts(known, candidates, recorded=recorded)]
         metadata |= {"sandbox": contained.used, "revision": STAGE.revision, **journal.facts}
         rows = [_row(one, *said) for one, said in zip(candidates, judged, strict=True)]
         spent = pl.DataFrame(spending(journal, candidates), schema=dict(LEDGER))
         write_table(spent, ledger, metadata)
         write_table(pl.DataFrame(rows, schema=dict(VERDICTS)), output, metadata)
-        journal.delete()
+        if not failures.found:  # else it is kept for who tries them again
+            journal.delete()
 
 
 def _check_problems(completions: Path, problems: Path, known: Sequence[Problem]) -> None:
@@ -182,7 +185,7 @@ def _judged_all_the_same(
     return [said[text] for text in texts]
 
 
-def _row(candidate: Completion, answer: str | None, verdict: Verdict) -> Row:
+def _row(candidate: Completion, answer: str | None, verdict: Verdict, asked: list[Asked]) -> Row:
     return {
         "problem_id": candidate.problem_id,
         "budget": candidate.budget,
@@ -193,4 +196,5 @@ def _row(candidate: Completion, answer: str | None, verdict: Verdict) -> Row:
         "score": verdict.score,
         "status": verdict.status,
         "detail": verdict.detail,
+        "asked": [one._asdict() for one in asked],
     }

@@ -30,6 +30,15 @@ Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 
 _MESSAGE = pl.Struct({"role": pl.String, "content": pl.String})
 
+_ASKED = pl.Struct(
+    {
+        "by": pl.String,  # label of the model
+        "prompt_tokens": pl.Int64,
+        "cached_prompt_tokens": pl.Int64,
+        "generated_tokens": pl.Int64,
+    }
+)
+
 PROBLEMS: Schema = {
     "problem_id": pl.String,
     "messages": pl.List(_MESSAGE),
@@ -69,6 +78,8 @@ LEDGER: Schema = {
     "prompt_tokens": pl.Int64,
     "cached_prompt_tokens": pl.Int64,
     "generated_tokens": pl.Int64,
+    "saved_prompt_tokens": pl.Int64,  # of answers that a session had before, and did not pay for again
+    "saved_generated_tokens": pl.Int64,
     "seconds": pl.Float64,
 }
 
@@ -82,6 +93,7 @@ VERDICTS: Schema = {
     "score": pl.Float64,
     "status": pl.String,
     "detail": pl.String,
+    "asked": pl.List(_ASKED),  # what models read and generated for it, as if it had been asked for alone
 }
 
 OUTCOMES: Schema = {
