@@ -49,6 +49,7 @@ def ours(study: Study, block: Block, problems: Path) -> tuple[int, float]:
         sample_block(
             study, TASK, MODEL, STRATEGY, block,
             problems=problems, model_directories={}, completions=completions, ledger=ledger,
+            trees=Path(scratch) / "trees.parquet",
         )  # fmt: skip
         tokens = pl.read_parquet(completions)["generated_tokens"].sum()
         return int(tokens), float(read_metadata(completions)["timing"]["seconds"])

@@ -109,6 +109,7 @@ def main() -> None:
                 model_directories={},
                 completions=completions,
                 ledger=ledger,
+                trees=Path(f"{strategy}.trees.parquet"),
             )
             spent = pl.read_parquet(ledger).filter(pl.col("call") == "generate")["generated_tokens"].sum()
             timing = read_metadata(completions)["timing"]

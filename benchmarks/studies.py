@@ -151,7 +151,8 @@ class Stages:
         completions, ledgers = [], []
         verdicts: dict[str, list[Path]] = {verifier: [] for verifier in self.study.verifiers_of(place[0])}
         for block in plan.blocks(*place):
-            files = {kind: self.table(kind, *place, block.name) for kind in ("completions", "ledger")}
+            kinds = ("completions", "ledger", "trees")
+            files = {kind: self.table(kind, *place, block.name) for kind in kinds}
             completions.append(files["completions"])
             ledgers.append(files["ledger"])
             self.add("sampling", sample_block, self.study, *place, block, **given, **files)

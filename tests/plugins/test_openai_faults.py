@@ -414,7 +414,7 @@ def sampled(folder: Path, url: str) -> pl.DataFrame:
     files |= {n: folder / n / f"{block.name}.parquet" for n in ("completions", "ledger", "verdicts")}
     write_problems(study, "sums", files["problems"])
     told = {"problems": files["problems"], "completions": files["completions"], "model_directories": {}}
-    sample_block(study, *place, block, **told, ledger=files["ledger"])
+    sample_block(study, *place, block, **told, ledger=files["ledger"], trees=folder / "t.parquet")
     verify_block(study, *place, "exact_match", **told, output=files["verdicts"], ledger=folder / "l")
     gather_outcomes(
         study,

@@ -30,7 +30,7 @@ async def debate(problem: Question, session: Session, options: DebateOptions) ->
         if said:
             chat = [*problem.messages, {"role": "assistant", "content": said[side].text}]
             chat.append({"role": "user", "content": f"Another says: {said[1 - side].text} Reconsider."})
-        return await session.write(chat, options.completion(), by=sides[side])
+        return await session.write(chat, options.completion(), by=sides[side], reads=said or [])
 
     said = await asyncio.gather(speak(0, None), speak(1, None))
     with suppress(BudgetExhausted):

@@ -24,11 +24,11 @@ async def self_refine(problem: Question, session: Session, options: SelfRefineOp
         for _ in range(options.rounds):
             chat = [*problem.messages, {"role": "assistant", "content": draft.text}]
             chat.append({"role": "user", "content": "Find mistakes. Say 'none' if there are none."})
-            critique = await session.write(chat, options.completion())
+            critique = await session.write(chat, options.completion(), reads=[draft])
             if "none" in critique.text:
                 break
             chat += [{"role": "assistant", "content": critique.text}, {"role": "user", "content": "Revise."}]
-            draft = await session.write(chat, options.completion())
+            draft = await session.write(chat, options.completion(), reads=[draft, critique])
     return session.complete([draft])
 
 

@@ -336,6 +336,7 @@ class _Stages:
                 model_directories={},
                 completions=written,
                 ledger=self.path("ledger", *place, block.name),
+                trees=self.path("trees", *place, block.name),
             )
             completions.append(written)
             for label, files in verdicts.items():

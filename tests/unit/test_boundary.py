@@ -69,7 +69,8 @@ def hostile(study, kind, label, factory):
 
 def sample(study, strategy="pool"):
     block = Block(0, 0, 3, 0, 4) if strategy == "pool" else Block(2, 0, 3, 0, 1)
-    files = {"completions": Path("block.parquet"), "ledger": Path("ledger.parquet")}
+    kinds = {"completions": "block", "ledger": "ledger", "trees": "trees"}
+    files = {kind: Path(f"{name}.parquet") for kind, name in kinds.items()}
     problems = Path("problems.parquet")
     sample_block(study, "sums", "sim", strategy, block, problems=problems, model_directories={}, **files)
 

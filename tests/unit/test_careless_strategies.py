@@ -235,5 +235,5 @@ def test_a_trajectory_is_scored_once_though_many_ask_at_once():
     first, others, both = asyncio.run(work())
     assert isinstance(first, ValueError)
     assert len({float(scores[0]) for scores in others}) == 1
-    assert sorted(asked) == [1, 1, 2]
+    assert [len(set(asked)), len(asked)] == [2, 3]
     assert both[0].tolist() == [others[0][0], both[1][0]] == both[2].tolist()[::-1]

@@ -71,7 +71,7 @@ def test_it_is_refused_in_words(
     with pytest.raises(SandboxError):
         sample_block(
             study, "t", "toy", "repeated_sampling", nothing, problems=nothing, model_directories={},
-            completions=tmp_path / "c.parquet", ledger=tmp_path / "l.parquet",
+            completions=tmp_path / "c.parquet", ledger=tmp_path / "l.parquet", trees=tmp_path / "t.parquet",
         )  # fmt: skip
     require_sandbox(study_of({"t": task}, sandbox="process"))
 

@@ -115,7 +115,7 @@ def sample(folder, url, retries, timeout=30):
     study = study_of(folder, url, retries, timeout)
     problems = folder / "problems.parquet"
     write_problems(study, "sums", problems)
-    files = {name: folder / f"{name}.parquet" for name in ("completions", "ledger")}
+    files = {name: folder / f"{name}.parquet" for name in ("completions", "ledger", "trees")}
     sample_block(study, *PLACE, BLOCK, problems=problems, model_directories={}, **files)
     return files["completions"]
 

@@ -57,13 +57,13 @@ def study(request, tmp_path, monkeypatch) -> Study:
     return replace(found, strategies={"talk": replace(ours, entry=entry)})
 
 
-def sample(study: Study) -> tuple[pl.DataFrame, pl.DataFrame]:
-    paths = [Path(f"{kind}/numbers/sim/talk/{BLOCK.name}.parquet") for kind in ("completions", "ledger")]
+def sample(study: Study) -> tuple[pl.DataFrame, ...]:
+    kinds = ("completions", "ledger", "trees")
+    files = {kind: Path(f"{kind}/numbers/sim/talk/{BLOCK.name}.parquet") for kind in kinds}
     given = {"problems": Path("problems.parquet"), "model_directories": {}}
-    files = dict(zip(("completions", "ledger"), paths, strict=True))
     sample_block(study, "numbers", "sim", "talk", BLOCK, **given, **files)
-    completions, ledger = (pl.read_parquet(path) for path in paths)
-    return completions, ledger.drop("seconds")
+    completions, ledger, trees = map(pl.read_parquet, files.values())
+    return completions, ledger.drop("seconds"), trees
 
 
 def test_only_what_failed_is_done_again_and_the_rest_is_charged_once(study):

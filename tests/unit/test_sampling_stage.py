@@ -14,6 +14,7 @@ from itscale.errors import DataError, EngineError, EngineLostError, StudyError, 
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import allowed, read_failures
 from itscale.sampling.journal import Journal
+from itscale.sampling.nodes import Grown
 from itscale.sampling.units import Unit
 from itscale.stages.problems import write_problems
 from itscale.stages.sampling import sample_block, units_of
@@ -50,7 +51,8 @@ def study(tmp_path, monkeypatch):
 
 
 def sample(study, tmp_path, name, block=POOL, strategy="repeated", **kwargs):
-    completions, ledger = tmp_path / f"{name}.parquet", tmp_path / f"{name}.ledger.parquet"
+    completions = tmp_path / f"{name}.parquet"
+    ledger, trees = (tmp_path / f"{name}.{kind}.parquet" for kind in ("ledger", "trees"))
     sample_block(
         study,
         "numbers",
@@ -61,9 +63,10 @@ def sample(study, tmp_path, name, block=POOL, strategy="repeated", **kwargs):
         model_directories={},
         completions=completions,
         ledger=ledger,
+        trees=trees,
         **kwargs,
     )
-    return completions, ledger
+    return completions, ledger, trees
 
 
 @pytest.mark.parametrize(("block", "strategy"), [(POOL, "repeated"), (RUNS, "particles")])
@@ -74,7 +77,7 @@ def test_twice_from_scratch_gives_the_same_payload(study, tmp_path, block, strat
 
 
 def test_every_completion_is_there_once_and_the_ledger_has_their_tokens(study, tmp_path):
-    completions, ledger = map(pl.read_parquet, sample(study, tmp_path, "pool"))
+    completions, ledger, _ = map(pl.read_parquet, sample(study, tmp_path, "pool"))
     assert completions.select("problem_id", "index").n_unique() == len(completions) == 5 * 8
     spent = ledger.group_by("problem_id").agg(pl.col("generated_tokens").sum()).sort("problem_id")
     own = completions.group_by("problem_id").agg(pl.col("generated_tokens").cast(pl.Int64).sum())
@@ -82,7 +85,7 @@ def test_every_completion_is_there_once_and_the_ledger_has_their_tokens(study, t
 
 
 def test_a_search_spends_more_than_its_survivors_show(study, tmp_path):
-    completions, ledger = map(pl.read_parquet, sample(study, tmp_path, "runs", RUNS, "particles"))
+    completions, ledger, _ = map(pl.read_parquet, sample(study, tmp_path, "runs", RUNS, "particles"))
     assert completions.group_by("problem_id", "replicate").len()["len"].unique().to_list() == [4]
     assert ledger["call"].unique().sort().to_list() == ["generate", "score"]
     # No score without its tokens: a reward model reads what it scores.
@@ -136,7 +139,7 @@ def test_what_is_finished_when_a_job_dies_is_not_redone(study, tmp_path, block, 
     with pytest.raises(EngineError, match="went away"):
         sample(failing_after(study, requests - 1, served), tmp_path, "killed", block, strategy)
     assert not (tmp_path / "killed.parquet").exists()
-    journal = (tmp_path / ".killed.journal").read_bytes().count(b'"completions"')
+    journal = (tmp_path / ".killed.journal").read_bytes().count(b'"ledger"')
     assert journal > 0
     told = []
     study = failing_after(study, math.inf, served)
@@ -144,7 +147,8 @@ def test_what_is_finished_when_a_job_dies_is_not_redone(study, tmp_path, block, 
         study, tmp_path, "killed", block, strategy, progress=lambda state: told.append(state.completions)
     )
     assert told[0] == journal * (8 if strategy == "repeated" else 4)
-    assert payload_hash(again[0]) == payload_hash(undisturbed[0])
+    for number in (0, 2):
+        assert payload_hash(again[number]) == payload_hash(undisturbed[number])
     assert not list(tmp_path.glob(".killed*"))
     spent = pl.read_parquet(again[1])
     assert spent.filter(~pl.col("failed")).equals(pl.read_parquet(undisturbed[1]))
@@ -219,10 +223,10 @@ def breaking(study, strategy, problems, error):
 def test_a_unit_that_fails_is_recorded_and_the_others_are_as_if_nothing_was(
     study, tmp_path, block, strategy, error, said
 ):
-    whole, spent = map(pl.read_parquet, sample(study, tmp_path, "whole", block, strategy))
+    whole, spent, _ = map(pl.read_parquet, sample(study, tmp_path, "whole", block, strategy))
     study = replace(study, config=study.config.model_copy(update={"max_failures": 2}))
     paths = sample(breaking(study, strategy, {"3"}, error), tmp_path, "part", block, strategy)
-    completions, ledger = map(pl.read_parquet, paths)
+    completions, ledger, _ = map(pl.read_parquet, paths)
     assert completions.equals(whole.filter(pl.col("problem_id") != "3"))
     clocks = ["seconds", "failed"]
     sort = ["problem_id", "replicate", "call"]
@@ -312,7 +316,7 @@ def test_a_journal_torn_anywhere_gives_back_its_whole_lines(tmp_path, data):
     path.unlink(missing_ok=True)
     with Journal(path, {"a": 1}) as journal:
         for unit in UNITS:
-            journal.add(unit, made(unit), [{"calls": 1}])
+            journal.add(unit, made(unit), [{"calls": 1}], Grown([]))
     whole = path.read_bytes()
     cut = data.draw(st.integers(0, len(whole)))
     path.write_bytes(whole[:cut] + data.draw(st.binary(max_size=20)) * (cut < len(whole)))
@@ -321,10 +325,10 @@ def test_a_journal_torn_anywhere_gives_back_its_whole_lines(tmp_path, data):
         assert kept == UNITS[: len(kept)]
         assert len(kept) >= whole[:cut].count(b"\n") - 1
         for unit in UNITS[len(kept) :]:
-            journal.add(unit, made(unit), [{"calls": 1}])
+            journal.add(unit, made(unit), [{"calls": 1}], Grown([]))
     with Journal(path, {"a": 1}) as journal:
         assert list(journal.finished) == UNITS
-        for unit, (completions, ledger) in journal.finished.items():
+        for unit, (completions, ledger, _) in journal.finished.items():
             assert [asdict(c) for c in completions] == [asdict(c) for c in made(unit)]
             assert ledger == [{"calls": 1}]
 

@@ -201,8 +201,8 @@ def test_copies_of_one_particle_continue_differently():
 
     children = asyncio.run(fork())
     assert len({child.text for child in children}) > 1
-    assert {child.parent.node for child in children} == {1}
-    assert sorted(child.node for child in children) == list(range(2, 10))
+    assert len({child.parent.node for child in children}) == 1
+    assert len({child.node for child in children}) == 8
 
 
 def test_a_trajectory_is_scored_once_and_its_score_is_kept_with_the_completion():
@@ -216,7 +216,7 @@ def test_a_trajectory_is_scored_once_and_its_score_is_kept_with_the_completion()
         return one.complete(here), again
 
     completions, again = asyncio.run(search())
-    assert sorted(scorer.asked) == [1, 2, 3]
+    assert sorted(scorer.asked) == sorted(one.nodes[-1] for one in completions)
     assert again[0] == again[1]
     assert [list(c.step_scores) for c in completions] == [[c.generated_tokens / 1000] for c in completions]
     (row,) = (row for row in one.ledger.rows() if row["call"] == "score")

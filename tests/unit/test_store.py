@@ -25,7 +25,7 @@ from itscale.store.parquet import (
     write_table,
     write_text,
 )
-from itscale.store.schemas import COMPLETIONS, LEDGER
+from itscale.store.schemas import COMPLETIONS, LEDGER, TREES
 
 SCHEMA = {"name": pl.String, "value": pl.Float64}
 FRAME = pl.DataFrame({"name": ["a", "b"] * 50, "value": [0.5, None] * 50}, schema=SCHEMA)
@@ -209,7 +209,8 @@ def test_a_table_without_a_record_of_its_content_is_what_its_manifest_says(tmp_p
 def test_a_block_that_was_changed_is_not_merged(tmp_path: Path) -> None:
     block = tmp_path / "there/results/s/completions/t/m/r/p00000-00001_c00000-00001.parquet"
     ledger = tmp_path / "there/results/s/ledger/t/m/r" / block.name
-    for path, schema in ((block, COMPLETIONS), (ledger, LEDGER)):
+    trees = tmp_path / "there/results/s/trees/t/m/r" / block.name
+    for path, schema in ((block, COMPLETIONS), (ledger, LEDGER), (trees, TREES)):
         path.parent.mkdir(parents=True)
         write_table(pl.DataFrame(schema=dict(schema)), path, FOOTER)
     rewritten(ledger, pl.DataFrame({name: [None] for name in LEDGER}, schema=dict(LEDGER)))

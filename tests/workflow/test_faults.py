@@ -235,7 +235,7 @@ def test_a_clock_that_jumps_redoes_and_skips_nothing(finished, tmp_path):
     copy = finished.copy(tmp_path)
     ahead = time.time() + 86400
     block = "p00000-00006_c00000-00008.parquet"
-    for kind in ("completions", "ledger"):
+    for kind in ("completions", "ledger", "trees"):
         os.utime(copy.folder / f"results/tiny/{kind}/{PLACE}" / block, (ahead, ahead))
     assert "sampling" not in copy.dry_run(STUDY).jobs
     before = copy.hashes()

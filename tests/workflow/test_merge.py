@@ -18,7 +18,7 @@ def without(finished: Workspace, folder, block: str) -> Workspace:
     """Return what a machine has that did not get to a block, nor to what depends on it."""
     copy = finished.copy(folder)
     for path in (copy.folder / "results/tiny").iterdir():
-        if path.name not in ("problems", "completions", "ledger", "verdicts"):
+        if path.name not in ("problems", "completions", "ledger", "trees", "verdicts"):
             path.unlink() if path.is_file() else shutil.rmtree(path)
     shutil.rmtree(copy.folder / "reports")
     for path in (copy.folder / "results").rglob(f"{block}.parquet"):
@@ -115,7 +115,7 @@ def test_blocks_of_another_fingerprint_are_refused(machines, tmp_path):
 
 def test_blocks_cut_differently_are_found_by_their_completions(finished, machines, tmp_path):
     one, two = machines
-    for kind in ("completions", "ledger"):
+    for kind in ("completions", "ledger", "trees"):
         path = two.folder / f"results/tiny/{kind}/{PLACE}/{SECOND}.parquet"
         path.rename(path.with_name("p00000-00006_c00004-00016.parquet"))
     rewrite(two, "p00000-00006_c00004-00016", lambda f: f.with_columns(pl.col("index") - 4))

@@ -20,7 +20,7 @@ def test_every_file_is_there(resumed):
         "results/tiny/problems/sums.parquet",
         *(
             f"results/tiny/{kind}/{PLACE}/{block}.parquet"
-            for kind in ("completions", "ledger")
+            for kind in ("completions", "ledger", "trees")
             for block in BLOCKS
         ),
         *(

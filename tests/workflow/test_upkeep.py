@@ -23,6 +23,7 @@ TABLES = {
     "problems": "sums",
     "completions": f"{PLACE}/{FIRST}",
     "ledger": f"{PLACE}/{FIRST}",
+    "trees": f"{PLACE}/{FIRST}",
     "verdicts": f"{PLACE}/exact_match/{FIRST}",
     "fits": f"{PLACE}/power_law",
     "forecasts": f"{PLACE}/power_law",

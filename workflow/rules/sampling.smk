@@ -1,4 +1,4 @@
-"""Inputs: problems, the prepared model. Outputs: completions and the ledger of what they cost, by block.
+"""Inputs: problems, the prepared model. Outputs: completions, what they cost, and their trees, by block.
 
 Problems and model are ancient: asking for more problems writes the file anew but leaves earlier ones as they
 were, so blocks that were sampled stay. What does change completions is in the params, with every wildcard: a
@@ -13,6 +13,7 @@ rule sampling:
     output:
         completions="<results>/completions/{task}/{model}/{strategy}/{block}.parquet",
         ledger="<results>/ledger/{task}/{model}/{strategy}/{block}.parquet",
+        trees="<results>/trees/{task}/{model}/{strategy}/{block}.parquet",
     log:
         "<logs>/sampling/{task}/{model}/{strategy}/{block}.log",
     cache: True

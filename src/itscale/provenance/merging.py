@@ -22,6 +22,9 @@ __all__ = ["MergeConflictError", "Merged", "merge"]
 
 IDENTITY = ("problem_id", "budget", "replicate", "index")
 """Columns that say which completion a row is."""
+BESIDE = ("ledger", "trees")
+"""Kinds of tables that come with a block. Trees may differ between two places: a study says how much of them
+is kept, and of what is cancelled, timing says how much there was."""
 CLOCK = ("seconds",)
 """Columns that differ between two runs of the same thing."""
 
@@ -143,12 +146,14 @@ class _Merge:
         for piece in self.dropped:
             if piece.place == self.into:  # it would stand in the way of the preferred one
                 piece.path().unlink()
-                piece.path("ledger").unlink(missing_ok=True)
+                for kind in BESIDE:
+                    piece.path(kind).unlink(missing_ok=True)
         for relative, source in self.problems.items():
             self._copy(relative, source)
         for relative, piece in self.taken.items():
             self.done.blocks[piece.place] = self.done.blocks.get(piece.place, 0) + 1
-            self._copy(piece.relative("ledger"), piece.place)
+            for kind in BESIDE:
+                self._copy(piece.relative(kind), piece.place)
             self.done.unrecorded += not self._copy(relative, piece.place)
         for relative, place in self.verdicts.items():
             self.done.verdicts += 1
@@ -165,8 +170,9 @@ class _Merge:
                 except ValueError:
                     continue  # someone else's file
                 piece = _Piece(place, self.study, path.parts[-4:-1], block)
-                if not piece.path("ledger").is_file():
-                    raise DataError(f"{piece.path('ledger')}: missing, expected the ledger of {path}")
+                for kind in BESIDE:
+                    if not piece.path(kind).is_file():
+                        raise DataError(f"{piece.path(kind)}: missing, expected the {kind} of {path}")
                 found.setdefault(piece.combination, []).append(piece)
         return found
 
@@ -178,7 +184,7 @@ class _Merge:
         """Take every block once; all must be of one fingerprint."""
         first = pieces[0]
         for piece in pieces:
-            changed = content_fault(piece.path()) or content_fault(piece.path("ledger"))
+            changed = next(filter(None, map(content_fault, map(piece.path, ("completions", *BESIDE)))), "")
             fault = changed or _other_origin(first, piece)
             rival = self.taken.get(piece.relative())
             if not fault and rival is None:

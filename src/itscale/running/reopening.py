@@ -11,12 +11,13 @@ from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, read_failures
 from itscale.sampling.journal import Journal, Run, ScoreJournal, journal_of
 from itscale.sampling.ledger import Ledger
+from itscale.sampling.nodes import Grown
 from itscale.sampling.scoring import Asked
 from itscale.stages.sampling import units_of
 from itscale.stages.scoring import name_of
 from itscale.stages.verification import read_completions
 from itscale.store.parquet import read_metadata, read_table
-from itscale.store.schemas import LEDGER, VERDICTS
+from itscale.store.schemas import LEDGER, TREES, VERDICTS
 from itscale.types import Completion
 
 __all__ = ["Reopened", "reopen_failures"]
@@ -60,8 +61,8 @@ def reopen_failures(results: Path, manifest: Path, *, only_count: bool = False) 
             if path in broken or judged in failed:
                 _reopen_verdicts(path, judged, results / "ledger" / below)
         for path, failures in failed.items():
-            ledger = results / "ledger" / path.relative_to(results / "completions")
-            _reopen_block(path, ledger, failures)
+            below = path.relative_to(results / "completions")
+            _reopen_block(path, results / "ledger" / below, results / "trees" / below, failures)
     return Reopened(sum(map(len, failed.values())), sum(broken.values()))
 
 
@@ -70,7 +71,7 @@ def _lost(path: Path) -> int:
     return int((read_table(path, VERDICTS, ["status"])["status"] == "error").sum())
 
 
-def _reopen_block(completions: Path, ledger: Path, failures: list[Failure]) -> None:
+def _reopen_block(completions: Path, ledger: Path, trees: Path, failures: list[Failure]) -> None:
     metadata = read_metadata(completions)
     block, pooled = Block.parse(completions.stem), metadata.get("pooled", True)
     candidates = read_completions(completions)
@@ -86,6 +87,7 @@ def _reopen_block(completions: Path, ledger: Path, failures: list[Failure]) -> N
     for row in rows:
         of = row["problem_id"], row["budget"], row["replicate"], row["start"]
         spent.setdefault((of, row["failed"]), []).append(row)
+    grown = _grown(trees, starts)
     lost = {failure.unit for failure in failures}
     with Journal(journal_of(completions), _journalled(metadata)) as journal:
         for unit in units:
@@ -94,9 +96,27 @@ def _reopen_block(completions: Path, ledger: Path, failures: list[Failure]) -> N
                 journal.waste(unit, wasted)
             paid = spent.get((of, False), [])
             if unit not in lost and unit not in journal.finished and (of in made or paid):
-                journal.add(unit, made.get(of, []), paid)
-    completions.unlink()
-    ledger.unlink()
+                journal.add(unit, made.get(of, []), paid, grown.get(of, Grown([])))
+    for path in (completions, ledger):
+        path.unlink()
+    trees.unlink(missing_ok=True)
+
+
+def _grown(trees: Path, starts: Mapping[int, int]) -> dict[_Of, Grown]:
+    """Return the nodes of each unit; `starts` has the first index of the unit that a completion is of."""
+    if not trees.is_file():  # of a version that kept none: another revision begins its blocks anew
+        return {}
+    left_out = {
+        (unit["problem_id"], unit["budget"], unit["replicate"], unit["start"]): unit["nodes"]
+        for unit in read_metadata(trees).get("trees", {}).get("left_out", [])
+    }
+    first = min(starts.values(), default=0)
+    rows: dict[_Of, list[dict[str, Any]]] = {of: [] for of in left_out}
+    for row in read_table(trees, TREES).select(*TREES).iter_rows(named=True):
+        # A tree that is no completion's own is its problem's only unit, or a run's, which starts at 0.
+        own = 0 if row["budget"] else first if row["completion"] is None else row["completion"]
+        rows.setdefault((row["problem_id"], row["budget"], row["replicate"], own), []).append(row)
+    return {of: Grown(found, left_out.get(of, 0)) for of, found in rows.items()}
 
 
 def _journalled(metadata: Mapping[str, Any]) -> dict[str, Any]:

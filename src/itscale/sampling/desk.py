@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -70,7 +70,13 @@ class Desk:
         self.tally = tally
 
     async def generate(
-        self, trajectory: Trajectory, params: SamplingParams, seeds: list[int], by: str, used: list[int]
+        self,
+        trajectory: Trajectory,
+        params: SamplingParams,
+        seeds: list[int],
+        by: str,
+        used: list[int],
+        on_loss: Callable[[Watched, BaseException], None] = lambda watched, error: None,
     ) -> list[Generation]:
         """Continue a trajectory once for each seed, and charge that to the model that writes.
 
@@ -78,6 +84,8 @@ class Desk:
         ----------
         used
             Where the tokens that were generated are noted, those of a request that was broken off, too.
+        on_loss
+            Called where the request is broken off, with what its engine had told of it, and why.
         """
         with Watched(self.tally, whole=not params.stop) as watched:
             request = GenerationRequest(
@@ -94,6 +102,7 @@ class Desk:
             try:
                 made = await self.engines[by].generate(request)
             except BaseException as error:  # cancelled, or failed in the middle
+                on_loss(watched, error)
                 failed = not isinstance(error, asyncio.CancelledError)
                 spent = watched.spent()
                 generated = spent["generated_tokens"]

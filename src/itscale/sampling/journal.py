@@ -14,6 +14,7 @@ from typing import Any, Self
 from itscale.messages.secrets import masked_words
 from itscale.sampling.failures import Failure
 from itscale.sampling.ledger import Ledger
+from itscale.sampling.nodes import Grown
 from itscale.sampling.scoring import Answers, Asked, check_answer
 from itscale.sampling.units import Unit
 from itscale.types import Completion
@@ -23,8 +24,8 @@ __all__ = ["Journal", "JournalledAnswers", "Name", "Run", "ScoreJournal", "journ
 Rows = list[dict[str, Any]]
 """Rows of a ledger."""
 
-Entry = tuple[list[Completion], Rows]
-"""Completions of a unit and its rows of the ledger."""
+Entry = tuple[list[Completion], Rows, Grown]
+"""Completions of a unit, its rows of the ledger, and its nodes."""
 
 Name = tuple[str, int, int, int, str]
 """What names a completion within its strategy: problem, budget, replicate, index, and a digest of it all: a
@@ -130,12 +131,15 @@ class Journal(_Lines):
         Units that failed in this try.
     wasted
         What was spent for nothing on a unit, in this try or an earlier one.
+    grown
+        What units had made that failed in this try.
     """
 
     def __init__(self, path: Path, identity: Any) -> None:
         self.finished: dict[Unit, Entry] = {}
         self.failed: dict[Unit, Failure] = {}
         self.wasted: dict[Unit, Ledger] = {}
+        self.grown: dict[Unit, Grown] = {}
         self._under_way: dict[Unit, Ledger] = {}
         super().__init__(path, identity)
         for unit, spent in self._under_way.items():
@@ -150,7 +154,8 @@ class Journal(_Lines):
         if "wasted" in record:
             self._note_waste(unit, record["wasted"])
         else:
-            self.finished[unit] = [Completion(**row) for row in record["completions"]], record["ledger"]
+            made = [Completion(**row) for row in record["completions"]]
+            self.finished[unit] = made, record["ledger"], Grown(**record["tree"])
         self._under_way.pop(unit, None)
 
     def _note_waste(self, unit: Unit, rows: Rows) -> None:
@@ -163,12 +168,13 @@ class Journal(_Lines):
         self._append({"unit": asdict(unit), "spent": row})
         self._file.flush()
 
-    def add(self, unit: Unit, completions: list[Completion], ledger: Rows) -> None:
+    def add(self, unit: Unit, completions: list[Completion], ledger: Rows, tree: Grown) -> None:
         """Record a finished unit and all that it spent; it is on disk when this returns."""
         rows = [asdict(row) for row in completions]
-        self._append({"unit": asdict(unit), "completions": rows, "ledger": ledger})
+        record = {"unit": asdict(unit), "completions": rows, "ledger": ledger, "tree": vars(tree)}
+        self._append(record)
         self._sync()
-        self.finished[unit] = (completions, ledger)
+        self.finished[unit] = (completions, ledger, tree)
 
     def waste(self, unit: Unit, ledger: Rows) -> None:
         """Record all that a try of a unit spent for nothing; it is on disk when this returns."""
@@ -176,16 +182,21 @@ class Journal(_Lines):
         self._sync()
         self._note_waste(unit, ledger)
 
-    def add_failure(self, failure: Failure, ledger: Rows) -> None:
-        """Record a unit that failed, and what it spent."""
+    def add_failure(self, failure: Failure, ledger: Rows, tree: Grown) -> None:
+        """Record a unit that failed, and what it spent; what it had made is kept for this try's table."""
         self.waste(failure.unit, ledger)
         self.failed[failure.unit] = failure
+        self.grown[failure.unit] = tree
 
     def spending(self, unit: Unit) -> Rows:
         """Return the rows of the ledger of a unit: of what was made, and of what came to nothing."""
         made = self.finished[unit][1] if unit in self.finished else []
         wasted = self.wasted.get(unit, Ledger())
         return [*made, *wasted.rows(unit.identity)]
+
+    def tree(self, unit: Unit) -> Grown:
+        """Return what a unit made; nothing of one that was not tried."""
+        return self.finished[unit][2] if unit in self.finished else self.grown.get(unit, Grown([]))
 
 
 class ScoreJournal(_Lines):

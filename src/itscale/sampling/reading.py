@@ -12,7 +12,7 @@ from itscale.errors import ContractError, StudyError
 from itscale.plugins.place import Place, Shown, is_count, textual
 from itscale.sampling.allowance import Allowance
 from itscale.sampling.desk import Desk
-from itscale.sampling.lineage import Lineages
+from itscale.sampling.lineage import Lineages, node_of
 from itscale.sampling.partners import Partners
 from itscale.sampling.tree import Tree
 from itscale.types import NextLogprobs, Question, Step, TextLogprobs, Trajectory
@@ -33,7 +33,7 @@ class Reading:
     _partners: Partners
     _place: Place
     _token_limit: int
-    _tree: Tree
+    tree: Tree
 
     def __init__(self) -> None:
         # What next tokens were found for, and by which model, as long as anybody holds them.
@@ -145,19 +145,19 @@ class Reading:
             raise self._broken("take(): token_id", token_id, among)
         chosen = int(token_id)
         ends = chosen in found.ends
+        lineage = self._lineages.taken(trajectory.lineage, by, chosen)
         spelt = found.texts[place] if found.texts else self._desk.spell(trajectory, chosen, by)
         step = Step(
             text="" if ends else spelt,
             token_ids=(chosen,),
             tokens=1,
             logprob=float(found.logprobs[place]),
-            node=self._tree.next_node,
+            node=node_of(lineage),
             by=by,
         )
-        self._tree.contexts[step.node] = found.context_tokens
+        self.tree.contexts[step.node] = found.context_tokens
         full = trajectory.tokens + 1 >= self._token_limit
-        lineage = self._lineages.taken(trajectory.lineage, by, chosen)
-        return self._tree.keep(trajectory, step, "eos" if ends else "length" if full else None, lineage)
+        return self.tree.keep(trajectory, step, "eos" if ends else "length" if full else None, lineage)
 
     def _named(self, what: str, by: Any) -> str:
         """Return the label that a model's engine is filed by; refuse one that the strategy may not ask."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -18,6 +16,7 @@ from itscale.plugins.process import LASTING, ProcessState
 from itscale.sampling.allowance import Allowance
 from itscale.sampling.asked import own_chat, own_key, own_params, own_trajectories
 from itscale.sampling.desk import Desk, storable
+from itscale.sampling.draws import Draw, draw_together, ending
 from itscale.sampling.ledger import Ledger
 from itscale.sampling.lineage import Lineages, is_drawn
 from itscale.sampling.partners import Partners
@@ -32,12 +31,10 @@ from itscale.types import (
     Completion,
     Engine,
     FinishReason,
-    Generation,
     Lineage,
     Message,
     Problem,
     SamplingParams,
-    Step,
     Trajectory,
 )
 
@@ -85,7 +82,9 @@ class Session(Reading):
     budget
         What is to be spent, in units of the strategy's axis: completions, unless its entry names another.
     ledger
-        What was spent so far. Strategies have no business with it.
+        What was spent so far. Strategies have no business with it, nor with the tree.
+    tree
+        All that was generated or given so far.
     """
 
     def __init__(
@@ -124,14 +123,20 @@ class Session(Reading):
         self._allowance = Allowance(tokens, problem.problem_id)
         self._on_active = on_active or (lambda change: None)
         self._place = place or Place("strategies", "unnamed")
-        self._tree = Tree(self.problem, unit)
+        self.tree = Tree(self.problem, unit)
 
     @cached_property
     def rng(self) -> np.random.Generator:
         """Random generator of this problem and run: the same in every rerun."""
         return generator(*self._stream, "strategy", self.unit.start)
 
-    def start(self, messages: Sequence[Message] | None = None, *, key: str = "") -> Trajectory:
+    def start(
+        self,
+        messages: Sequence[Message] | None = None,
+        *,
+        key: str = "",
+        reads: Sequence[Trajectory] = (),
+    ) -> Trajectory:
         """Return the empty trajectory of the problem, or of a chat of one's own.
 
         Parameters
@@ -141,11 +146,14 @@ class Session(Reading):
         key
             Tells two trajectories with one chat apart, where they are continued at the same time and which
             is which matters.
+        reads
+            Trajectories that the chat quotes: drawings show what it follows. Nothing else depends on them.
         """
         asked = self._place, "session.start()"
         about = self.problem.problem_id
         chat = None if messages is None else own_chat(*asked, messages, about)
-        return self._tree.begin(chat, self._lineages.root(chat, own_key(*asked, key, about)))
+        lineage = self._lineages.root(chat, own_key(*asked, key, about))
+        return self.tree.begin(chat, lineage, self._own("start(): reads", reads) if reads else ())
 
     async def write(
         self,
@@ -154,9 +162,10 @@ class Session(Reading):
         *,
         by: str | None = None,
         key: str = "",
+        reads: Sequence[Trajectory] = (),
     ) -> Trajectory:
         """Return one answer to a chat: `start` and `extend` of a single trajectory."""
-        (made,) = await self.extend([self.start(messages, key=key)], params, by=by)
+        (made,) = await self.extend([self.start(messages, key=key, reads=reads)], params, by=by)
         return made
 
     async def extend(
@@ -187,50 +196,32 @@ class Session(Reading):
         trajectories = self._own("extend()", trajectories)
         own_params(self._place, "session.extend()", params, self.problem.problem_id)
         label = self._named("extend(): by", by)
-        active = [place for place, trajectory in enumerate(trajectories) if not trajectory.finished]
-        if not active:
-            return list(trajectories)
         # Lineages are settled before anything is waited for: whoever calls first, continues first.
-        lineages = [self._continue(trajectories[place], label) for place in active]
-        groups: dict[Lineage, list[int]] = {}
-        for number, place in enumerate(active):
-            groups.setdefault(trajectories[place].lineage, []).append(number)
-        room = [min(params.max_tokens, self._token_limit - trajectories[at].tokens) for at in active]
+        draws = self._draws(trajectories, label)
+        places = sorted(place for draw in draws for place in draw.places)
+        if not places:
+            return list(trajectories)
+        left = [self._token_limit - trajectories[place].tokens for place in places]
+        room = [min(params.max_tokens, tokens) for tokens in left]
         lent = await self._allowance.lend(room)
+        granted = dict(zip(places, lent, strict=True))
+        for draw in draws:
+            draw.tokens = min(granted[place] for place in draw.places)
         used: list[int] = []
-        self._on_active(len(active))
+        self._on_active(len(places))
         try:
-            async with asyncio.TaskGroup() as group:  # one that fails takes the others along
-                asked = [
-                    group.create_task(
-                        self._desk.generate(
-                            trajectories[active[numbers[0]]],
-                            replace(params, max_tokens=min(lent[number] for number in numbers)),
-                            [self._lineages.seed(lineages[number]) for number in numbers],
-                            label,
-                            used,
-                        )
-                    )
-                    for numbers in groups.values()
-                ]
-            made = dict(
-                zip(
-                    (number for numbers in groups.values() for number in numbers),
-                    (one for task in asked for one in task.result()),
-                    strict=True,
-                )
-            )
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+            await draw_together(draws, self._desk, self.tree, params, used)
         finally:
-            self._on_active(-len(active))
+            self._on_active(-len(places))
             self._allowance.settle(lent, sum(used))
+        whole = dict(zip(places, (one == most for one, most in zip(lent, room, strict=True)), strict=True))
         extended = list(trajectories)
-        for number, place in enumerate(active):
-            whole = lent[number] == room[number]
-            extended[place] = self._append(
-                trajectories[place], made[number], params, lineages[number], label, whole=whole
-            )
+        for draw in draws:
+            for place, made, lineage in zip(draw.places, draw.made, draw.lineages, strict=True):
+                limit = self._token_limit - draw.parent.tokens
+                reason = ending(made, params, limit, whole=whole[place])
+                text = storable(made.text)
+                extended[place] = self.tree.grow(draw.parent, made, text, reason, lineage, draw.by)
         return extended
 
     def append(self, trajectory: Trajectory, text: str) -> Trajectory:
@@ -244,8 +235,7 @@ class Session(Reading):
             raise self._broken("append(): text", text, "a text that can be stored")
         if not text or trajectory.tokens >= self._token_limit:
             return trajectory
-        step = Step(text=text, tokens=0, logprob=0.0, node=self._tree.next_node, given=True)
-        return self._tree.keep(trajectory, step, None, self._lineages.appended(trajectory.lineage, text))
+        return self.tree.give(trajectory, text, self._lineages.appended(trajectory.lineage, text))
 
     async def score(self, trajectories: Sequence[Trajectory]) -> FloatArray:
         """Return the scorer's score of each trajectory as it stands, in [0, 1]; shape (len(trajectories),).
@@ -257,7 +247,7 @@ class Session(Reading):
             if one.step is None:
                 raise self._broken("score()", Shown("a trajectory not yet begun"), "one with a step")
         await scores.ask({trajectory.node: trajectory for trajectory in trajectories})
-        return np.array([self._tree.scores[trajectory.node] for trajectory in trajectories])
+        return np.array([self.tree.scores[trajectory.node] for trajectory in trajectories])
 
     def answer(self, trajectory: Trajectory) -> str | None:
         """Return the final answer in a trajectory, None if there is none: never whether it is right."""
@@ -289,9 +279,8 @@ class Session(Reading):
                 found = Shown(f"{len(given)}" if given.ndim == 1 else f"an array of shape {given.shape}")
                 raise self._place.broken(what, found, expected, self.problem.problem_id)
         unfinished: FinishReason = "budget" if self._allowance.left < len(trajectories) else "steps"
-        self._tree.number(trajectories)
         return [
-            self._tree.completion(
+            self.tree.completion(
                 self.unit.start + place,
                 trajectory,
                 trajectory.finish_reason or unfinished,
@@ -305,10 +294,10 @@ class Session(Reading):
 
         Place, reason of its end and weight, which are the strategy's to choose, are those of `completion`.
         """
-        made = self._tree.path(completion.nodes)
+        made = self.tree.path(completion.nodes)
         if made is None:
             return None
-        return self._tree.completion(completion.index, made, completion.finish_reason, completion.weight)
+        return self.tree.completion(completion.index, made, completion.finish_reason, completion.weight)
 
     def _own(self, what: str, given: Any) -> list[Trajectory]:
         """Return trajectories; refuse any that this session did not make: nobody generated it, or paid."""
@@ -317,13 +306,25 @@ class Session(Reading):
             raise self._place.changed(f"session.{what}", self._kept.problem_id)
         trajectories = own_trajectories(self._place, f"session.{what}", given, self.problem.problem_id)
         for one in trajectories:
-            if not self._tree.has(one):
+            if not self.tree.has(one):
                 found = Shown(f"a trajectory with the text {one.text[:40]!r} at node {one.node}")
                 raise self._broken(what, found, "one that start() or extend() of this session returned")
         return trajectories
 
     def _broken(self, what: str, found: Any, expected: str) -> ContractError:
         return self._place.broken(f"session.{what}", found, expected, self.problem.problem_id)
+
+    def _draws(self, trajectories: Sequence[Trajectory], by: str) -> list[Draw]:
+        """Return the requests that continue what is not finished, equal trajectories in one."""
+        draws: dict[Lineage, Draw] = {}
+        for place, trajectory in enumerate(trajectories):
+            if not trajectory.finished:
+                draw = draws.setdefault(trajectory.lineage, Draw(trajectory, by))
+                lineage = self._continue(trajectory, by)
+                draw.places.append(place)
+                draw.lineages.append(lineage)
+                draw.seeds.append(self._lineages.seed(lineage))
+        return list(draws.values())
 
     def _continue(self, trajectory: Trajectory, by: str) -> Lineage:
         """Return the lineage of the next continuation; refuse one that another part of the pool has, too."""
@@ -351,44 +352,7 @@ class Session(Reading):
             scorer=scorer.label,
             stream=scorer.stream,
             answers=Answers(self.ledger),
-            knows=self._tree.has,
+            knows=self.tree.has,
             tally=self._desk.tally,
         )
-        return Scores(scorer.scorer, desk, self._tree.scores, alone=bool(scorer.engines))
-
-    def _append(
-        self,
-        trajectory: Trajectory,
-        made: Generation,
-        params: SamplingParams,
-        lineage: Lineage,
-        by: str,
-        *,
-        whole: bool,
-    ) -> Trajectory:
-        """Return a trajectory with a step more, finished where it cannot be continued.
-
-        Parameters
-        ----------
-        whole
-            Whether it was given all the tokens that the parameters and its own limit allow.
-        """
-        step = Step(
-            text=storable(made.text),
-            token_ids=made.token_ids,
-            tokens=made.tokens,
-            logprob=made.logprob,
-            node=self._tree.next_node,
-            counted=made.counted,
-            by=by,
-        )
-        self._tree.contexts[step.node] = made.context_tokens if made.counted else None
-        room = self._token_limit - trajectory.tokens
-        reason: FinishReason | None = None
-        if made.finish_reason in ("eos", "filtered"):
-            reason = made.finish_reason
-        elif made.finish_reason == "length" and not whole and not params.stop:
-            reason = "budget"
-        elif made.tokens >= room or (made.finish_reason == "length" and params.max_tokens >= room):
-            reason = "length"
-        return self._tree.keep(trajectory, step, reason, lineage)
+        return Scores(scorer.scorer, desk, self.tree.scores, alone=bool(scorer.engines))

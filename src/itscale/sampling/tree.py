@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from itscale.sampling.lineage import node_of
 from itscale.sampling.units import Unit
-from itscale.types import Completion, FinishReason, Lineage, Message, Question, Step, Trajectory
+from itscale.types import Completion, FinishReason, Generation, Lineage, Message, Question, Step, Trajectory
 
-__all__ = ["Tree", "counted_tokens"]
+__all__ = ["Lost", "Tree", "counted_tokens"]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A step that was asked for and is in no trajectory: its request failed, or was cancelled.
+
+    Attributes
+    ----------
+    parent
+        What it would have continued.
+    by
+        Label of the helper model that was asked; empty for the model that is sampled.
+    cancelled
+        Whether it was cancelled, and did not fail itself.
+    prompt_tokens, generated_tokens
+        What it was charged all the same; None where nobody counted.
+    """
+
+    parent: Trajectory
+    by: str
+    cancelled: bool
+    prompt_tokens: int | None
+    generated_tokens: int | None
 
 
 class Tree:
@@ -24,42 +49,79 @@ class Tree:
 
     Attributes
     ----------
+    made
+        By node, the trajectory that ends there.
+    roots
+        By lineage, the trajectories not yet begun.
+    reads
+        By the lineage of such a one, nodes of the trajectories that its chat quotes, as its strategy says.
     scores
         By node, the score of the trajectory that ends there.
     contexts
         By node, tokens that no model wrote of what its step was generated from; None where nobody counted.
+    prompts
+        By node, tokens of prompt and prefix that its step was charged; None where nobody counted.
+    lost
+        By lineage, what was asked for and is in no trajectory.
     """
 
     def __init__(self, question: Question, unit: Unit) -> None:
+        self.made: dict[int, Trajectory] = {}
+        self.roots: dict[Lineage, Trajectory] = {}
+        self.reads: dict[Lineage, set[int]] = {}
         self.scores: dict[int, float] = {}
         self.contexts: dict[int, int | None] = {}
+        self.prompts: dict[int, int | None] = {}
+        self.lost: dict[Lineage, Lost] = {}
         self._question = question
         self._unit = unit
-        self._roots: dict[Lineage, Trajectory] = {}
-        self._made: dict[int, Trajectory] = {}
-        self._numbers: dict[int, int] = {}  # by node, its number among those handed in
 
-    @property
-    def next_node(self) -> int:
-        """Node of the next step."""
-        return len(self._made) + 1
-
-    def begin(self, messages: tuple[Message, ...] | None, lineage: Lineage) -> Trajectory:
+    def begin(
+        self, messages: tuple[Message, ...] | None, lineage: Lineage, reads: Sequence[Trajectory]
+    ) -> Trajectory:
         """Return the trajectory that a chat begins with: one and the same for one lineage."""
         begun = Trajectory(self._question, messages=messages, lineage=lineage)
-        return self._roots.setdefault(lineage, begun)
+        self.reads.setdefault(lineage, set()).update(node_of(one.lineage) for one in reads)
+        return self.roots.setdefault(lineage, begun)
 
     def keep(
         self, parent: Trajectory, step: Step, reason: FinishReason | None, lineage: Lineage
     ) -> Trajectory:
-        """Return a trajectory with a step more, which the tree knows from now on."""
+        """Return a trajectory with a step more: one and the same for one lineage."""
         made = Trajectory(self._question, parent, step, reason, parent.messages, lineage)
-        self._made[step.node] = made
-        return made
+        return self.made.setdefault(step.node, made)
+
+    def give(self, parent: Trajectory, text: str, lineage: Lineage) -> Trajectory:
+        """Return a trajectory with a text appended."""
+        step = Step(text=text, tokens=0, logprob=0.0, node=node_of(lineage), given=True)
+        return self.keep(parent, step, None, lineage)
+
+    def grow(
+        self,
+        parent: Trajectory,
+        made: Generation,
+        text: str,
+        reason: FinishReason | None,
+        lineage: Lineage,
+        by: str,
+    ) -> Trajectory:
+        """Return a trajectory with a step more, that a model drew, with a text that can be stored."""
+        step = Step(
+            text=text,
+            token_ids=made.token_ids,
+            tokens=made.tokens,
+            logprob=made.logprob,
+            node=node_of(lineage),
+            counted=made.counted,
+            by=by,
+        )
+        self.contexts[step.node] = made.context_tokens if made.counted else None
+        self.prompts[step.node] = made.prompt_tokens if made.counted else None
+        return self.keep(parent, step, reason, lineage)
 
     def has(self, trajectory: Trajectory) -> bool:
         """Return whether a trajectory is one of this tree's own: not one that is like it."""
-        known = self._made.get(trajectory.node) or self._roots.get(trajectory.lineage)
+        known = self.made.get(trajectory.node) or self.roots.get(trajectory.lineage)
         return trajectory is known
 
     def context_tokens(self, trajectory: Trajectory) -> int | None:
@@ -67,20 +129,13 @@ class Tree:
         generated = [step.node for step in trajectory.steps if not step.given]
         return self.contexts[generated[-1]] if generated else 0
 
-    def number(self, trajectories: Sequence[Trajectory]) -> None:
-        """Give numbers to the nodes of what is handed in, by lineage: timing shows in the order of making."""
-        nodes = {step.node for trajectory in trajectories for step in trajectory.steps}
-        ordered = sorted(nodes, key=lambda node: self._made[node].lineage)
-        self._numbers = {node: number for number, node in enumerate(ordered, 1)}
-
-    def path(self, numbers: Sequence[int]) -> Trajectory | None:
-        """Return the trajectory of these numbers, first step to last; None if they are no path."""
-        nodes = {number: node for node, number in self._numbers.items()}
+    def path(self, nodes: Sequence[int]) -> Trajectory | None:
+        """Return the trajectory of these nodes, first step to last; None if they are no path."""
         here: Trajectory | None = Trajectory(self._question)
-        for place, number in enumerate(numbers):
-            above, here = here, self._made.get(nodes.get(number, 0))
-            expected = above.node if above and place else 0
-            if here is None or here.parent is None or here.parent.node != expected:
+        for place, node in enumerate(nodes):
+            above = here.node if here and place else 0
+            here = self.made.get(node) if isinstance(node, int) else None
+            if here is None or here.parent is None or here.parent.node != above:
                 return None
         return here
 
@@ -105,7 +160,7 @@ class Tree:
             step_tokens=[step.tokens if step.counted else None for step in steps],
             step_logprobs=logprobs,
             step_scores=[self.scores.get(step.node) for step in steps],
-            nodes=[self._numbers.get(step.node, 0) for step in steps],
+            nodes=[step.node for step in steps],
             weight=weight,
         )
 

@@ -86,11 +86,11 @@ def _sampled(study: Study, labels: Labels) -> dict[str, Any]:
 
 SAMPLING = Stage(
     name="sampling",
-    revision=6,
+    revision=7,
     each=(*PLACE, "block"),
     fingerprint=lambda study, labels: {**_sampled(study, labels), "block": labels["block"]},
     unwatched=_ancient_problems,
-    tables=tuple(_path(kind, *PLACE, "block") for kind in ("completions", "ledger")),
+    tables=tuple(_path(kind, *PLACE, "block") for kind in ("completions", "ledger", "trees")),
     unused=NO_ANALYSIS,
 )
 

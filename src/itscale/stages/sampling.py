@@ -6,9 +6,10 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from itscale.plugins.ingredient import Ingredient
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, allowed, ends_the_job, log_failure, too_many
 from itscale.sampling.journal import Journal, journal_of
+from itscale.sampling.nodes import Grown, Recorder, nodes_left_out
 from itscale.sampling.occupancy import MeteredEngine
 from itscale.sampling.partners import Partners, SessionScorer, may_not_ask
 from itscale.sampling.progress import Sampled, Tally
@@ -43,10 +45,10 @@ from itscale.stages.problems import problems_digest, read_problems
 from itscale.stages.scoring import close_all, scorer_stream
 from itscale.stages.verification import judge
 from itscale.store.parquet import write_table
-from itscale.store.schemas import COMPLETIONS, LEDGER
+from itscale.store.schemas import COMPLETIONS, LEDGER, TREES, Schema
 from itscale.study.evaluation import require_sandbox
 from itscale.study.study import Study
-from itscale.types import Completion, Problem
+from itscale.types import Problem
 
 __all__ = ["Progress", "sample_block"]
 
@@ -67,13 +69,15 @@ def sample_block(
     model_directories: Mapping[str, Path],
     completions: Path,
     ledger: Path,
+    trees: Path,
     progress: Progress | None = None,
 ) -> None:
-    """Run a strategy on every unit of a block and write its completions and its ledger.
+    """Run a strategy on every unit of a block and write its completions, its ledger and its trees.
 
     Helper models that the strategy names are started beside the one that is sampled. What is finished when
     the job is killed is in a journal beside `completions`, and is not redone. A unit that fails leaves no
-    completions; what it spent is in the ledger as `failed`, and why is in the footer of both files.
+    completions; what it spent is in the ledger as `failed`, what it made in the trees, and why is in the
+    footers.
 
     Raises
     ------
@@ -119,8 +123,10 @@ def sample_block(
         metadata = provenance(STAGE.name, identity, {}, *took_part) | facts
         metadata |= {"revision": STAGE.revision, "pooled": pooled}  # for who opens the block again
         spent = [row for unit in wanted for row in journal.spending(unit)]
-        write_table(pl.DataFrame(spent, schema=dict(LEDGER)), ledger, metadata)
-        write_table(_completion_frame(rows), completions, metadata)
+        write_table(_frame(spent, LEDGER), ledger, metadata)
+        _write_trees(study, {unit: journal.tree(unit) for unit in wanted}, trees, metadata)
+        made = (asdict(one) for handed_in, *_ in rows for one in handed_in)
+        write_table(_frame(made, COMPLETIONS), completions, metadata)
         journal.delete()
 
 
@@ -250,14 +256,16 @@ class _Run:
             tally.fail()
             self._fail(unit, session, error)
         else:
-            self.journal.add(unit, completions, session.ledger.rows(unit.identity))
+            tree = self._recorder.record(session.tree, unit, completions)
+            self.journal.add(unit, completions, session.ledger.rows(unit.identity), tree)
             tally.finish()
 
     def _fail(self, unit: Unit, session: Session, error: BaseException) -> None:
         """Record a unit's failure; end the job where there are too many."""
         failure = Failure.of(unit, error)
         log_failure(f"{unit} failed", failure, error)
-        self.journal.add_failure(failure, session.ledger.rows(unit.identity, failed=True))
+        tree = self._recorder.record(session.tree, unit, [])
+        self.journal.add_failure(failure, session.ledger.rows(unit.identity, failed=True), tree)
         bound = self.study.config.max_failures
         if len(self.journal.failed) > allowed(bound, self.units):
             raise too_many(
@@ -281,6 +289,18 @@ class _Run:
         )
         asks = self.study.strategies[self.strategy].entry.asks_oracle
         return partners if asks else replace(partners, passes=may_not_ask)
+
+    @cached_property
+    def _recorder(self) -> Recorder:
+        """What makes rows of what sessions grow."""
+        scorer, kept = self.study.scorer_of(self.strategy), self.study.config.trees
+        return Recorder(
+            model=self.model,
+            scorer=scorer.label if scorer else None,
+            pooled=not self.study.converses(self.strategy),
+            text=kept.text,
+            nodes=kept.nodes,
+        )
 
     @cached_property
     def _scorer(self) -> SessionScorer | None:
@@ -321,8 +341,14 @@ def _problems_of(block: Block, problems: Sequence[Problem], path: Path) -> dict[
     return {p.problem_id: p for p in problems[block.problem_start : block.problem_stop]}
 
 
-def _completion_frame(rows: Sequence[tuple[list[Completion], Any]]) -> pl.DataFrame:
-    return pl.DataFrame(
-        [asdict(completion) for completions, _ in rows for completion in completions],
-        schema=dict(COMPLETIONS),
-    )
+def _frame(rows: Iterable[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=dict(schema))
+
+
+def _write_trees(
+    study: Study, grown: Mapping[Unit, Grown], output: Path, metadata: Mapping[str, Any]
+) -> None:
+    """Write the nodes that every unit of a block made, and say how many are left out."""
+    kept = study.config.trees.model_dump(mode="json") | {"left_out": nodes_left_out(grown.items())}
+    rows = chain.from_iterable(one.rows for one in grown.values())
+    write_table(_frame(rows, TREES), output, {**metadata, "trees": kept})

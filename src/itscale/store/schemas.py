@@ -22,6 +22,7 @@ __all__ = [
     "PROBLEMS",
     "REFITS",
     "SUMMARY",
+    "TREES",
     "VERDICTS",
     "Schema",
 ]
@@ -60,7 +61,7 @@ COMPLETIONS: Schema = {
     "step_tokens": pl.List(pl.Int32),
     "step_logprobs": pl.List(pl.Float64),
     "step_scores": pl.List(pl.Float64),
-    "nodes": pl.List(pl.Int32),
+    "nodes": pl.List(pl.Int64),
     "weight": pl.Float64,
 }
 
@@ -81,6 +82,30 @@ LEDGER: Schema = {
     "saved_prompt_tokens": pl.Int64,  # of answers that a session had before, and did not pay for again
     "saved_generated_tokens": pl.Int64,
     "seconds": pl.Float64,
+}
+
+TREES: Schema = {
+    "problem_id": pl.String,
+    "budget": pl.Int32,
+    "replicate": pl.Int32,
+    "completion": pl.Int32,  # whose own tree it is; null where a problem's pool, or a run, is one tree
+    "node": pl.Int64,  # digest of its lineage; 0 is the problem's own chat
+    "parent": pl.Int64,  # what it continues; null of a chat
+    "kind": pl.String,  # chat, drawn (a step, by a model), chosen (a token of a model's), given (a text)
+    "status": pl.String,  # done, cancelled, failed
+    "by": pl.String,  # label of the model that wrote it
+    "text": pl.String,  # as far as the study keeps it, of a chat its last turn; null of what was cancelled
+    "characters": pl.Int32,  # of the whole text
+    "reads": pl.List(pl.Int64),  # of a chat: nodes it quotes, as its strategy says
+    "prompt_tokens": pl.Int32,  # charged: of what was drawn in one request, to the first
+    "generated_tokens": pl.Int32,
+    "logprob": pl.Float64,
+    "finish_reason": pl.String,  # null where it can be continued
+    "score": pl.Float64,  # of what ends there, given while sampling
+    "scorer": pl.String,
+    "children": pl.Int32,  # nodes that continue it, those that are left out here, too
+    "completions": pl.List(pl.Int32),  # indices of those that end there
+    "weights": pl.List(pl.Float64),  # their weights
 }
 
 VERDICTS: Schema = {

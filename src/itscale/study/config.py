@@ -34,6 +34,7 @@ __all__ = [
     "StrategySection",
     "StudyConfig",
     "TaskSection",
+    "TreeSection",
     "as_sections",
 ]
 
@@ -180,6 +181,18 @@ class BlockSize(BaseModel):
     """Completion indices (or runs) per problem and block; follows from `minutes` if left out."""
 
 
+class TreeSection(BaseModel):
+    """What is kept of the trees that strategies grow. It changes no completion, and no block that is done."""
+
+    model_config = STRICT
+
+    text: int = Field(default=200, ge=0, le=1_000_000)
+    """Characters of the text of each node; 0 keeps the structure alone."""
+    nodes: int = Field(default=10_000, ge=0, le=10_000_000)
+    """Nodes of a problem in a block, or of a run: those of its completions first, then from the chats
+    downwards; 0 keeps none. What is left out is said in the footer, and counted in `children`."""
+
+
 class CurveSection(BaseModel):
     """How curves are estimated."""
 
@@ -308,6 +321,8 @@ class StudyConfig(BaseModel):
     """Paired differences by label; all of them are one family for Holm's adjustment."""
     block: BlockSize = BlockSize()
     """Size of a block."""
+    trees: TreeSection = TreeSection()
+    """Size of the trees that are kept beside the completions."""
     max_failures: (
         Annotated[int, Field(strict=True, ge=0)] | Annotated[float, Field(strict=True, ge=0, le=1)]
     ) = 0.05

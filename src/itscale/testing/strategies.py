@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import pytest
 from itscale.boundary import run_strategy
 from itscale.plugins.references import references
 from itscale.plugins.strategies import SamplingOptions
+from itscale.sampling.nodes import Recorder
 from itscale.sampling.partners import Partners, SessionScorer
 from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
@@ -32,11 +34,12 @@ class _EngineReward:
 
 @dataclass(frozen=True)
 class Run:
-    """What a strategy handed in, and what it cost, by the session's ledger and by the engine's own count."""
+    """What a strategy handed in, and what it cost: by the ledger, by the engine's own count, by the tree."""
 
     completions: list[Completion]
     charged: dict[str, int]
     counted: dict[str, int]
+    recorded: dict[str, int]
 
 
 class StrategyContract(EntryContract):
@@ -116,6 +119,7 @@ class StrategyContract(EntryContract):
             handed_in,
             _summed(_charged(session) for session, _ in mine),
             _summed(_counted(engines) for _, engines in mine),
+            _summed(map(_recorded, (session for session, _ in mine))),
         )
 
     def _parts(self, unit: Unit) -> list[Unit]:
@@ -210,7 +214,6 @@ class StrategyContract(EntryContract):
             parent, start = 0, 0
             tree = one.index if self.entry.per == "completion" else 0
             for node, end in zip(one.nodes, one.step_ends, strict=True):
-                assert node > parent, "a step must come after the one it continues"
                 step = parent, one.text[start:end]
                 assert seen.setdefault((tree, node), step) == step
                 parent, start = node, end
@@ -219,7 +222,7 @@ class StrategyContract(EntryContract):
         """Every token is charged: those of discarded branches too, and none twice."""
         for budget in self.budgets:
             run = self.run(self.unit(budget), beside=2)
-            assert run.charged == run.counted
+            assert run.charged == run.counted == run.recorded
             tokens = {
                 (one.index if self.entry.per == "completion" else 0, node): count
                 for one in run.completions
@@ -259,7 +262,7 @@ class StrategyContract(EntryContract):
             pytest.skip("this strategy is run anew at each budget")
         whole = self.run(self.unit(8)).completions
         parts = self.run(self.unit(3)).completions + self.run(self.unit(8, start=3)).completions
-        assert [_drawn(one) for one in parts] == [_drawn(one) for one in whole]
+        assert parts == whole
 
     def test_replicates_are_independent_runs(self) -> None:
         """Two replicates of a run differ."""
@@ -270,17 +273,13 @@ class StrategyContract(EntryContract):
         assert [one.text for one in first] != [one.text for one in second]
 
 
-def _drawn(completion: Completion) -> Completion:
-    """Return the completion without its place in a session's tree, which starts anew with each session."""
-    return replace(completion, nodes=())
-
-
 def _last_word(text: str) -> str | None:
     return text.split()[-1] if text.split() else None
 
 
-def _charged(session: Session) -> Counter[str]:
-    accounts = [account for (call, *_), account in session.ledger.accounts.items() if call != "score"]
+def _charged(session: Session, *but: str) -> Counter[str]:
+    kept = {key: account for key, account in session.ledger.accounts.items() if key[0] not in ("score", *but)}
+    accounts = kept.values()
     return Counter(
         {
             "sequences": sum(account.sequences for account in accounts),
@@ -288,6 +287,16 @@ def _charged(session: Session) -> Counter[str]:
             "generated_tokens": sum(account.generated_tokens or 0 for account in accounts),
         }
     )
+
+
+def _recorded(session: Session) -> Counter[str]:
+    """Count what was drawn by the tree, and what was only read by the ledger: no step comes of that."""
+    recorder = Recorder(model="", scorer=None, pooled=True, text=0, nodes=sys.maxsize)
+    rows = recorder.record(session.tree, session.unit, []).rows
+    drawn = [row for row in rows if row["kind"] == "drawn"]
+    tokens = ("prompt_tokens", "generated_tokens")
+    spent = {name: sum(row[name] or 0 for row in drawn) for name in tokens}
+    return _charged(session, "generate") + Counter({"sequences": len(drawn), **spent})
 
 
 def _counted(engines: Sequence[Tallied]) -> Counter[str]:

@@ -38,7 +38,8 @@ class Step:
     logprob
         Sum of the log-probabilities of its tokens under the generator (nats); None if not reported.
     node
-        The step's number in its session's tree, from 1 (0 is the empty root); unique within a run.
+        What names the step in its problem's tree (or its run's): a digest of its lineage, 60 bits, so that
+        neither timing nor the cut into blocks changes it; 0 is the problem's own chat.
     counted
         Whether anybody counted its tokens.
     by
@@ -87,7 +88,7 @@ class Trajectory:
 
     @property
     def node(self) -> int:
-        """Number of the last step in the session's tree; 0 for a trajectory not yet begun."""
+        """Node of the last step in the session's tree; 0 for a trajectory not yet begun."""
         return self.step.node if self.step else 0
 
     @property
