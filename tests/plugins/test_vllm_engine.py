@@ -348,7 +348,7 @@ def test_a_loop_by_the_most_probable_token_writes_what_greedy_sampling_does(
         writing = session.start()
         while not writing.finished:
             found = await session.next_logprobs(writing, top=None if writing.tokens % 2 else 3)
-            writing = session.take(found, found.token_ids[found.logprobs.argmax()])
+            writing = await session.take(found, found.token_ids[found.logprobs.argmax()])
         return whole, writing, session.ledger.generated_tokens or 0
 
     whole, written, generated = runner.run(work())

@@ -30,7 +30,7 @@ async def emulated(problem: Question, session: Session, options: EmulatedOptions
         tokens, (large, tuned, untuned) = aligned(*found)
         logits = (large + tuned - untuned) / options.temperature
         weights = np.exp(logits - logits.max())
-        writing = session.take(found[0], session.rng.choice(tokens, p=weights / weights.sum()))
+        writing = await session.take(found[0], session.rng.choice(tokens, p=weights / weights.sum()))
     return session.complete([writing])
 
 

@@ -94,7 +94,7 @@ def test_a_loop_token_by_token_draws_what_the_model_would():
         rng = np.random.default_rng(index)
         while not writing.finished:
             found = await one.next_logprobs(writing)
-            writing = one.take(found, rng.choice(found.token_ids, p=np.exp(found.logprobs)))
+            writing = await one.take(found, rng.choice(found.token_ids, p=np.exp(found.logprobs)))
         (completion,) = one.complete([writing])
         return completion, one.ledger
 
@@ -152,7 +152,7 @@ def test_several_models_share_a_text_and_token_ids_only_with_one_tokenizer():
         assert np.exp(logprobs) == pytest.approx(np.array([[HELD, 1 - HELD], [0.9, 0.1]]))
         with pytest.raises(StudyError, match="found the tokenizers simulated: 2 steps"):
             aligned(*found)
-        written = one.take(found[2], 1)  # a token of another's is a text to everybody
+        written = await one.take(found[2], 1)  # a token of another's is a text to everybody
         return await one.next_logprobs(written)
 
     assert asyncio.run(work()).texts[0] == "Step 2 holds. The answer is 7"
@@ -182,9 +182,9 @@ def test_a_token_is_one_of_those_that_were_found_here():
             (None, 1, "of this session"),
         ]:
             with pytest.raises(ContractError, match=said):
-                one.take(given, token)
+                await one.take(given, token)
         ended = one.append(one.start(), RIGHT)
-        finished = one.take(await one.next_logprobs(ended), 0)
+        finished = await one.take(await one.next_logprobs(ended), 0)
         assert (finished.text, finished.finish_reason) == (RIGHT, "eos")
         with pytest.raises(ContractError, match=r"next_logprobs\(\): found a trajectory that is finished"):
             await one.next_logprobs(finished)
@@ -201,7 +201,7 @@ def test_no_trajectory_gets_longer_than_it_may():
         one = session(limit=2)
         writing = one.start()
         while not writing.finished:
-            writing = one.take(await one.next_logprobs(writing), 1 if not writing.tokens else 3)
+            writing = await one.take(await one.next_logprobs(writing), 1 if not writing.tokens else 3)
         return writing
 
     assert asyncio.run(work()).finish_reason == "length"
@@ -210,7 +210,7 @@ def test_no_trajectory_gets_longer_than_it_may():
 def test_a_taken_token_can_be_gone_on_from_by_generating():
     async def work():
         one = session()
-        writing = one.take(await one.next_logprobs(one.start()), 2)
+        writing = await one.take(await one.next_logprobs(one.start()), 2)
         (made,) = await one.extend([writing], SamplingParams(max_tokens=99))
         return one.complete([made])[0]
 
@@ -318,15 +318,15 @@ def test_a_model_that_does_not_offer_it_is_refused_as_it_is_asked():
     asyncio.run(work())
 
 
-def desk(known=None, ledger=None):
+def desk(known=None, costs=None, ledger=None):
     return ChargedDesk(
         PROBLEM, {"judge": CheckedEngine(simulated(), Place("engines", "simulated"))}, model="m", scorer="s",
-        stream=(0,), answers=Answers(ledger or Ledger(), known), knows=lambda trajectory: True,
+        stream=(0,), answers=Answers(ledger or Ledger(), known, costs), knows=lambda trajectory: True,
     )  # fmt: skip
 
 
 def test_a_scorer_asks_once_and_is_answered_from_the_journal():
-    known, ledger = {}, Ledger()
+    known, costs, ledger = {}, {}, Ledger()
 
     async def work(desk):
         found = await desk.next_logprobs(PROBLEM.messages, "Step 1 holds.\n\n", top=2, by="judge")
@@ -334,7 +334,7 @@ def test_a_scorer_asks_once_and_is_answered_from_the_journal():
         return found, text
 
     async def twice():
-        one = desk(known, ledger)
+        one = desk(known, costs, ledger)
         return await asyncio.gather(work(one), work(one))
 
     (found, text), _ = asyncio.run(twice())
@@ -343,7 +343,7 @@ def test_a_scorer_asks_once_and_is_answered_from_the_journal():
     assert {call: account.calls for (call, _, _), account in ledger.accounts.items()} == {
         "logprobs": 1, "next_logprobs": 1,
     }  # fmt: skip
-    again, same = asyncio.run(work(desk(json.loads(json.dumps(known)), Ledger())))
+    again, same = asyncio.run(work(desk(json.loads(json.dumps(known)), costs)))
     assert same == text
     assert again.token_ids.tolist() == found.token_ids.tolist()
     assert (again.texts, again.ends) == (found.texts, found.ends)

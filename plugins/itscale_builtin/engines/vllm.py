@@ -247,7 +247,7 @@ class VllmEngine:
         """Return the log-probabilities of the next token."""
         return await self._reader.following(request)
 
-    def spell(self, request: NextRequest, token_id: int) -> str:
+    async def spell(self, request: NextRequest, token_id: int) -> str:
         """Return what a token adds to the text."""
         return self._reader.spell(request, token_id)
 

@@ -174,11 +174,11 @@ class CheckedEngine:
             self._place, given, request, spells=callable(getattr(self._engine, "spell", None))
         )
 
-    def spell(self, request: NextRequest, token_id: int) -> str:
+    async def spell(self, request: NextRequest, token_id: int) -> str:
         """Return what a token would add to the text."""
         problem, engine = request.problem.problem_id, cast("LogprobsEngine", self._engine)
         with self._place.undisturbed("spell()", LASTING):
-            text = engine.spell(replace(request, problem=own_problem(request.problem)), token_id)
+            text = await engine.spell(replace(request, problem=own_problem(request.problem)), token_id)
         if not textual(text):
             raise self._place.broken("spell()", text, "a text that can be stored", problem)
         return text

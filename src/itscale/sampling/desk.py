@@ -162,10 +162,10 @@ class Desk:
             told.answer = found = await engine.next_logprobs(self._next(trajectory, top, by, told))
         return found
 
-    def spell(self, trajectory: Trajectory, token_id: int, by: str) -> str:
+    async def spell(self, trajectory: Trajectory, token_id: int, by: str) -> str:
         """Return what a token of a model would add to the text of a trajectory."""
         request = self._next(trajectory, None, by, _Told())
-        return storable(cast("LogprobsEngine", self.engines[by]).spell(request, token_id))
+        return storable(await cast("LogprobsEngine", self.engines[by]).spell(request, token_id))
 
     def _next(self, trajectory: Trajectory, top: int | None, by: str, told: _Told) -> NextRequest:
         return NextRequest(

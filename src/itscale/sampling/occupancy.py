@@ -105,9 +105,9 @@ class MeteredEngine:
         finally:
             self._change(-1)
 
-    def spell(self, request: NextRequest, token_id: int) -> str:
+    async def spell(self, request: NextRequest, token_id: int) -> str:
         """Spell a token by the wrapped engine."""
-        return cast("LogprobsEngine", self._engine).spell(request, token_id)
+        return await cast("LogprobsEngine", self._engine).spell(request, token_id)
 
     async def close(self) -> None:
         """Close the wrapped engine."""

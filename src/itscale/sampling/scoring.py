@@ -241,6 +241,10 @@ class ChargedDesk:
 
         async def ask(desk: Desk) -> dict[str, Any]:
             found = await desk.next_logprobs(begun, int(top), label)
+            ids = found.token_ids.tolist()
+            if not found.texts:
+                texts = await asyncio.gather(*(desk.spell(begun, token, label) for token in ids))
+                found = replace(found, texts=tuple(texts))
             told = {one.name: getattr(found, one.name) for one in fields(found)}
             arrays = {name: told[name].tolist() for name in ("token_ids", "logprobs")}
             return {**told, **arrays, "ends": sorted(found.ends)}

@@ -62,9 +62,9 @@ class Tallied:
         self.read.append(found)
         return found
 
-    def spell(self, request: NextRequest, token_id: int) -> str:
+    async def spell(self, request: NextRequest, token_id: int) -> str:
         """Spell a token by the wrapped engine."""
-        return cast("LogprobsEngine", self.engine).spell(request, token_id)
+        return await cast("LogprobsEngine", self.engine).spell(request, token_id)
 
     async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
         """Return the rewards of the wrapped engine, and keep them."""
@@ -109,9 +109,9 @@ class Delayed:
         await self._wait()
         return await cast("LogprobsEngine", self.engine).next_logprobs(request)
 
-    def spell(self, request: NextRequest, token_id: int) -> str:
+    async def spell(self, request: NextRequest, token_id: int) -> str:
         """Spell a token by the wrapped engine."""
-        return cast("LogprobsEngine", self.engine).spell(request, token_id)
+        return await cast("LogprobsEngine", self.engine).spell(request, token_id)
 
     async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
         """Return the rewards of the wrapped engine after a while."""

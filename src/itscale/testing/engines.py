@@ -212,7 +212,7 @@ class EngineContract(EntryContract):
             with kept_word():
                 found = await checked.next_logprobs(request)
                 token = int(found.token_ids[0])
-                text = found.texts[0] if found.texts else checked.spell(request, token)
+                text = found.texts[0] if found.texts else await checked.spell(request, token)
                 step = Step(text=text, token_ids=(token,), tokens=1, logprob=None, node=1)
                 return float(found.logprobs[0]), await checked.logprobs(
                     TextRequest(problem=_problem(), scored=(step,))

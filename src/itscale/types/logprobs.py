@@ -170,7 +170,7 @@ class LogprobsEngine(Protocol):
         """Return the log-probabilities of the next token (`next_logprobs`)."""
         ...
 
-    def spell(self, request: NextRequest, token_id: int) -> str:
+    async def spell(self, request: NextRequest, token_id: int) -> str:
         """Return what a token would add to the text; only where `next_logprobs` leaves out the texts.
 
         Empty where it ends the text, or begins a character that later tokens complete.
