@@ -51,10 +51,14 @@ class EngineContract(EntryContract):
         Where the prepared model lies, if the engine needs one.
     params
         How to sample in the tests: keep `max_tokens` small for a real model.
+    rereads
+        Whether a request of several seeds reads its prompt for each of them, as where a server is asked once
+        for every seed: then it is charged with every generation.
     """
 
     model_directory: ClassVar[Path | None] = None
     params: ClassVar[SamplingParams] = SamplingParams(max_tokens=64, stop=("\n\n",))
+    rereads: ClassVar[bool] = False
 
     def make(self, seed: int = 0) -> Engine:
         """Return the engine."""
@@ -121,10 +125,11 @@ class EngineContract(EntryContract):
         self.use(work)
 
     def test_the_prompt_is_charged_once(self) -> None:
-        """The prompt of a request is computed once, however many completions it asks for."""
+        """The prompt is computed once for all completions of a request, unless the engine `rereads` it."""
         first, *others = self.use(lambda engine: engine.generate(self.request(*range(4))))
         assert first.prompt_tokens == first.context_tokens
-        assert [generation.prompt_tokens for generation in others] == [0, 0, 0]
+        again = first.prompt_tokens if self.rereads else 0
+        assert [generation.prompt_tokens for generation in others] == [again] * 3
         assert {generation.context_tokens for generation in others} == {first.context_tokens}
 
     def test_different_seeds_differ(self) -> None:
