@@ -23,6 +23,7 @@ class Server:
         if path == "/apply-template":
             return {"prompt": "".join(f"<{one['role']}> {one['content']} " for one in body["messages"])}
         assert path == "/completion"
+        assert len(WORDS) not in body["prompt"], "the end of a text is in the middle of a prompt"
         read = sum(1 if isinstance(part, int) else len(part.split()) for part in body["prompt"])
         random_stream = random.Random(f"{body['prompt']} {body['seed']} {body['temperature']}")
         tokens: list[int] = []

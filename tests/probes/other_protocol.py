@@ -41,21 +41,19 @@ class LlamaCpp:
         params |= {"stop": request.params.stop, "n_predict": request.params.max_tokens, "seed": seed % 2**32}
         plain = {"repeat_penalty": 1.0, "cache_prompt": False, "return_tokens": True}
         said = await self.post("/completion", {"prompt": prompt, **params, **plain})
+        ended = said["stop_type"] == "eos"  # the end is generated, but never read again
         return Generation(
             text=said["content"] + said["stopping_word"],
-            token_ids=tuple(said["tokens"]),
+            token_ids=tuple(said["tokens"][: -1 if ended else None]),
             tokens=said["tokens_predicted"],
             prompt_tokens=said["tokens_evaluated"],
-            context_tokens=said["tokens_evaluated"] - sum(step.tokens for step in request.prefix),
+            context_tokens=said["tokens_evaluated"] - sum(len(step.token_ids) for step in request.prefix),
             logprob=None,
             finish_reason=ENDS[said["stop_type"]],
         )
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return (await self.client.post(path, json=body)).raise_for_status().json()
-
-    async def score(self, trajectories):
-        raise NotImplementedError
 
     async def close(self) -> None:
         await self.client.aclose()

@@ -58,6 +58,22 @@ def test_a_rule_has_the_name_the_outputs_and_the_params_of_its_stage(stage: Stag
     assert set(re.findall(r'"<reports>/(.+)"', outputs)) == set(stage.reports)
 
 
+def test_a_helper_is_prepared_like_a_model_that_is_sampled(tmp_path: Path) -> None:
+    wheel = {
+        "distribution": "x",
+        "version": "1",
+        "sha256": "0" * 64,
+        "file": "x.gguf",
+        "file_sha256": "0" * 64,
+    }
+    judge = {"plugin": "vllm", "wheel": wheel, "helper": True}
+    study = {**STUDY, "models": {**STUDY["models"], "critic": judge}}
+    study["verifiers"] = {"judge": {"plugin": "llm_judge", "judge": "critic"}}
+    plan = make_plan(resolve(study), tmp_path, problems={"sums": 4})
+    assert plan.jobs()["models"] == 1
+    assert re.fullmatch(plan.constraints()["model"], "critic")
+
+
 def test_a_stage_that_is_added_takes_one_declaration(plan, tmp_path, monkeypatch) -> None:
     made_up = Stage(
         name="entropies",

@@ -146,8 +146,10 @@ class Plan:
         """Return what wildcards match: the labels of the study, and the names of blocks."""
         study = self.study
         verifiers = {label for task in study.tasks for label in study.verifiers_of(task)}
+        places = {name: {place[at] for place in self.cut} for at, name in enumerate(PLACE)}
+        places["model"] |= study.models.keys()  # helpers are prepared, too
         labels = {
-            **{name: sorted({place[at] for place in self.cut}) for at, name in enumerate(PLACE)},
+            **{name: sorted(known) for name, known in places.items()},
             "verifier": sorted(verifiers),
             "law": study.curve_laws,
             "table_law": study.table_laws,
