@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from itscale.errors import EngineError, EngineLostError
-from itscale.messages.secrets import masked, remember
+from itscale.messages.secrets import masked
 from itscale.plugins import EngineEntry
 from itscale.types import Capability, Generation, GenerationRequest, SamplingParams
-from itscale_builtin.engines._bounds import allow, bounded_client
+from itscale_builtin.engines._bounds import allow
+from itscale_builtin.engines._connection import LONGEST_PAUSE, PASSING, Connection, quoted
 from itscale_builtin.engines._openai_options import OpenAIOptions
 from itscale_builtin.engines._parameters import WITHOUT_EFFECT, Parameters, Refused, blamed
 from itscale_builtin.engines._replies import (
@@ -32,16 +32,9 @@ from itscale_builtin.engines._replies import (
 )
 
 OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "generated_logprobs"})
-LONGEST_PAUSE = 8.0  # seconds; the client's own back-off ends there, too
-LONGEST_WAIT = 120.0  # seconds that a server may ask to wait (Retry-After) before the next try
-PROBE = 10.0  # seconds in which a server that is there says something
 MOST_ADAPTATIONS = 6
 """Parameters that a server may refuse, one after the other, before its refusal is taken as such."""
-PASSING = frozenset({408, 409, 425, 429})
-"""Codes below 500 after which the same request may be answered."""
 MOST_NOTES = 20
-LONGEST_QUOTE = 200
-"""Characters of a server's own words that a message shows."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +69,6 @@ class OpenAIEngine:
     simulated = False
 
     def __init__(self, options: OpenAIOptions) -> None:
-        from openai import AsyncOpenAI
-
         self.options = options
         self.offers = offered(options)
         self.seed_scope: Literal["completion", "block"] = "completion" if options.seed else "block"
@@ -87,15 +78,7 @@ class OpenAIEngine:
         self._noted: set[str] = set()
         self._counted = False  # whether any reply had counts of tokens
         self._uncounted = 0  # replies that had none
-        key = os.environ.get(options.api_key_env)
-        remember(key)
-        self._client = AsyncOpenAI(
-            base_url=options.base_url,
-            api_key=key or "EMPTY",
-            timeout=options.timeout,
-            max_retries=options.max_retries,
-            http_client=bounded_client(options.timeout),
-        )
+        self._connection = Connection(options, self._where)
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Return one generation per seed.
@@ -121,7 +104,7 @@ class OpenAIEngine:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._connection.close()
 
     async def _several(
         self, request: GenerationRequest, first: int, count: int, most: int
@@ -156,7 +139,7 @@ class OpenAIEngine:
                 made = self._accounted(choices, usage, request, count)
             except ServerError as error:
                 tell_waste(body, request)
-                fault = f"replied with an error: {_quoted(str(error))}"
+                fault = f"replied with an error: {quoted(str(error))}"
                 if error.code is not None and error.code < 500 and error.code not in PASSING:
                     raise EngineError(f"{self._where}: {fault}") from None
                 continue
@@ -216,85 +199,18 @@ class OpenAIEngine:
             try:
                 sent = self._parameters.shaped(arguments)
                 try:
-                    return await self._send(sent)
+                    return await self._connection.chat(sent)
                 except openai.APIStatusError as error:
                     words = said_of(error)
                     name = blamed(words, error.param, sent) if error.status_code in (400, 422) else None
                     if place == MOST_ADAPTATIONS or name is None:
-                        raise self._refusal(error) from None
+                        raise self._connection.refusal(error) from None
                     if not self._parameters.adapt(name, sent, words):
-                        raise self._refusal(error) from None
-                    self._note(name, f"the server refuses {name} as sent ({_quoted(words)}); asked otherwise")
+                        raise self._connection.refusal(error) from None
+                    self._note(name, f"the server refuses {name} as sent ({quoted(words)}); asked otherwise")
             except Refused as refusal:
                 raise EngineError(f"{self._where}: the server {refusal}") from None
         raise AssertionError("unreachable")
-
-    async def _send(self, arguments: dict[str, Any]) -> bytes:
-        import openai
-
-        tries = self.options.max_retries + 1
-        try:
-            async with asyncio.timeout(tries * (2 * self.options.timeout + LONGEST_WAIT)):
-                raw = await self._client.chat.completions.with_raw_response.create(**arguments)
-            body: bytes = raw.content
-            return body
-        except openai.APIStatusError:
-            raise
-        except (openai.APIConnectionError, TimeoutError) as error:
-            reason = str(error.__cause__ or error) or type(error.__cause__ or error).__name__
-            kind = EngineError if await self._is_there() else EngineLostError
-            raise kind(
-                f"{self._where}: no reply ({_quoted(reason)}) after {tries} attempts; is the server running, "
-                "and base_url right?"
-            ) from None
-        except (openai.APIError, ValueError) as error:
-            raise EngineError(
-                f"{self._where}: the reply is not JSON as OpenAI's: {_quoted(str(error))}"
-            ) from None
-
-    async def _is_there(self) -> bool:
-        """Return whether the server still says something: a request may be one that it alone dies of."""
-        import openai
-
-        try:
-            async with asyncio.timeout(PROBE):
-                await self._client.with_options(max_retries=0, timeout=PROBE).models.list()
-        except (openai.APIConnectionError, TimeoutError):
-            return False
-        except (openai.APIError, ValueError, TypeError):
-            return True
-        return True
-
-    def _refusal(self, error: Any) -> EngineError:
-        """Return what a status other than 200 comes to."""
-        status = int(error.status_code)
-        kind = EngineLostError if status in (401, 404) or 300 <= status < 400 else EngineError
-        return kind(f"{self._where}: {self._advice(status, error)}: {_quoted(said_of(error))}")
-
-    def _advice(self, status: int, error: Any) -> str:
-        key = self.options.api_key_env
-        if status in (401, 403):
-            known = "is refused" if os.environ.get(key) else "is not set"
-            return f"{status}, the key in ${key} {known}; put a valid key there, or name another api_key_env"
-        if status == 404:
-            return "404, no such model or address; check model and base_url (it usually ends in /v1)"
-        if 300 <= status < 400:
-            place = _quoted(error.response.headers.get("location", "elsewhere"))
-            return f"{status}, the server sends requests on to {place}; give base_url where they are answered"
-        if status == 429:
-            wait = error.response.headers.get("retry-after")
-            asked = f" (it asks to wait: {_quoted(wait)})" if wait else ""
-            return (
-                f"429, still too many requests after {self.options.max_retries + 1} attempts{asked}; lower "
-                "concurrency, raise max_retries, or check the account's quota"
-            )
-        if status >= 500:
-            return f"{status}, the server failed {self.options.max_retries + 1} times; see its own log"
-        if status in PASSING:
-            return f"{status}, still so after {self.options.max_retries + 1} attempts; try again later"
-        if status == 413:
-            return "413, the request is too large for the server; lower n_per_request, or shorten the prompt"
-        return f"{status}, the request is refused; check the options of model and strategy"
 
     def _accounted(
         self, choices: Sequence[Choice], usage: Any, request: GenerationRequest, count: int
@@ -373,11 +289,6 @@ async def _all(asked: Sequence[Coroutine[Any, Any, list[Generation]]]) -> list[G
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [generation for task in tasks for generation in task.result()]
-
-
-def _quoted(text: str) -> str:
-    """Return somebody's words for a message: one line, no key in it, not too long."""
-    return masked(" ".join(str(text).split()))[:LONGEST_QUOTE]
 
 
 def make(options: OpenAIOptions, *, seed: int = 0, model_directory: Path | None = None) -> OpenAIEngine:
