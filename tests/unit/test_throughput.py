@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from itscale.planning.plan import make_plan
 from itscale.sampling.throughput import (
+    ASSUMED_STARTUP,
     ASSUMED_TOKENS,
     ASSUMED_TOKENS_PER_SECOND,
     LATEST,
@@ -60,6 +61,13 @@ def test_a_limit_that_few_reach_is_not_taken_for_the_length_of_every_completion(
     study = resolve(STUDY | {"strategies": strategies})
     assert len(make_plan(study, tmp_path).blocks("gcd", "a", "repeated_sampling")) <= 16
     assert pooled([], [FAST], longest=2**20).tokens_per_completion == ASSUMED_TOKENS
+
+
+def test_a_block_that_found_its_engine_running_says_nothing_of_how_long_that_starts() -> None:
+    served = BlockTiming(tokens=10, completions=1, seconds=4.0, job_seconds=4.0)
+    assert pooled([FAST, served], [], longest=512).startup == pooled([FAST], [], longest=512).startup
+    assert pooled([served], [served, SLOW], longest=512).startup == pooled([SLOW], [], longest=512).startup
+    assert pooled([served], [served], longest=512).startup == ASSUMED_STARTUP
 
 
 def test_only_the_latest_blocks_that_say_it_count(tmp_path) -> None:

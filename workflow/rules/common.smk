@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 from itscale.store.directory import keep_off_import_path
 from itscale.errors import UserError
 from itscale.running.job import begin, study_of_workflow
+from itscale.running.waiting import note_waiting
 from itscale.planning.plan import make_plan
 from itscale.planning.resources import disk_mb, gpus, mem_mb, runtime
 from itscale.stages.figures import figure_caption
@@ -20,6 +21,12 @@ def or_workflow_error(function, *arguments):
         return function(*arguments)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+
+
+def begin_run():
+    """End what an earlier run left, and tell the jobs of this one which blocks wait."""
+    or_workflow_error(begin, workflow, config)
+    note_waiting(workflow, plan)
 
 
 def per_block(path, verifiers=lambda task: [None]):

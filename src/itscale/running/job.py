@@ -297,10 +297,10 @@ def progress_file(log: Path) -> Path:
     return log.with_suffix(".json")
 
 
-def progress_writer(log: Path) -> Callable[[Sampled], None]:
-    """Note that a job has begun; return a function that notes how far it is: once a second, and at the end.
+def progress_writer(log: Path, *, loading: bool = True) -> Callable[[Sampled], None]:
+    """Return a function that notes how far a block is: once a second, and at the end.
 
-    Until that is first called, the job is loading its model.
+    Until that is first called, the job is `loading` its model, and says so.
     """
     path = progress_file(log)
     state = Sampled()
@@ -312,11 +312,13 @@ def progress_writer(log: Path) -> Callable[[Sampled], None]:
     def note(now: Sampled) -> None:
         nonlocal state, written
         if written < 0:
+            path.parent.mkdir(parents=True, exist_ok=True)
             atexit.register(write)
         state = now
         if time.monotonic() - written >= PATIENCE:
             write()
             written = time.monotonic()
 
-    write_text(path, json.dumps(LOADING))
+    if loading:
+        write_text(path, json.dumps(LOADING))
     return note

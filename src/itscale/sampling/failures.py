@@ -6,7 +6,7 @@ import errno
 import logging
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,11 @@ class Failure:
         """Return it as JSON values, as footers hold it."""
         return {**asdict(self.unit), "reason": self.reason}
 
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Failure:
+        """Read it back; KeyError or TypeError if it is none."""
+        return cls(Unit(**{name: record[name] for name in Unit.__dataclass_fields__}), str(record["reason"]))
+
 
 def reason_of(error: BaseException) -> str:
     """Return why something failed, in one line that can be stored and shown.
@@ -89,8 +94,7 @@ def read_failures(path: Path) -> list[Failure]:
         records = read_metadata(path).get("failures", [])
     except DataError:
         return []
-    names = Unit.__dataclass_fields__
-    return [Failure(Unit(**{name: record[name] for name in names}), record["reason"]) for record in records]
+    return [Failure.from_record(record) for record in records]
 
 
 def ends_the_job(error: BaseException) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import logging
 import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from itscale.messages.secrets import masked_words
 from itscale.sampling.failures import Failure
@@ -40,6 +42,8 @@ Run = tuple[str, int, int]
 SYNC_EVERY = 1.0
 """Seconds of scores that cost nothing which a kill may lose: a sync each would cost more."""
 
+logger = logging.getLogger(__name__)
+
 
 def journal_of(output: Path) -> Path:
     """Return where the journal of a block's table is, beside it.
@@ -53,7 +57,7 @@ class _Lines(ABC):
     """An append-only file of records, one a line.
 
     A first line says what the records belong to; a journal of anything else is started anew. A line torn by a
-    kill, and all after it, is dropped.
+    kill, and all after it, is dropped. One process at a time has it open, where the file system has locks.
 
     Parameters
     ----------
@@ -61,15 +65,22 @@ class _Lines(ABC):
         Where the journal is.
     identity
         JSON value: fingerprint and inputs of the block.
+    wait
+        Wait while another process has it open.
+
+    Raises
+    ------
+    OSError
+        If it is not to wait, and another process has it open or nobody can know.
     """
 
-    def __init__(self, path: Path, identity: Any) -> None:
+    def __init__(self, path: Path, identity: Any, *, wait: bool = True) -> None:
         self.path = path
         self.identity = identity
         self._header = json.dumps({"block": identity}, sort_keys=True).encode() + b"\n"
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = _locked(path, wait=wait)
         whole = self._read()
-        self._file = path.open("r+b" if whole else "wb")
         self._file.truncate(whole)
         self._file.seek(whole)
         if not whole:
@@ -82,9 +93,7 @@ class _Lines(ABC):
 
     def _read(self) -> int:
         """Take over the whole lines of a journal of this block; return their length in bytes."""
-        if not self.path.exists():
-            return 0
-        lines = self.path.read_bytes().splitlines(keepends=True)
+        lines = self._file.read().splitlines(keepends=True)
         if not lines or lines[0] != self._header:
             return 0
         length = len(lines[0])
@@ -107,14 +116,43 @@ class _Lines(ABC):
 
     def delete(self) -> None:
         """Remove the journal: its block is written."""
-        self._file.close()
         self.path.unlink(missing_ok=True)
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._file.close()
+
+
+def _locked(path: Path, *, wait: bool) -> BinaryIO:
+    """Open a file, made if it isn't there, that no other process has open by this; arguments as `_Lines`.
+
+    The lock is the process's own: children that it forks do not hold it, and none outlives it.
+    """
+    while True:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if not wait:
+                file.close()
+                raise
+            if isinstance(error, BlockingIOError | PermissionError):
+                logger.info("%s: another job has it open; waiting for it", path)
+                fcntl.lockf(file, fcntl.LOCK_EX)
+        if _is_at(path, file):
+            return file
+        file.close()  # who had it open removed it
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    """Return whether an open file is the one at a path."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 class Journal(_Lines):
@@ -128,25 +166,35 @@ class Journal(_Lines):
     finished
         Units with what they made and spent.
     failed
-        Units that failed in this try.
+        Units that failed in this try, or in the one that concluded the block.
     wasted
         What was spent for nothing on a unit, in this try or an earlier one.
     grown
-        What units had made that failed in this try.
+        What units had made that failed.
+    facts
+        What is known (JSON values) once all units were tried: the block is sampled, nothing is done again.
     """
 
-    def __init__(self, path: Path, identity: Any) -> None:
+    def __init__(self, path: Path, identity: Any, *, wait: bool = True) -> None:
         self.finished: dict[Unit, Entry] = {}
         self.failed: dict[Unit, Failure] = {}
         self.wasted: dict[Unit, Ledger] = {}
         self.grown: dict[Unit, Grown] = {}
+        self.facts: dict[str, Any] = {}
         self._under_way: dict[Unit, Ledger] = {}
-        super().__init__(path, identity)
+        super().__init__(path, identity, wait=wait)
         for unit, spent in self._under_way.items():
             self.waste(unit, spent.rows(failed=True))
         self._under_way.clear()
 
     def _take(self, record: Any) -> None:
+        if "facts" in record:
+            self.facts = dict(record["facts"])
+            for told in record["failures"]:
+                failure = Failure.from_record(told)
+                self.failed[failure.unit] = failure
+                self.grown[failure.unit] = Grown(**told["tree"])
+            return
         unit = Unit(**record["unit"])
         if "spent" in record:
             self._under_way.setdefault(unit, Ledger()).add_row(record["spent"])
@@ -187,6 +235,15 @@ class Journal(_Lines):
         self.waste(failure.unit, ledger)
         self.failed[failure.unit] = failure
         self.grown[failure.unit] = tree
+
+    def conclude(self, facts: Mapping[str, Any]) -> None:
+        """Record that all units were tried; it is on disk when this returns."""
+        failures = [
+            {**failure.record(), "tree": vars(self.grown[unit])} for unit, failure in self.failed.items()
+        ]
+        self._append({"facts": facts, "failures": failures})
+        self._sync()
+        self.facts = dict(facts)
 
     def spending(self, unit: Unit) -> Rows:
         """Return the rows of the ledger of a unit: of what was made, and of what came to nothing."""

@@ -69,7 +69,7 @@ class BlockTiming:
     seconds
         From its first request to the end of its last.
     job_seconds
-        From the start of its engine to the end of it.
+        From the start of its engine to the end of the block; equal to `seconds` where the engine ran already.
     """
 
     tokens: int
@@ -112,16 +112,22 @@ def pooled(own: Sequence[BlockTiming], of_model: Iterable[BlockTiming], longest:
     longest
         Most tokens of a completion; until one is done, taken for the length of each, up to `ASSUMED_TOKENS`.
     """
-    blocks = list(own) or list(of_model)
+    others = list(of_model)
+    blocks = list(own) or others
     if not blocks:
         assumed = min(float(longest), ASSUMED_TOKENS)
         return Throughput(ASSUMED_TOKENS_PER_SECOND, assumed, ASSUMED_STARTUP, measured=False)
     speed = sum(block.tokens for block in blocks) / sum(block.seconds for block in blocks)
-    startup = sum(block.job_seconds - block.seconds for block in blocks) / len(blocks)
+    startups = _startups(own) or _startups(others) or [ASSUMED_STARTUP]
     length = min(float(longest), ASSUMED_TOKENS)
     if own:
         length = sum(block.tokens for block in own) / sum(block.completions for block in own)
-    return Throughput(speed, length, max(startup, 0.0), measured=True)
+    return Throughput(speed, length, sum(startups) / len(startups), measured=True)
+
+
+def _startups(blocks: Iterable[BlockTiming]) -> list[float]:
+    """Return how long jobs took beside generating; of those that found their engine running, nothing."""
+    return [block.job_seconds - block.seconds for block in blocks if block.job_seconds > block.seconds]
 
 
 def cell_size(
