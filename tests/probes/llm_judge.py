@@ -4,7 +4,7 @@ import asyncio
 import re
 
 from itscale import hookimpl
-from itscale.plugins import Options, VerifierEntry
+from itscale.plugins import Options, VerdictCost, VerifierEntry
 from itscale.plugins.references import ModelLabel
 from itscale.types import SamplingParams, ScorerDesk, Trajectory
 
@@ -46,4 +46,5 @@ class LlmJudge:
 def itscale_register_verifiers() -> list[VerifierEntry]:
     """Return the judge."""
     about = {"name": "llm_judge", "summary": "Whether a model finds a completion right."}
+    about |= {"cost": lambda options: VerdictCost(tokens=options.max_tokens)}
     return [VerifierEntry(**about, factory=LlmJudge, options=LlmJudgeOptions, role="scorer")]

@@ -11,7 +11,7 @@ from itscale.sampling.concurrency import bounded, first
 from itscale.sampling.partners import Partners
 from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
-from itscale.stages.scoring import close_all
+from itscale.stages.asking import close_all
 from itscale.types import Generation, Problem, SamplingParams
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
 

@@ -17,7 +17,7 @@ from itscale.boundary import CheckedOracle, CheckedScorer, CheckedSelector, Plac
 from itscale.outcomes import Accuracy, ProblemOutcomes
 from itscale.plugins.process import EVERYTHING, LASTING, SETTINGS, ProcessState
 from itscale.provenance.manifest import Artifact, Manifest, find_mismatches
-from itscale.stages.verification import judge
+from itscale.stages.judging import judge
 from itscale.types import Problem, Trajectory, Verdict
 
 PROBLEM = Problem(problem_id="1", messages=(), reference="1")

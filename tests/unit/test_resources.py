@@ -3,8 +3,10 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 
+from itscale.errors import ContractError
 from itscale.planning.plan import make_plan
 from itscale.planning.resources import (
     BLIND_MARGIN,
@@ -17,7 +19,10 @@ from itscale.planning.resources import (
     mem_mb,
     runtime,
 )
+from itscale.plugins import VerdictCost
 from itscale.sampling.throughput import Throughput
+from itscale.store.parquet import write_table
+from itscale.store.schemas import VERDICTS
 from itscale.study import resolve
 
 STUDY = {
@@ -70,6 +75,55 @@ def test_an_oracle_waits_for_no_model_and_a_scorer_that_needs_one_does(tmp_path)
         0,
         mem_mb(plan, job(), 1),
     )
+
+
+def with_cost(plan, **cost):
+    """Return the plan with an oracle whose entry states what a verdict costs."""
+    oracle = plan.study.oracles["gcd"]
+    plan.study.oracles["gcd"] = replace(
+        oracle, entry=replace(oracle.entry, cost=lambda options: VerdictCost(**cost))
+    )
+    return oracle.label
+
+
+def test_a_job_that_verifies_asks_for_what_its_verdicts_cost(tmp_path):
+    plan = plan_with(tmp_path, SPEED)
+    cheap = mem_mb(plan, job(verifier=plan.study.oracles["gcd"].label), 1)
+    oracle = with_cost(plan, seconds=60.0, at_once=10, memory_mb=500.0)
+    stated = 1000 * 6 / 60
+    assert runtime(plan, job(verifier=oracle), 1) == pytest.approx(stated * MARGIN, abs=1)
+    assert mem_mb(plan, job(verifier=oracle), 1) == cheap + 500
+    done = tmp_path / "verdicts/gcd/toy/repeated_sampling" / oracle / "p00000-00010_c00000-00050.parquet"
+    done.parent.mkdir(parents=True)
+    timing = {"verdicts": 100, "seconds": 120.0}
+    write_table(pl.DataFrame(schema=dict(VERDICTS)), done, {"timing": timing})
+    assert runtime(plan, job(verifier=oracle), 1) == pytest.approx(1000 * 1.2 / 60 * MARGIN, abs=1)
+
+
+def test_a_block_holds_what_is_judged_in_the_time_it_should_take(tmp_path):
+    study = resolve({**STUDY, "block": {"minutes": 10}})
+    before = make_plan(study, tmp_path).blocks("gcd", "toy", "repeated_sampling")
+    oracle = study.oracles["gcd"]
+    slow = replace(oracle.entry, cost=lambda options: VerdictCost(seconds=600.0, at_once=16))
+    study.oracles["gcd"] = replace(oracle, entry=slow)
+    blocks = make_plan(study, tmp_path).blocks("gcd", "toy", "repeated_sampling")
+    assert max(block.units for block in blocks) == 16 < max(block.units for block in before)
+    assert sum(block.units for block in blocks) == 1000
+
+
+@pytest.mark.parametrize(
+    ("cost", "words"),
+    [
+        ({"seconds": -1.0}, "seconds: found -1, expected a number, at least 0"),
+        ({"at_once": 0}, "at_once: found 0, expected a whole number, at least 1"),
+        ({"tokens": 1.5}, "tokens: found 1.5, expected a whole number, at least 0, or None"),
+    ],
+)
+def test_a_cost_that_cannot_be_is_refused(tmp_path, cost, words):
+    plan = plan_with(tmp_path, SPEED)
+    oracle = with_cost(plan, **cost)
+    with pytest.raises(ContractError, match=rf"cost\(\): {words}"):
+        runtime(plan, job(verifier=oracle), 1)
 
 
 def test_a_model_that_computes_here_asks_for_memory_and_for_the_gpus_it_is_spread_over(tmp_path):

@@ -14,9 +14,10 @@ from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure
 from itscale.sampling.units import Unit
 from itscale.stages.failures import gather_failures, unparsable
+from itscale.stages.judging import judge
 from itscale.stages.outcomes import _batches, gather_outcomes
 from itscale.stages.problems import write_problems
-from itscale.stages.verification import judge, read_completions, verify_block
+from itscale.stages.verification import read_completions, verify_block
 from itscale.store.parquet import payload_hash, read_metadata, read_table, write_table
 from itscale.store.schemas import COMPLETIONS, MISSING, OUTCOMES, VERDICTS
 from itscale.study import Ingredient, Study, resolve

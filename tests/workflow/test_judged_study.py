@@ -89,10 +89,19 @@ def test_a_killed_judge_is_neither_paid_twice_nor_forgotten(judged, monkeypatch)
     assert judged.itscale("verify", "reports/judged/manifest.json").returncode == 0
 
 
+def test_what_a_judge_may_generate_is_said_beside_what_is_sampled(judged):
+    done = judged.itscale("check", "study.yaml")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["sums", "sim", "repeated_sampling", "4", "2", "24", "2,400"] in lines
+    assert ["judge", "critic", "24", "480"] in lines
+    assert "What they read comes on top, and is not known before" in done.stdout
+
+
 def test_a_judge_that_is_nowhere_is_said_before_anything_runs(judged):
     judge = {**STUDY["verifiers"]["judge"], "judge": "crtic"}
     judged.write({**STUDY, "verifiers": {"judge": judge}})
     done = judged.itscale("check", "study.yaml")
     assert done.returncode != 0
     assert "verifiers.judge.judge: no model 'crtic'; did you mean 'critic'?" in done.stderr
-    assert "models.critic.helper: found true, but no strategy or scorer names this model" in done.stderr
+    assert "models.critic.helper: found true, but no strategy or verifier names this model" in done.stderr

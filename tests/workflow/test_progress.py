@@ -24,7 +24,11 @@ DRY_RUN = [
         rule="sampling",
         wildcards={"task": "t", "model": "m", "strategy": "s", "block": "p00000-00004_c00000-00008"},
     ),
-    Event(kind="job_info", rule="verification", wildcards={"task": "t", "verifier": "v"}),
+    Event(
+        kind="job_info",
+        rule="verification",
+        wildcards={"task": "t", "model": "m", "strategy": "s", "verifier": "v", "block": "b"},
+    ),
     Event(kind="run_info", counts={"sampling": 1, "verification": 1, "all": 1, "total": 3}),
 ]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from itscale.running.job import by_name, job
+from itscale.running.job import by_name, job, progress_writer
 from itscale.stages.verification import verify_block
 
 with job(snakemake) as study:
@@ -10,4 +10,4 @@ with job(snakemake) as study:
     paths = {name: Path(snakemake.input[name]) for name in ("problems", "completions")}
     paths |= {"output": Path(snakemake.output.verdicts), "ledger": Path(snakemake.output.ledger)}
     paths |= {"model_directories": by_name(snakemake.input.models)}
-    verify_block(study, **place, **paths)
+    verify_block(study, **place, **paths, progress=progress_writer(Path(snakemake.log[0])))

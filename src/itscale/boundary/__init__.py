@@ -11,7 +11,7 @@ from itscale.boundary.prices import make_prices
 from itscale.boundary.selectors import CheckedSelector, make_selector
 from itscale.boundary.strategies import check_completions, run_strategy, worth_of
 from itscale.boundary.tasks import make_problems
-from itscale.boundary.verifiers import CheckedOracle, CheckedScorer, make_oracle, make_scorer
+from itscale.boundary.verifiers import CheckedOracle, CheckedScorer, cost_of, make_oracle, make_scorer
 from itscale.plugins.place import Place
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "CheckedSelector",
     "Place",
     "check_completions",
+    "cost_of",
     "make_engine",
     "make_figure",
     "make_law",

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from itscale.plugins.costs import VerdictCost
 from itscale.plugins.given import own_problem
-from itscale.plugins.place import Place, real, textual
+from itscale.plugins.place import Place, Shown, is_count, is_number, real, textual
 from itscale.plugins.process import LASTING, ProcessState
-from itscale.types import Oracle, Problem, Scorer, ScorerDesk, Trajectory, Verdict
+from itscale.types import AsynchronousOracle, Oracle, Problem, Scorer, ScorerDesk, Trajectory, Verdict
 
 if TYPE_CHECKING:
     from itscale.plugins.entries import VerifierEntry
     from itscale.plugins.ingredient import Ingredient
 
-__all__ = ["CheckedOracle", "CheckedScorer", "make_oracle", "make_scorer"]
+__all__ = ["CheckedOracle", "CheckedScorer", "cost_of", "make_oracle", "make_scorer"]
 
 STATUSES: tuple[str, ...] = get_args(get_type_hints(Verdict)["status"])
 
@@ -33,6 +34,39 @@ def make_scorer(ingredient: Ingredient[VerifierEntry]) -> CheckedScorer:
     return CheckedScorer(place.make(ingredient, ("score",)), place)
 
 
+def cost_of(ingredient: Ingredient[VerifierEntry]) -> VerdictCost:
+    """Return what a verdict costs, as the entry says.
+
+    Raises
+    ------
+    ContractError
+        If it says anything that cannot be.
+    """
+    place, cost = Place.of(ingredient), ingredient.entry.cost(ingredient.options)
+    if not isinstance(cost, VerdictCost):
+        raise place.broken("cost()", cost, "a VerdictCost")
+    checked = (
+        ("seconds", is_number(cost.seconds) and cost.seconds >= 0, "a number, at least 0"),
+        ("at_once", is_count(cost.at_once, 1), "a whole number, at least 1"),
+        ("memory_mb", is_number(cost.memory_mb) and cost.memory_mb >= 0, "a number, at least 0"),
+        ("tokens", cost.tokens is None or is_count(cost.tokens), "a whole number, at least 0, or None"),
+    )
+    for name, right, expected in checked:
+        if not right:
+            raise place.broken(f"cost(): {name}", getattr(cost, name), expected)
+    return cost
+
+
+async def _close(place: Place, held: Any) -> None:
+    """Let a verifier free what it holds, if it has a way to."""
+    close = getattr(held, "close", None)
+    if callable(close):
+        with place.undisturbed("close()", LASTING):
+            ended = close()
+            if isawaitable(ended):
+                await ended
+
+
 class CheckedOracle:
     """An oracle whose every word is checked; otherwise the oracle it wraps.
 
@@ -43,7 +77,7 @@ class CheckedOracle:
         verdict, right or wrong, for each answer.
     """
 
-    def __init__(self, oracle: Oracle, place: Place) -> None:
+    def __init__(self, oracle: Oracle | AsynchronousOracle, place: Place) -> None:
         self._oracle = oracle
         self._place = place
         self._kept: tuple[Problem, Problem] | None = None  # the last problem, and the oracle's copy of it
@@ -98,14 +132,40 @@ class CheckedOracle:
         if kept is not None and kept[0] != kept[1]:
             raise self._place.changed("judge()", kept[0].problem_id)
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether it is asked by `judge_alone`: its `judge` is a coroutine."""
+        return iscoroutinefunction(self._oracle.judge)
+
     def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
         """Return a verdict on each answer."""
-        about = problem.problem_id
+        if self.asynchronous:
+            expected = "a plain function: where a strategy asks, or outcomes are imported, nobody waits"
+            raise self._place.broken("judge()", Shown("a coroutine"), expected, problem.problem_id)
         answers = tuple(answers)
         with self._dropped_on_error(), self._place.undisturbed("judge()"):
-            given = self._oracle.judge(self._own(problem), list(answers))
+            given = self._oracle.judge(self._own(problem), list(answers))  # type: ignore[call-arg]
         self._require_unchanged()
-        verdicts = self._place.as_many("judge()", "verdicts", given, (len(answers), "answers"), about)
+        return self._checked(given, answers, problem.problem_id)
+
+    async def judge_alone(self, problem: Problem, answer: str, desk: ScorerDesk) -> Verdict:
+        """Return the verdict on an answer; others may be waited for at the same time."""
+        own = own_problem(problem)
+        with self._place.undisturbed("judge()", LASTING):
+            given = await self._oracle.judge(own, [answer], desk)  # type: ignore[call-arg,misc]
+        if own != problem:
+            raise self._place.changed("judge()", problem.problem_id)
+        (verdict,) = self._checked(given, (answer,), problem.problem_id)
+        return verdict
+
+    async def close(self) -> None:
+        """Let the oracle free what it holds, if it has a way to."""
+        await _close(self._place, self._oracle)
+
+    def _checked(self, given: Any, answers: Sequence[str], about: str) -> list[Verdict]:
+        verdicts: list[Verdict] = self._place.as_many(
+            "judge()", "verdicts", given, (len(answers), "answers"), about
+        )
         for verdict in verdicts:
             if not isinstance(verdict, Verdict):
                 raise self._place.broken("judge()", verdict, "a Verdict on each answer", about)
@@ -159,9 +219,4 @@ class CheckedScorer:
 
     async def close(self) -> None:
         """Let the scorer free what it holds, if it has a way to."""
-        close = getattr(self._scorer, "close", None)
-        if callable(close):
-            with self._place.undisturbed("close()", LASTING):
-                ended = close()
-                if isawaitable(ended):
-                    await ended
+        await _close(self._place, self._scorer)

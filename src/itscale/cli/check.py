@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from itscale.planning.plan import Plan
 
 __all__ = ["check", "checked_plan"]
@@ -39,6 +41,7 @@ def check(study: Annotated[Path, typer.Argument(help="the study, a YAML file")])
         table.add_row(*place, *(f"{count:,}" for count in counts))
     console = LiteralConsole()
     console.print(table)
+    _print_judges(plan, console)
     jobs = plan.jobs()
     console.print(
         f"\n{sum(jobs.values()):,} jobs: {', '.join(f'{count} {rule}' for rule, count in jobs.items())}"
@@ -46,6 +49,30 @@ def check(study: Annotated[Path, typer.Argument(help="the study, a YAML file")])
     for note in notes:
         console.print(f"{study}: note: {note}", markup=False)
     console.print(f"{study}: in order", markup=False)
+
+
+def _print_judges(plan: Plan, console: Console) -> None:
+    """Print what verifiers ask of models, if any do: it comes on top of what is sampled."""
+    from rich.table import Table
+
+    extents = plan.verdict_extents()
+    if not extents:
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("verifier", "asks"):
+        table.add_column(column)
+    for column in ("verdicts", "tokens at most"):
+        table.add_column(column, justify="right")
+    for one in extents:
+        tokens = "unknown" if one.tokens is None else f"{one.tokens:,}"
+        verdicts = f"{one.verdicts:,}{' and while sampling' * one.while_sampling}"
+        table.add_row(one.verifier, ", ".join(one.models), verdicts, tokens)
+    console.print()
+    console.print(table)
+    console.print(
+        "\nTokens at most are those that models generate. What they read comes on top, and is not known "
+        "before: prompts, and the completions that are judged."
+    )
 
 
 def checked_plan(path: Path, *, elsewhere: bool = False) -> tuple[Plan, list[str]]:

@@ -188,7 +188,8 @@ class _Run:
 
         arguments = [*self.command, "--report", str(self.report), "--report-after-run"]
         process = start(arguments, self.output, keep_open=(descriptor,))
-        watch = Watch(events_of(self.output), self.logs, self.extents(todo), sum(todo.jobs.values()))
+        jobs, verdicts = sum(todo.jobs.values()), self.plan.verdicts_of(todo.verdicts)
+        watch = Watch(events_of(self.output), self.logs, self.extents(todo), jobs, verdicts)
         try:
             with display(self.console) as show:
                 while process.poll() is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,12 @@ from typing import Any
 
 from itscale.boundary import worth_of
 from itscale.importing.source import Source
+from itscale.planning.verdicts import (
+    VerdictExtent,
+    completions_judged_in,
+    seconds_per_verdict,
+    verdict_extents,
+)
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling import progress
 from itscale.sampling.blocks import BLOCK_PATTERN, Block, plan_blocks
@@ -45,12 +51,15 @@ class Plan:
         The blocks of each combination; none where its outcomes are imported.
     throughput
         How fast each combination samples.
+    results
+        Where its results are.
     """
 
     study: Study
     problems: Mapping[str, int]
     cut: Mapping[Combination, tuple[Block, ...]]
     throughput: Mapping[Combination, Throughput]
+    results: Path
 
     def blocks(self, task: str, model: str, strategy: str) -> tuple[Block, ...]:
         """Return the blocks of a combination."""
@@ -128,6 +137,15 @@ class Plan:
         completions = sum(self.completions(block) for block in blocks)
         return Extent(len(blocks), completions, completions * worth_of(self.study.strategies[combination[2]]))
 
+    def verdicts_of(self, paths: Iterable[str]) -> dict[str, int]:
+        """Return how many verdicts each of `task/model/strategy/verifier/block` holds."""
+        return {path: self.completions(Block.parse(path.rpartition("/")[2])) for path in paths}
+
+    def verdict_extents(self) -> list[VerdictExtent]:
+        """Return what each verifier that asks models is asked."""
+        drawn = {place: self.extent(place).completions for place, blocks in self.cut.items() if blocks}
+        return list(verdict_extents(self.study, drawn))
+
     def block_extent(self, path: str) -> progress.Extent:
         """Return what the block `task/model/strategy/block` shall hold, and how long completions may be."""
         task, model, strategy, name = path.split("/")
@@ -169,6 +187,11 @@ class Plan:
         verifier = self.study.verifier(wildcards.task, label)
         sampled = [wildcards.model] if verifier.needs else []
         return list(dict.fromkeys((*sampled, *self.study.models_asked_by(verifier))))
+
+    def seconds_per_verdict(self, wildcards: Any) -> float | None:
+        """Return how long a verdict of a job's verifier took in blocks that are done; None where none is."""
+        place = [getattr(wildcards, name) for name in (*PLACE, "verifier")]
+        return seconds_per_verdict(self.results.joinpath("verdicts", *place))
 
     def computing_here(self, wildcards: Any) -> list[str]:
         """Return labels of the models that a job on a block computes with on its own machine."""
@@ -227,7 +250,7 @@ def make_plan(study: Study, results: Path, problems: Mapping[str, int] | None = 
         )
         for combination in _combinations(study)
     } | dict.fromkeys(study.outcomes, ())
-    return Plan(study, problems, cut, throughput)
+    return Plan(study, problems, cut, throughput, results)
 
 
 def _combinations(study: Study) -> Iterator[Combination]:
@@ -261,7 +284,8 @@ def _cut(
 ) -> Iterator[Block]:
     section, size = study.config.strategies[combination[2]], study.config.block
     units = section.completions or section.replicates
-    wanted = throughput.completions(60 * size.minutes)
+    seconds = 60 * size.minutes
+    wanted = min(throughput.completions(seconds), completions_judged_in(study, combination[0], seconds))
     existing = _names_on_disk(results / "completions" / Path(*combination))
     across = size.completions
     if _ends_by_itself(study, combination[2]):

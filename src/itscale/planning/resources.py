@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from itscale.boundary import cost_of
 from itscale.planning.plan import Plan
+from itscale.planning.verdicts import stated_seconds
 from itscale.sampling.blocks import Block
 
 __all__ = ["disk_mb", "gpus", "mem_mb", "runtime"]
@@ -21,7 +23,7 @@ BLIND_MARGIN = 4.0
 SHORTEST, LONGEST = 10, 3 * 24 * 60
 """Minutes: below, queues gain nothing; above, few take a job."""
 SECONDS_PER_VERDICT = 0.02
-"""An expression of a completion parsed and compared."""
+"""An expression of a completion parsed and compared; where a verifier states nothing and none is measured."""
 BASE_MB = 1000
 """Two Snakemakes (130 MB each) and the libraries."""
 MODEL_MB = 16000
@@ -34,18 +36,26 @@ def runtime(plan: Plan, wildcards: Any, attempt: int) -> int:
     """Return the minutes of a job that samples or verifies a block."""
     throughput = plan.throughput[wildcards.task, wildcards.model, wildcards.strategy]
     completions = plan.completions(Block.parse(wildcards.block))
-    if plan.starts_engine(wildcards):
-        seconds = throughput.seconds(completions)
-    else:
-        seconds = completions * SECONDS_PER_VERDICT
-    margin = MARGIN if throughput.measured else BLIND_MARGIN
+    seconds, measured = throughput.seconds(completions), throughput.measured
+    if label := getattr(wildcards, "verifier", None):
+        told = plan.seconds_per_verdict(wildcards)
+        stated = stated_seconds(plan.study.verifier(wildcards.task, label))
+        asks = plan.starts_engine(wildcards)
+        if told is not None:
+            seconds, measured = completions * told + throughput.startup * asks, True
+        elif stated or not asks:  # else it reads about as much as was sampled
+            seconds = completions * (stated or SECONDS_PER_VERDICT) + throughput.startup * asks
+    margin = MARGIN if measured else BLIND_MARGIN
     return min(max(SHORTEST, math.ceil(seconds / 60 * margin)) * attempt, LONGEST)
 
 
 def mem_mb(plan: Plan, wildcards: Any, attempt: int) -> int:
     """Return the memory (MB) of a job that samples or verifies a block."""
-    block = plan.completions(Block.parse(wildcards.block)) * COMPLETION_MB
-    return math.ceil(BASE_MB + block + MODEL_MB * len(plan.computing_here(wildcards))) * attempt
+    here = plan.completions(Block.parse(wildcards.block)) * COMPLETION_MB
+    here += MODEL_MB * len(plan.computing_here(wildcards))
+    if label := getattr(wildcards, "verifier", None):
+        here += cost_of(plan.study.verifier(wildcards.task, label)).memory_mb
+    return math.ceil(BASE_MB + here) * attempt
 
 
 def disk_mb(plan: Plan, wildcards: Any, attempt: int) -> int:

@@ -1,5 +1,6 @@
 """Plugins: what each kind registers, and the look-up of a name. What an author of plugins imports."""
 
+from itscale.plugins.costs import VerdictCost
 from itscale.plugins.entries import (
     KINDS,
     EngineEntry,
@@ -31,6 +32,7 @@ __all__ = [
     "SetAside",
     "StrategyEntry",
     "TaskEntry",
+    "VerdictCost",
     "VerifierEntry",
     "registry",
 ]

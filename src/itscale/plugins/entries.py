@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -13,8 +12,10 @@ from pydantic import BaseModel, ConfigDict
 
 from itscale.errors import PluginError
 from itscale.outcomes import DESIGNS, Design, Estimand
+from itscale.plugins.costs import VerdictCost
 from itscale.plugins.declarations import check_declaration
 from itscale.plugins.laws import ENSEMBLE
+from itscale.plugins.modules import importable
 from itscale.plugins.references import referring
 from itscale.types import Capability, SamplingParams
 
@@ -123,14 +124,7 @@ class Entry:
 
     def missing_modules(self) -> list[str]:
         """Name the required modules that are not installed."""
-        return [module for module in self.requires if not _importable(module)]
-
-
-def _importable(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # of a dotted name whose parent is not there
-        return False
+        return [module for module in self.requires if not importable(module)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,18 +275,22 @@ class VerifierEntry(Entry):
         `evaluates(options, task)` says whether anything that a model wrote is executed or evaluated, given
         the verifier's options and those of the task: that takes `itscale.sandbox`, and a study is refused
         before it starts where there is none.
+    cost
+        `cost(options)` is what a verdict costs: jobs are sized by it.
     """
 
     kind: ClassVar[Kind] = "verifiers"
     calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
         **Entry.calls,
         "evaluates": ("options", "task"),
+        "cost": ("options",),
     }
     role: Literal["oracle", "scorer"]
     needs: Demand = frozenset()
     asks: Demand = frozenset({"generate"})
     recorded: frozenset[Capability] = frozenset()
     evaluates: Callable[[Any, Any], bool] = field(default=lambda options, task: False)
+    cost: Callable[[Any], VerdictCost] = field(default=lambda options: VerdictCost())
 
 
 @dataclass(frozen=True, kw_only=True)

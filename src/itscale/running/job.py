@@ -28,6 +28,7 @@ from itscale.running.invocation import brings_environments, models_are_elsewhere
 from itscale.running.leftovers import take_over
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import reason_of
+from itscale.sampling.judged import Judged
 from itscale.sampling.progress import Sampled
 from itscale.stages.declared import STAGES
 from itscale.store.parquet import write_text
@@ -293,23 +294,23 @@ def by_name(value: Any) -> dict[str, Path]:
 
 
 def progress_file(log: Path) -> Path:
-    """Return where a sampling job says how far it is: beside its log."""
+    """Return where a job that samples or verifies says how far it is: beside its log."""
     return log.with_suffix(".json")
 
 
-def progress_writer(log: Path, *, loading: bool = True) -> Callable[[Sampled], None]:
+def progress_writer(log: Path, *, loading: bool = True) -> Callable[[Sampled | Judged], None]:
     """Return a function that notes how far a block is: once a second, and at the end.
 
     Until that is first called, the job is `loading` its model, and says so.
     """
     path = progress_file(log)
-    state = Sampled()
+    state: Sampled | Judged = Sampled()
     written = -math.inf
 
     def write() -> None:
         write_text(path, json.dumps(asdict(state)))
 
-    def note(now: Sampled) -> None:
+    def note(now: Sampled | Judged) -> None:
         nonlocal state, written
         if written < 0:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, read_failures
 from itscale.sampling.journal import Journal, Run, ScoreJournal, journal_of
 from itscale.sampling.ledger import Ledger
 from itscale.sampling.nodes import Grown
 from itscale.sampling.scoring import Asked
+from itscale.stages.judging import ruling
+from itscale.stages.problems import read_problems
 from itscale.stages.sampling import units_of
 from itscale.stages.scoring import name_of
 from itscale.stages.verification import read_completions
 from itscale.store.parquet import read_metadata, read_table
 from itscale.store.schemas import LEDGER, TREES, VERDICTS
-from itscale.types import Completion
+from itscale.types import Completion, Verdict
 
 __all__ = ["Reopened", "reopen_failures"]
 
@@ -59,7 +63,8 @@ def reopen_failures(results: Path, manifest: Path, *, only_count: bool = False) 
             below = path.relative_to(results / "verdicts")
             judged = results / "completions" / below.parent.parent / below.name
             if path in broken or judged in failed:
-                _reopen_verdicts(path, judged, results / "ledger" / below)
+                problems = results / "problems" / f"{below.parts[0]}.parquet"
+                _reopen_verdicts(path, judged, results / "ledger" / below, problems)
         for path, failures in failed.items():
             below = path.relative_to(results / "completions")
             _reopen_block(path, results / "ledger" / below, results / "trees" / below, failures)
@@ -124,22 +129,28 @@ def _journalled(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {**metadata["fingerprint"], "revision": metadata.get("revision")}
 
 
-def _reopen_verdicts(path: Path, completions: Path, ledger: Path) -> None:
-    """Keep the scores there are, and what was paid for them. An oracle's verdicts are made again."""
-    table = read_table(path, VERDICTS).drop_nulls("score")
-    names = table.select("problem_id", "budget", "replicate", "index").iter_rows()
-    asked = ([Asked(**one) for one in each] for each in table["asked"])
-    scores = dict(zip(names, zip(table["score"], asked, strict=True), strict=True))
+def _reopen_verdicts(path: Path, completions: Path, ledger: Path, problems: Path) -> None:
+    """Keep the verdicts there are, and what was paid for them: what the journal does not hold is put back."""
+    table = read_table(path, VERDICTS)
     spent = list(read_table(ledger, LEDGER).select(*LEDGER).iter_rows(named=True)) if ledger.is_file() else []
-    if scores or spent:
-        metadata = read_metadata(path)
-        with ScoreJournal(journal_of(path), _journalled(metadata)) as journal:
-            journal.know({name: metadata[name] for name in ("simulated", "seed_scope") if name in metadata})
-            for run, paid in _by_run(spent).items():
-                if run not in journal.ledgers:  # else put back before
-                    journal.pay(run, {}, paid)
-            named = map(name_of, read_completions(completions))
-            journal.add({name: scores[name[:4]] for name in named if name[:4] in scores})
+    metadata = read_metadata(path)
+    with ScoreJournal(journal_of(path), _journalled(metadata)) as journal:
+        journal.know({name: metadata[name] for name in ("simulated", "seed_scope") if name in metadata})
+        for run, paid in _by_run(spent).items():
+            if run not in journal.ledgers:
+                journal.pay(run, {}, paid)
+        names = {name[:4]: name for name in map(name_of, read_completions(completions))}
+        known = {one.problem_id: one for one in read_problems(problems)} if problems.is_file() else {}
+        for row in table.filter(pl.col("status") != "error").iter_rows(named=True):
+            asked = [Asked(**one) for one in row["asked"]]
+            name = names.get((row["problem_id"], row["budget"], row["replicate"], row["index"]))
+            if row["score"] is not None and name is not None and name not in journal.scores:
+                journal.add({name: (row["score"], asked)})
+            elif row["answer"] is not None and (problem := known.get(row["problem_id"])):
+                key, answer = ruling(problem, row["answer"])
+                if answer not in journal.rulings.get(key, {}):
+                    said = {name: row[name] for name in ("correct", "status", "detail")}
+                    journal.rule((key, answer), Verdict(**said), asked)
     path.unlink()
     ledger.unlink(missing_ok=True)
 

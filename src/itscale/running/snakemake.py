@@ -17,7 +17,7 @@ from itscale.errors import UserError
 from itscale.running.events import Event, events_of, read_events, with_events
 from itscale.running.failures import last_line
 from itscale.running.profiles import runs_elsewhere, with_own_profiles
-from itscale.stages.declared import SAMPLING
+from itscale.stages.declared import SAMPLING, VERIFICATION
 
 __all__ = [
     "DryRun",
@@ -35,10 +35,21 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass
 class DryRun:
-    """What a run would do: jobs by rule, and `task/model/strategy/block` of the blocks to sample."""
+    """What a run would do.
+
+    Attributes
+    ----------
+    jobs
+        How many, by rule.
+    blocks
+        Those to sample, as `task/model/strategy/block`.
+    verdicts
+        Those to verify, as `task/model/strategy/verifier/block`.
+    """
 
     jobs: dict[str, int] = field(default_factory=dict)
     blocks: list[str] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
 
 
 def workflow_folder() -> Path:
@@ -128,10 +139,11 @@ def dry_run(arguments: Sequence[str], log: Path) -> DryRun:
 def planned(events: Iterable[Event]) -> DryRun:
     """Return what a dry run would do, from its events."""
     found = DryRun()
+    listed = {SAMPLING.name: (SAMPLING, found.blocks), VERIFICATION.name: (VERIFICATION, found.verdicts)}
     for event in events:
-        if event.kind == LogEvent.JOB_INFO and event.rule == SAMPLING.name:
-            place = event.wildcards
-            found.blocks.append("/".join(place[name] for name in ("task", "model", "strategy", "block")))
+        if event.kind == LogEvent.JOB_INFO and event.rule in listed:
+            stage, paths = listed[event.rule]
+            paths.append("/".join(event.wildcards[name] for name in stage.each))
         elif event.kind == LogEvent.RUN_INFO:  # it comes twice, with the same numbers
             found.jobs = {rule: count for rule, count in event.counts.items() if rule not in TARGETS}
     return found

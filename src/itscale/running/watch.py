@@ -18,6 +18,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from itscale.running.events import EventFile
 from itscale.running.job import LOADING, progress_file
+from itscale.running.watch_verdicts import VerdictProgress, VerdictWatch, written
 from itscale.sampling.progress import Extent, Pace, Sampled, Speed, mean_tokens, seconds_left, total
 from itscale.stages.declared import SAMPLING
 
@@ -44,6 +45,7 @@ class Progress:
     loading: str = ""
     seconds_loading: float = 0.0
     failed: int = 0
+    verified: VerdictProgress = field(default_factory=VerdictProgress)
 
     def line(self) -> str:
         """Return it as one line."""
@@ -58,9 +60,19 @@ class Progress:
             parts.append(f"{self.tokens_per_second:,.0f} tokens/s")
         if self.seconds_left is not None:
             parts.append(f"{clock(self.seconds_left)} of sampling left")
+        parts += self._verification()
         if self.rule:
             parts.append(self.rule)
         return "  ".join(parts)
+
+    def _verification(self) -> Iterator[str]:
+        """Yield how far verification is, while it is at work."""
+        if self.verified.at_work:
+            yield f"verdicts {self.verified.verdicts:,}/{self.verified.all_verdicts:,}"
+            if self.verified.failed:
+                yield f"{self.verified.failed:,} not judged"
+            if self.verified.seconds_left is not None:
+                yield f"{clock(self.verified.seconds_left)} of verification left"
 
 
 def clock(seconds: float) -> str:
@@ -84,15 +96,19 @@ class Watch:
         Blocks to sample (`task/model/strategy/block`), with what each shall hold.
     jobs
         Jobs to do.
+    verdicts
+        How many verdicts each job that verifies makes (`task/model/strategy/verifier/block`).
     """
 
     events: Path
     logs: Path
     blocks: Mapping[str, Extent]
     jobs: int
+    verdicts: Mapping[str, int] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     _earlier: Mapping[Path, int] = field(init=False)
     _file: EventFile = field(init=False)
+    _verdicts: VerdictWatch = field(init=False)
     _done: int = 0
     _rule: str = ""
     _pace: Pace = field(default_factory=Pace)
@@ -103,8 +119,9 @@ class Watch:
     def __post_init__(self) -> None:
         """Note what an earlier run left; its times would not tell, as clocks are set."""
         self._file = EventFile(self.events)
-        written = {path: _written(path) for path in map(self._notes, self.blocks)}
-        self._earlier = {path: when for path, when in written.items() if when is not None}
+        there = {path: written(path) for path in map(self._notes, self.blocks)}
+        self._earlier = {path: when for path, when in there.items() if when is not None}
+        self._verdicts = VerdictWatch(self.logs, self.verdicts)
 
     def look(self) -> Progress:
         """Return how far the run is now."""
@@ -131,6 +148,7 @@ class Watch:
             loading=loading,
             seconds_loading=seconds,
             failed=sampled.failed,
+            verified=self._verdicts.look(now),
         )
 
     def _follow(self) -> None:
@@ -149,7 +167,7 @@ class Watch:
         states = {}
         for block, extent in self.blocks.items():
             path = self._notes(block)
-            if self._earlier.get(path) == _written(path):
+            if self._earlier.get(path) == written(path):
                 continue
             try:
                 told = json.loads(path.read_bytes())
@@ -214,14 +232,6 @@ def _unfinished(state: Sampled, extent: Extent) -> int:
 
 def _combination(block: str) -> str:
     return block.rpartition("/")[0]
-
-
-def _written(path: Path) -> int | None:
-    """Return when a file was written, in nanoseconds; None if there is none."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 class Display(Protocol):

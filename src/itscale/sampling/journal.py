@@ -19,9 +19,9 @@ from itscale.sampling.ledger import Ledger
 from itscale.sampling.nodes import Grown
 from itscale.sampling.scoring import Answers, Asked, check_answer
 from itscale.sampling.units import Unit
-from itscale.types import Completion
+from itscale.types import Completion, Verdict
 
-__all__ = ["Journal", "JournalledAnswers", "Name", "Run", "ScoreJournal", "journal_of"]
+__all__ = ["Journal", "JournalledAnswers", "Name", "Ruling", "Run", "ScoreJournal", "journal_of"]
 
 Rows = list[dict[str, Any]]
 """Rows of a ledger."""
@@ -35,6 +35,9 @@ block that was begun again may hold others at some places."""
 
 Scored = tuple[float, list[Asked]]
 """A score, and what was asked of models for it."""
+
+Ruling = tuple[str, str]
+"""What names an oracle's verdict: a digest of the problem, and the answer."""
 
 Run = tuple[str, int, int]
 """What names a run, or the pool of an exchangeable strategy: problem, budget, replicate."""
@@ -257,14 +260,17 @@ class Journal(_Lines):
 
 
 class ScoreJournal(_Lines):
-    """The journal of a block that is scored: scores, and what models answered to the scorer.
+    """The journal of a block that is verified: scores, rulings, and what models answered to the verifier.
 
-    Answers are on disk when they are known; scores, which follow from them or cost nothing, within a second.
+    Answers of models are on disk when they are known; what follows from them or costs nothing, within a
+    second.
 
     Attributes
     ----------
     scores
         By completion, with what was asked of models for it.
+    rulings
+        Verdicts of an oracle, by digest of the problem and answer, with what was asked for them.
     answers, costs, ledgers
         By run (or pool): answers by digests of their questions, what each of them cost, and all that was
         spent.
@@ -274,6 +280,7 @@ class ScoreJournal(_Lines):
 
     def __init__(self, path: Path, identity: Any) -> None:
         self.scores: dict[Name, Scored] = {}
+        self.rulings: dict[str, dict[str, tuple[Verdict, list[Asked]]]] = {}
         self.answers: dict[Run, dict[str, Any]] = {}
         self.costs: dict[Run, dict[str, Ledger]] = {}
         self.ledgers: dict[Run, Ledger] = {}
@@ -297,6 +304,10 @@ class ScoreJournal(_Lines):
             for answer in record["answers"].values():
                 check_answer(answer)
             self._note(run, record["answers"], spent)
+        elif "ruling" in record:
+            problem, answer = record["ruling"]
+            said = Verdict(**record["verdict"]), [Asked(*one) for one in record["asked"]]
+            self.rulings.setdefault(str(problem), {})[str(answer)] = said
         else:
             problem, budget, replicate, index, content = record["completion"]
             name = str(problem), int(budget), int(replicate), int(index), str(content)
@@ -332,6 +343,15 @@ class ScoreJournal(_Lines):
         for name, (score, asked) in scores.items():
             self._append({"completion": name, "score": score, "asked": asked})
         self.scores.update(scores)
+        self._sync_soon()
+
+    def rule(self, ruling: Ruling, verdict: Verdict, asked: list[Asked]) -> None:
+        """Record the verdict on an answer, as scores are."""
+        self._append({"ruling": ruling, "verdict": asdict(verdict), "asked": asked})
+        self.rulings.setdefault(ruling[0], {})[ruling[1]] = verdict, asked
+        self._sync_soon()
+
+    def _sync_soon(self) -> None:
         if time.monotonic() - self._synced >= SYNC_EVERY:
             self._sync()
             self._synced = time.monotonic()

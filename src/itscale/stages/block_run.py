@@ -19,7 +19,7 @@ from itscale.boundary import (
     run_strategy,
     worth_of,
 )
-from itscale.errors import EngineError
+from itscale.errors import EngineError, StudyError
 from itscale.plugins.given import own_problem
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, allowed, ends_the_job, log_failure, too_many
@@ -32,8 +32,8 @@ from itscale.sampling.session import Session
 from itscale.sampling.throughput import BlockTiming
 from itscale.sampling.units import Unit
 from itscale.seeds import digest, seed63
-from itscale.stages.scoring import close_all, scorer_stream
-from itscale.stages.verification import judge
+from itscale.stages.asking import close_all, scorer_stream
+from itscale.stages.judging import judge
 from itscale.study.study import Study
 from itscale.types import Problem
 
@@ -44,8 +44,8 @@ __all__ = ["BlockRun"]
 class BlockRun:
     """One pass over the units of a block that are not finished; `units` are those of all its blocks.
 
-    `problems` and `wanted` are those of the block, `engines` those that serve it, by label, `scorer` is what
-    the strategy asks, once it has.
+    `problems` and `wanted` are those of the block, `engines` those that serve it, by label, `scorer` and
+    `oracle` are what the strategy asks, once it has.
     """
 
     study: Study
@@ -61,6 +61,7 @@ class BlockRun:
     wanted: Sequence[Unit]
     engines: dict[str, MeteredEngine] = field(default_factory=dict)
     scorer: CheckedScorer | None = None
+    oracle: CheckedOracle | None = None
 
     @property
     def is_sampled(self) -> bool:
@@ -105,7 +106,7 @@ class BlockRun:
             # What ends the job cancels the other units; what it says matters, not that they were a group.
             raise failures.exceptions[0] from None
         finally:
-            await close_all(self.scorer)
+            await close_all(self.scorer, self.oracle)
         occupancy = engine.occupancy()
         timing = BlockTiming(
             tokens=self.tally.state.tokens,
@@ -226,10 +227,11 @@ class BlockRun:
     @cached_property
     def _oracle(self) -> CheckedOracle:
         """The task's oracle, made when a strategy first asks it for an answer."""
-        return make_oracle(self.study.oracles[self.task])
+        self.oracle = make_oracle(self.study.oracles[self.task])
+        return self.oracle
 
     def _require(self) -> None:
-        """Refuse an engine that, as configured, lacks what its plugin can offer."""
+        """Refuse engines that, as configured, lack what is needed, and an oracle to be waited for."""
         entry = self.study.strategies[self.strategy].entry
         needed = dict.fromkeys(self.study.helpers_of(self.strategy), entry.asks)
         needed[self.model] = needed.get(self.model, frozenset()) | entry.needs
@@ -239,3 +241,8 @@ class BlockRun:
                     f"models.{label}: strategy {entry.name!r} needs {', '.join(lacking)} of the engine, "
                     f"which as configured offers {', '.join(sorted(self.engines[label].offers))}"
                 )
+        if entry.asks_oracle and self._oracle.asynchronous:
+            raise StudyError(
+                f"strategies.{self.strategy}: asks the oracle while it samples, and judge() of verifiers."
+                f"{self.study.oracles[self.task].label} is a coroutine; expected one that answers at once"
+            )

@@ -32,8 +32,8 @@ from itscale.sandbox import Rung, containment
 from itscale.sandbox.containment import DEFAULT_WEAKEST
 from itscale.stages.declared import IMPORTED
 from itscale.stages.footer import provenance
+from itscale.stages.judging import judge
 from itscale.stages.outcomes import gather_outcomes
-from itscale.stages.verification import judge
 from itscale.store.parquet import read_metadata, write_batches
 from itscale.store.schemas import OUTCOMES, Schema
 from itscale.study.study import Study

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -103,7 +104,10 @@ def gather_outcomes(
     if metadata["design"] == "until_success":
         metadata["successes"] = 1  # which is what the design of a strategy says
     schema = {**OUTCOMES, **{f"score_{scorer}": pl.Float64 for scorer in scorers}}
-    write_batches(batches, schema, output, metadata)
+    try:
+        write_batches(batches, schema, output, metadata)
+    finally:
+        asyncio.run(judge.close())
 
 
 def units_of_blocks(paths: Sequence[Path], *, pooled: bool) -> int:

@@ -23,11 +23,11 @@ from itscale.sampling.journal import Journal, journal_of
 from itscale.sampling.nodes import Grown, nodes_left_out
 from itscale.sampling.progress import Sampled, Tally
 from itscale.sampling.units import Unit
+from itscale.stages.asking import close_all
 from itscale.stages.block_run import BlockRun
 from itscale.stages.declared import SAMPLING as STAGE
 from itscale.stages.footer import provenance
 from itscale.stages.problems import problems_digest, read_problems
-from itscale.stages.scoring import close_all
 from itscale.store.parquet import write_table
 from itscale.store.schemas import COMPLETIONS, LEDGER, TREES, Schema
 from itscale.study.evaluation import require_sandbox

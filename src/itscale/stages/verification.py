@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from itscale.boundary import CheckedOracle, Place, make_oracle
 from itscale.errors import DataError
-from itscale.plugins.entries import VerifierEntry
-from itscale.plugins.ingredient import Ingredient
 from itscale.sampling.blocks import Block
-from itscale.sampling.failures import ProblemFailures, ends_the_job, reason_of
+from itscale.sampling.failures import ProblemFailures
 from itscale.sampling.journal import ScoreJournal, journal_of
 from itscale.sampling.scoring import Asked
 from itscale.sandbox import containment
+from itscale.stages.asking import Asking, Progress, spending
 from itscale.stages.declared import VERIFICATION as STAGE
+from itscale.stages.judging import Judging
 from itscale.stages.problems import problems_digest, read_problems
-from itscale.stages.scoring import Scoring, spending
+from itscale.stages.scoring import Scoring
 from itscale.store.parquet import read_metadata, read_table, write_table
 from itscale.store.schemas import COMPLETIONS, LEDGER, VERDICTS
 from itscale.study.study import Study
-from itscale.types import Completion, Oracle, Problem, Verdict
+from itscale.types import Completion, Problem, Verdict
 
-__all__ = ["judge", "read_completions", "verify_block"]
+__all__ = ["read_completions", "verify_block"]
 
 Row = dict[str, Any]
-
-logger = logging.getLogger(__name__)
 
 
 def verify_block(
@@ -46,12 +42,13 @@ def verify_block(
     model_directories: Mapping[str, Path],
     output: Path,
     ledger: Path,
+    progress: Progress = lambda done: None,
 ) -> None:
     """Write the verdicts of one verifier on one block of completions, and what they cost.
 
     An oracle judges each distinct answer of a problem once. Scores that the strategy asked for while it
     generated are taken from the completions; models are started only if others are needed from them. Where a
-    verifier fails, the verdict's status is `error` and its detail says why; other scores, and what models
+    verifier fails, the verdict's status is `error` and its detail says why; other verdicts, and what models
     answered, are in a journal beside `output` until all are there, and are not asked for again.
 
     Parameters
@@ -62,6 +59,8 @@ def verify_block(
         Where models were prepared that were, by label.
     output, ledger
         Where verdicts (schema `VERDICTS`) and what was spent on them (schema `LEDGER`) go.
+    progress
+        Called with how far it is.
 
     Raises
     ------
@@ -88,17 +87,19 @@ def verify_block(
         containment(study.config.sandbox) as contained,
         ScoreJournal(journal_of(output), STAGE.journalled(metadata["fingerprint"])) as journal,
     ):
+        content = metadata["inputs"]["completions"]
+        asking = Asking(study, task, model, ingredient, model_directories, content, journal, progress)
         judged: list[tuple[str | None, Verdict, list[Asked]]]
+        started = time.perf_counter()
         if ingredient.entry.role == "oracle":
-            said = _judged(ingredient, known, candidates, failures)
-            judged = [(answer, verdict, []) for answer, verdict in said]
+            judged = Judging(asking, failures).verdicts(known, candidates)
         else:
             used = study.scorer_of(strategy)
             recorded = used is not None and used.label == verifier
-            content = metadata["inputs"]["completions"]
-            scoring = Scoring(study, task, model, ingredient, model_directories, content, journal, failures)
-            judged = [(None, *said) for said in scoring.verdicts(known, candidates, recorded=recorded)]
-        metadata |= {"sandbox": contained.used, "revision": STAGE.revision, **journal.facts}
+            scored = Scoring(asking, failures).verdicts(known, candidates, recorded=recorded)
+            judged = [(None, *said) for said in scored]
+        timing = {"verdicts": asking.done.made, "seconds": time.perf_counter() - started}
+        metadata |= {"sandbox": contained.used, "revision": STAGE.revision, "timing": timing, **journal.facts}
         rows = [_row(one, *said) for one, said in zip(candidates, judged, strict=True)]
         spent = pl.DataFrame(spending(journal, candidates), schema=dict(LEDGER))
         write_table(spent, ledger, metadata)
@@ -124,65 +125,6 @@ def read_completions(path: Path) -> list[Completion]:
     """Return the completions of a file, in its order."""
     frame = read_table(path, COMPLETIONS).select(list(COMPLETIONS))
     return [Completion(**row) for row in frame.iter_rows(named=True)]
-
-
-def judge(
-    oracle: Oracle, problem: Problem, texts: Sequence[str], label: str = "oracle"
-) -> list[tuple[str | None, Verdict]]:
-    """Return the answer in each text and the verdict on it; each distinct answer is judged once.
-
-    Raises
-    ------
-    ContractError
-        If the oracle does not give one verdict, right or wrong, per answer.
-    """
-    if not isinstance(oracle, CheckedOracle):
-        oracle = CheckedOracle(oracle, Place("verifiers", label))
-    answers = [oracle.answer(problem, text) for text in texts]
-    distinct = sorted({answer for answer in answers if answer is not None})
-    verdicts = oracle.judge(problem, distinct)
-    said: dict[str | None, Verdict] = dict(zip(distinct, verdicts, strict=True))
-    said[None] = Verdict(correct=False, status="unparsable", detail="no answer found")
-    return [(answer, said[answer]) for answer in answers]
-
-
-def _judged(
-    ingredient: Ingredient[VerifierEntry],
-    known: Mapping[str, Problem],
-    candidates: Sequence[Completion],
-    failures: ProblemFailures,
-) -> list[tuple[str | None, Verdict]]:
-    oracle = make_oracle(ingredient)
-    of_problem: dict[str, list[int]] = {}
-    for place, candidate in enumerate(candidates):
-        of_problem.setdefault(candidate.problem_id, []).append(place)
-    said: dict[int, tuple[str | None, Verdict]] = {}
-    for problem_id, places in of_problem.items():
-        texts = [candidates[place].text for place in places]
-        judged = _judged_all_the_same(oracle, known[problem_id], texts, ingredient.label, failures)
-        for place, (answer, verdict) in zip(places, judged, strict=True):
-            # An oracle that could not judge says nothing for the answer: not judged counts as wrong.
-            said[place] = answer, replace(verdict, correct=bool(verdict.correct))
-    return [said[place] for place in range(len(candidates))]
-
-
-def _judged_all_the_same(
-    oracle: Oracle, problem: Problem, texts: Sequence[str], label: str, failures: ProblemFailures
-) -> list[tuple[str | None, Verdict]]:
-    """Judge a problem's texts together; where that fails, each alone, so that only the culprit is lost."""
-    try:
-        return judge(oracle, problem, texts, label)
-    except (Exception, SystemExit) as error:  # an oracle is somebody's plugin: it may raise anything
-        if ends_the_job(error):
-            raise
-        logger.warning("verifiers.%s: problem %s: %s", label, problem.problem_id, reason_of(error))
-    said: dict[str, tuple[str | None, Verdict]] = {}
-    for text in dict.fromkeys(texts):
-        try:
-            (said[text],) = judge(oracle, problem, [text], label)
-        except (Exception, SystemExit) as error:
-            said[text] = None, failures.add(problem.problem_id, error).verdict
-    return [said[text] for text in texts]
 
 
 def _row(candidate: Completion, answer: str | None, verdict: Verdict, asked: list[Asked]) -> Row:

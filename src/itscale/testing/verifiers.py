@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from inspect import iscoroutinefunction
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -14,7 +15,7 @@ from itscale.sampling.ledger import Account, Ledger
 from itscale.sampling.scoring import Answers, ChargedDesk
 from itscale.testing.doubles import Tallied, simulated
 from itscale.testing.entries import EntryContract, kept_word
-from itscale.types import Problem, Step, Trajectory
+from itscale.types import Engine, Problem, Step, Trajectory, Verdict
 
 __all__ = ["HOSTILE_TEXTS", "OracleContract", "ScorerContract", "finish_within"]
 
@@ -86,11 +87,14 @@ class OracleContract(EntryContract):
         Texts that are wrong answers to every one of them.
     patience
         Seconds within which it must deal with any one text.
+    helpers
+        Options of the simulated engines of the models that its options name, by label.
     """
 
     problems: ClassVar[Sequence[Problem]] = number_problems()
     wrong: ClassVar[Sequence[str]] = ("1234567", "I don't know")
     patience: ClassVar[float] = 30.0
+    helpers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     _oracle: ClassVar[Any]
 
     def make(self) -> Any:
@@ -99,6 +103,32 @@ class OracleContract(EntryContract):
         if "_oracle" not in own:
             type(self)._oracle = super().make()
         return type(self)._oracle
+
+    def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
+        """Return the oracle's verdicts, waited for if its `judge` is a coroutine."""
+        oracle = self.make()
+        if not iscoroutinefunction(oracle.judge):
+            found: list[Verdict] = oracle.judge(problem, answers)
+            return found
+        engines: dict[str, Engine] = {name: simulated(how) for name, how in self.helpers.items()}
+        desk = ChargedDesk(
+            problem,
+            engines,
+            model="simulated",
+            scorer=self.entry.name,
+            stream=(0,),
+            answers=Answers(Ledger()),
+            knows=lambda trajectory: False,
+            place=self.place(),
+        )
+
+        async def ask() -> list[Verdict]:
+            checked = CheckedOracle(oracle, self.place())
+            return list(
+                await asyncio.gather(*(checked.judge_alone(problem, answer, desk) for answer in answers))
+            )
+
+        return asyncio.run(ask())
 
     def right(self, problem: Problem) -> str:
         """Return a completion's text that is right: the reference, unless you say otherwise."""
@@ -120,7 +150,7 @@ class OracleContract(EntryContract):
         for problem in self.problems:
             answer = oracle.answer(problem, self.right(problem))
             assert answer is not None
-            (verdict,) = oracle.judge(problem, [answer])
+            (verdict,) = self.judge(problem, [answer])
             assert verdict.correct is True
             assert verdict.status == "judged"
 
@@ -131,7 +161,7 @@ class OracleContract(EntryContract):
             for text in self.wrong:
                 answer = oracle.answer(problem, text)
                 if answer is not None:
-                    assert oracle.judge(problem, [answer])[0].correct is not True, text
+                    assert self.judge(problem, [answer])[0].correct is not True, text
 
     @pytest.mark.parametrize("kind", HOSTILE_TEXTS)
     def test_hostile_text_gets_a_verdict(self, kind: str) -> None:
@@ -142,7 +172,7 @@ class OracleContract(EntryContract):
             answer = oracle.answer(problem, HOSTILE_TEXTS[kind])
             if answer is None:
                 return None
-            return answer, oracle.classes([answer]), oracle.judge(problem, [answer])
+            return answer, oracle.classes([answer]), self.judge(problem, [answer])
 
         outcome = finish_within(self.patience, judge)
         if outcome is not None:
@@ -160,22 +190,22 @@ class OracleContract(EntryContract):
                 found = [oracle.answer(problem, text) for text in (self.right(problem), *self.wrong)]
                 answers = sorted({answer for answer in found if answer is not None})
                 oracle.classes(answers, problem.problem_id)
-                oracle.judge(problem, answers)
+                if not oracle.asynchronous:
+                    oracle.judge(problem, answers)
 
     def test_nothing_to_judge(self) -> None:
         """Problems without a single answer occur."""
         oracle = self.make()
         assert oracle.classes([]) == []
-        assert oracle.judge(self.problems[0], []) == []
+        assert self.judge(self.problems[0], []) == []
 
     def test_verdicts_do_not_depend_on_company(self) -> None:
         """Each answer is judged as it would be alone, and in any order."""
-        oracle = self.make()
         for problem in self.problems:
             answers = self.answers(problem)
-            together = oracle.judge(problem, answers)
-            assert together == [oracle.judge(problem, [answer])[0] for answer in answers]
-            assert together == oracle.judge(problem, answers[::-1])[::-1]
+            together = self.judge(problem, answers)
+            assert together == [self.judge(problem, [answer])[0] for answer in answers]
+            assert together == self.judge(problem, answers[::-1])[::-1]
 
     def test_classes_are_a_partition(self) -> None:
         """A representative is one of the answers and represents itself; order changes no class."""
@@ -197,7 +227,7 @@ class OracleContract(EntryContract):
         for problem in self.problems:
             answers = self.answers(problem)
             by_class: dict[str, set[bool | None]] = {}
-            for name, verdict in zip(oracle.classes(answers), oracle.judge(problem, answers), strict=True):
+            for name, verdict in zip(oracle.classes(answers), self.judge(problem, answers), strict=True):
                 by_class.setdefault(name, set()).add(verdict.correct)
             assert all(len(found) == 1 for found in by_class.values()), by_class
 

@@ -12,9 +12,10 @@ from itscale.types.logprobs import (
 )
 from itscale.types.pooling import Embedding, PoolingEngine, Reward
 from itscale.types.problems import Message, Problem, Problems, Question
-from itscale.types.verifiers import Oracle, Scorer, ScorerDesk, Verdict
+from itscale.types.verifiers import AsynchronousOracle, Oracle, Scorer, ScorerDesk, Verdict
 
 __all__ = [
+    "AsynchronousOracle",
     "Capability",
     "Completion",
     "Embedding",

@@ -12,7 +12,7 @@ from itscale.types.logprobs import NextLogprobs, TextLogprobs
 from itscale.types.pooling import Embedding, Reward
 from itscale.types.problems import Message, Problem
 
-__all__ = ["Oracle", "Scorer", "ScorerDesk", "Verdict"]
+__all__ = ["AsynchronousOracle", "Oracle", "Scorer", "ScorerDesk", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,11 @@ class Verdict:
 
 
 class Oracle(Protocol):
-    """A verifier that knows what is correct."""
+    """A verifier that knows what is correct.
+
+    It lives as long as a job; `close`, if it has one, is called (and awaited) at the end. Where `judge` is a
+    coroutine, it is an `AsynchronousOracle`.
+    """
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return the canonical final answer in a completion's text, None if there is none."""
@@ -55,7 +59,7 @@ class Oracle(Protocol):
 
 
 class ScorerDesk(Protocol):
-    """What a scorer asks models by; every call is charged to the model and to the scorer."""
+    """What a verifier asks models by; every call is charged to the model and to the verifier."""
 
     async def generate(
         self, messages: Sequence[Message], params: SamplingParams, *, by: str | None = None, key: str = ""
@@ -90,6 +94,25 @@ class ScorerDesk(Protocol):
         self, messages: Sequence[Message], text: str = "", *, top: int = 20, by: str | None = None
     ) -> NextLogprobs:
         """Return the `top` most probable tokens after a chat and the beginning of its answer."""
+        ...
+
+
+class AsynchronousOracle(Protocol):
+    """An oracle that asks others: a model of the study, a server, a sandbox that takes its time.
+
+    It is asked about one answer at a time, many of them at once; what is said is kept answer by answer.
+    """
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """Return the canonical final answer in a completion's text, None if there is none."""
+        ...
+
+    def classes(self, answers: Sequence[str]) -> list[str]:
+        """Return for each distinct answer the representative of its equivalence class (itself, if alone)."""
+        ...
+
+    async def judge(self, problem: Problem, answers: Sequence[str], desk: ScorerDesk) -> list[Verdict]:
+        """Judge each distinct answer of a problem."""
         ...
 
 

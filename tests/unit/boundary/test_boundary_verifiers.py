@@ -9,8 +9,9 @@ import pytest
 from hostile import GOOD, NAN, WHERE, Obliging, hostile, refusal, sample
 
 from itscale.boundary import CheckedOracle, Place
+from itscale.stages.judging import judge
 from itscale.stages.outcomes import gather_outcomes
-from itscale.stages.verification import judge, verify_block
+from itscale.stages.verification import verify_block
 from itscale.types import Verdict
 
 

@@ -50,7 +50,8 @@ def check_helpers(study: Study) -> Iterator[Mistake]:
     asking: list[tuple[str, Ingredient[Any], frozenset[Capability]]] = [
         ("strategies", strategy, strategy.entry.asks) for strategy in study.strategies.values()
     ]
-    asking += [("verifiers", scorer, scorer.asks) for scorer in study.scorers.values()]
+    verifiers = {**study.named_oracles, **study.scorers}
+    asking += [("verifiers", verifier, verifier.asks) for verifier in verifiers.values()]
     named: set[str] = set()
     for key, ingredient, asks in asking:
         for option, model in references(ingredient.options, "models"):
@@ -64,7 +65,7 @@ def check_helpers(study: Study) -> Iterator[Mistake]:
                 yield Mistake(place, f"found {model!r}, which offers {offers}, {expected}")
     for model, section in study.config.models.items():
         if section.helper and model not in named:
-            found = "found true, but no strategy or scorer names this model"
+            found = "found true, but no strategy or verifier names this model"
             yield Mistake(("models", model, "helper"), found)
 
 
