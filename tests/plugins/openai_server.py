@@ -46,6 +46,7 @@ class Server:
         self.behave = behave
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.paths: list[str] = []
         self.running = self.peak = 0
         self.lock = threading.Lock()
         self.url = ""
@@ -63,6 +64,7 @@ def serving(behave: Callable[[dict[str, Any], int], Answer | None]) -> Iterator[
             with server.lock:
                 number = len(server.bodies)
                 server.bodies.append(body)
+                server.paths.append(self.path)
                 server.keys.append(self.headers["authorization"])
                 server.running += 1
                 server.peak = max(server.peak, server.running)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
@@ -50,6 +50,14 @@ class OpenAIOptions(Options):
     """Ask for log-probabilities of the generated tokens (for the logprob scorer)."""
     continues: bool = False
     """The server continues an unfinished assistant message (vLLM's `continue_final_message`)."""
+    reads_tokens: bool = False
+    """It is a vLLM server, which turns texts into token ids (`/tokenize`) and completes prompts of those. It
+    then offers `logprobs` (of a text) and `next_logprobs`, of all tokens if it was started with
+    `--max-logprobs -1`, else of 20 at most."""
+    tokenizer: str = ""
+    """What its tokenizer is called: models of a study that say the same, not empty, share their token ids."""
+    end_token_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Tokens that end an answer, for `next_logprobs`; if left out, what its chat template puts after one."""
     seed: bool = False
     """Send a seed with every completion, each then a request of its own; as reproducible as the server."""
     require_usage: bool = True

@@ -19,6 +19,7 @@ __all__ = [
     "UsageError",
     "estimates",
     "read_choices",
+    "read_counts",
     "read_usage",
     "said_of",
     "shares",
@@ -244,7 +245,7 @@ def read_usage(usage: Any, choices: Sequence[Choice], most: int) -> Usage:
     UsageError
         In words, if counts are missing or cannot be true.
     """
-    counts = _counts(usage)
+    counts = read_counts(usage)
     generated = counts.generated
     written = sum(bool(choice.text) for choice in choices)
     if generated < written:
@@ -260,13 +261,13 @@ def read_usage(usage: Any, choices: Sequence[Choice], most: int) -> Usage:
 def tell_waste(body: bytes, request: GenerationRequest) -> None:
     """Tell of the tokens of a reply that is of no use otherwise, if it states them."""
     try:
-        stated = _counts(json.loads(body)["usage"])
+        stated = read_counts(json.loads(body)["usage"])
     except (ValueError, RecursionError, LookupError, TypeError, UsageError):
         return
     request.on_waste(stated.prompt, stated.cached, stated.generated)
 
 
-def _counts(usage: Any) -> Usage:
+def read_counts(usage: Any) -> Usage:
     """Return tokens as a reply states them; UsageError if they are missing or no counts of any request."""
     if not isinstance(usage, Mapping):
         raise UsageError("replies without usage")

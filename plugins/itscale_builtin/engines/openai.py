@@ -12,7 +12,16 @@ from typing import Any, Literal
 from itscale.errors import EngineError, EngineLostError
 from itscale.messages.secrets import masked
 from itscale.plugins import EngineEntry
-from itscale.types import Capability, Generation, GenerationRequest, SamplingParams
+from itscale.types import (
+    Capability,
+    Generation,
+    GenerationRequest,
+    NextLogprobs,
+    NextRequest,
+    SamplingParams,
+    TextLogprobs,
+    TextRequest,
+)
 from itscale_builtin.engines._bounds import allow
 from itscale_builtin.engines._connection import LONGEST_PAUSE, PASSING, Connection, quoted
 from itscale_builtin.engines._openai_options import OpenAIOptions
@@ -30,8 +39,11 @@ from itscale_builtin.engines._replies import (
     shares,
     tell_waste,
 )
+from itscale_builtin.engines._served_logprobs import ServedReader
 
-OFFERS: frozenset[Capability] = frozenset({"generate", "continue", "generated_logprobs"})
+OFFERS: frozenset[Capability] = frozenset(
+    {"generate", "continue", "generated_logprobs", "logprobs", "next_logprobs"}
+)
 MOST_ADAPTATIONS = 6
 """Parameters that a server may refuse, one after the other, before its refusal is taken as such."""
 MOST_NOTES = 20
@@ -42,6 +54,7 @@ logger = logging.getLogger(__name__)
 def offered(options: OpenAIOptions) -> frozenset[Capability]:
     """Return what the server can do, as the options say."""
     told: dict[Capability, bool] = {"generated_logprobs": options.logprobs, "continue": options.continues}
+    told |= dict.fromkeys(("logprobs", "next_logprobs"), options.reads_tokens)
     return frozenset({"generate", *(capability for capability, there in told.items() if there)})
 
 
@@ -79,6 +92,8 @@ class OpenAIEngine:
         self._counted = False  # whether any reply had counts of tokens
         self._uncounted = 0  # replies that had none
         self._connection = Connection(options, self._where)
+        self.tokenizer = options.tokenizer
+        self._reader = ServedReader(self._connection, options, self._where, self._under_way)
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Return one generation per seed.
@@ -101,6 +116,18 @@ class OpenAIEngine:
         if self.options.seed:
             return await _all([self._ask(request, 1, seed, at) for at, seed in enumerate(request.seeds)])
         return await self._several(request, 0, len(request.seeds), self._parameters.most)
+
+    async def logprobs(self, request: TextRequest) -> TextLogprobs:
+        """Return the log-probability of each token of a text; EngineError as `generate`."""
+        return await self._reader.text(request)
+
+    async def next_logprobs(self, request: NextRequest) -> NextLogprobs:
+        """Return the log-probabilities of the next token; EngineError as `generate`."""
+        return await self._reader.following(request)
+
+    async def spell(self, request: NextRequest, token_id: int) -> str:
+        """Return what a token adds to the text."""
+        return await self._reader.spell(request, token_id)
 
     async def close(self) -> None:
         """Close the connections."""
