@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import inspect
 import re
@@ -15,11 +16,12 @@ from typing import Any
 import pytest
 from builtins_of_itscale import contract_of
 
-from itscale import hookspecs
+from itscale import estimators, hookspecs
 from itscale.plugins import KINDS, Entry, Registry
 from itscale.plugins.registry import load, new_manager
 
-PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "plugins.md").read_text(encoding="utf-8")
 FOLDER = tempfile.TemporaryDirectory(prefix="itscale-docs-")
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("itscale_")}
 
@@ -90,3 +92,12 @@ def _contract(entry: Entry) -> type:
 
 for _kind in KINDS:
     globals()[f"TestExampleOf{_kind.capitalize()}"] = _contract(example_entry(_kind))
+
+
+def test_the_page_of_estimators_names_all_of_them_and_shows_what_they_return() -> None:
+    page = DOCS / "estimators.md"
+    found = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert (found.failed, found.attempted > 0) == (0, True)
+    named = set(re.findall(r"\w+", page.read_text(encoding="utf-8")))
+    functions = {name for name in estimators.__all__ if inspect.isfunction(getattr(estimators, name))}
+    assert functions <= named

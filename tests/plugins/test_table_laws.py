@@ -10,9 +10,7 @@ from tables_of_laws import BENCHMARKS, FILE, families, passes, retrieval
 from itscale.plugins import registry
 from itscale.plugins.laws import FitFailure, FitWarning, TableData
 from itscale.plugins.table_laws import load_table
-from itscale_builtin.laws import _allocation as allocation
-from itscale_builtin.laws import _batch as batch
-from itscale_builtin.laws._components import equivalent_compute, family_line, fill, find_components
+from itscale_builtin.laws._components import fill, find_components
 from itscale_builtin.laws.rag_allocation import LINEAR, design, fit_linear, sigmoid4
 from itscale_builtin.laws.task_scaling import curvature
 
@@ -60,49 +58,6 @@ def test_loss_that_grows_with_size_is_a_failure():
     n = sizes("n")["n"]
     with pytest.raises(FitFailure, match="loss does not fall"):
         make("kaplan", form="n").fit(TableData(inputs={"n": n}, response=n**0.05))
-
-
-RECIPE = batch.Recipe(n_c=6.5e13, alpha_n=0.077, s_c=2.1e3, alpha_s=0.76, b_star=2e8, alpha_b=0.21)
-
-
-def test_a_batch_without_end_takes_the_fewest_steps():
-    """B -> inf: S_min = S; B -> 0: C_min = C; at B = B_crit half of each."""
-    critical = batch.critical_batch(np.array([3.0]), 2e8, 0.21)
-    assert batch.minimum_steps(np.array([1e5]), np.array([np.inf]), critical) == pytest.approx([1e5])
-    assert batch.minimum_compute(np.array([1e20]), np.array([0.0]), critical) == pytest.approx([1e20])
-    assert batch.minimum_steps(np.array([1e5]), critical, critical) == pytest.approx([5e4])
-    assert batch.minimum_compute(np.array([1e20]), critical, critical) == pytest.approx([5e19])
-
-
-def test_loss_falls_with_steps_and_batch_and_solves_its_equation():
-    losses = [batch.loss_at(RECIPE, 1e9, 5e5, steps) for steps in np.geomspace(1e3, 1e7, 20)]
-    assert np.all(np.diff(losses) < 0)
-    by_batch = [batch.loss_at(RECIPE, 1e9, b, 1e5) for b in np.geomspace(1e4, 1e12, 20)]
-    assert np.all(np.diff(by_batch) < 0)
-    law = make("kaplan", form="n_s")
-    loss = batch.loss_at(RECIPE, 1e9, 5e5, 1e5)
-    critical = batch.critical_batch(loss, RECIPE.b_star, RECIPE.alpha_b)
-    steps = batch.minimum_steps(np.array([1e5]), np.array([5e5]), critical)
-    parameters = np.array([RECIPE.n_c, RECIPE.s_c, RECIPE.alpha_n, RECIPE.alpha_s])
-    assert law.predict(parameters, {"n": np.array([1e9]), "s_min": steps}) == pytest.approx([loss])
-
-
-def test_the_recipe_finds_the_laws_that_made_its_runs():
-    n = np.geomspace(1e6, 6e7, 6)
-    endless = 1e30
-    converged = batch.Runs(n=n, steps=np.full(6, endless), loss=(RECIPE.n_c / n) ** RECIPE.alpha_n)
-    steps = np.geomspace(1e3, 1e6, 12)
-    small = np.full(12, 6e7)
-    loss = np.array([batch.loss_at(RECIPE, 6e7, endless, s) for s in steps])
-    batches = np.geomspace(1e5, 1e7, 5)
-    levels = []
-    for level in (4.0, 4.5, 5.0):
-        critical = batch.critical_batch(level, RECIPE.b_star, RECIPE.alpha_b)
-        levels.append(batch.LossLevel(loss=level, batch=batches, steps=2e3 * (1 + critical / batches)))
-    found = batch.fit_recipe(converged, batch.Runs(n=small, steps=steps, loss=loss), levels)
-    for name, value in vars(RECIPE).items():
-        assert getattr(found, name) == pytest.approx(value, rel=1e-4), name
-    assert batch.loss_at(found, 3.3e10, 4e6, 1e5) == pytest.approx(batch.loss_at(RECIPE, 3.3e10, 4e6, 1e5))
 
 
 # --- observational --------------------------------------------------------------------------------------
@@ -156,13 +111,6 @@ def test_a_target_among_the_inputs_is_refused():
         make("observational", benchmarks=("mmlu", "b"), columns={"response": "GSM8K", "b": "GSM8K"})
     with pytest.raises(ValidationError, match="did you mean 'mmlu'"):
         make("observational", benchmarks=BENCHMARKS, orient="mmlo")
-
-
-def test_equivalent_compute_undoes_a_familys_line():
-    flops = np.geomspace(1e21, 1e24, 5)
-    line = family_line(0.3 * np.log(flops) - 14, flops)
-    assert (line.slope, line.level, line.r_squared) == pytest.approx((0.3, -14, 1.0))
-    assert equivalent_compute(0.3 * np.log(flops) - 14, line) == pytest.approx(flops)
 
 
 def test_gaps_are_filled_by_what_a_row_has():
@@ -333,41 +281,3 @@ def test_the_sigmoid_of_the_paper():
     """Appendix F: range -2.18 to 1.12."""
     ends = sigmoid4(np.array([-1e3, 1e3]), 3.30, 1.81, 0.46, -2.18)
     assert ends == pytest.approx([-2.18, 1.12])
-
-
-def test_the_frontier_rises_and_holds_for_all_questions():
-    rng = np.random.default_rng(0)
-    performance, lengths = rng.random((30, 40)), rng.lognormal(9, 1, (30, 40))
-    limits = np.quantile(lengths.max(axis=1), [0.0, 0.1, 0.3, 0.6, 1.0])
-    points = allocation.optimal_frontier(performance, lengths, limits)
-    assert np.all(np.diff([point.performance for point in points]) >= 0)
-    for point, limit in zip(points, limits, strict=True):
-        fits = [at for at in range(30) if all(lengths[at] <= limit)]
-        assert point.configuration == max(fits, key=lambda at: performance[at].mean())
-    (nothing,) = allocation.optimal_frontier(performance, lengths, [lengths.max(axis=1).min() / 2])
-    assert nothing.configuration is None
-
-
-def test_judging_by_the_questions_that_chose_flatters():
-    """Configurations that are all alike: the best of thirty seems better, on the other half it does not."""
-    rng = np.random.default_rng(0)
-    same, split = [], []
-    for _ in range(50):
-        performance, lengths = rng.random((30, 40)), np.ones((30, 40))
-        same.append(allocation.optimal_frontier(performance, lengths, [1])[0].performance)
-        split.append(allocation.optimal_frontier(performance, lengths, [1], rng)[0].performance)
-    assert np.mean(same) > 0.55
-    assert np.mean(split) == pytest.approx(0.5, abs=0.03)
-
-
-def test_regret_and_eps():
-    performance, longest = np.array([0.2, 0.5, 0.4]), np.array([1.0, 2.0, 3.0])
-    assert allocation.regret(performance, performance, longest, 3) == 1
-    assert allocation.regret(performance, -performance, longest, 3) == pytest.approx(0.4)
-    assert allocation.regret(performance, -performance, longest, 1) == 1
-    options = make("rag_allocation", link="logit", questions=10**9).options
-    with pytest.warns(FitWarning):
-        scores = allocation.eps_sensitivity(options, retrieval(noise=0.0))
-    assert max(scores, key=scores.get) == 0.01  # what the data were made with
-    assert scores[0.01] == pytest.approx(1)
-    assert scores[1.0] < 0.999

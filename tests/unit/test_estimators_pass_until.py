@@ -10,7 +10,7 @@ from scipy.stats import binom, nbinom
 from itscale.errors import DesignError
 from itscale.estimators import (
     coverage,
-    coverage_of,
+    coverage_of_problem,
     log_log_variance,
     log_variance,
     mean_pass_until,
@@ -187,7 +187,7 @@ def test_coverage_of_outcomes_follows_their_design(design):
     )
     budgets = np.array([1, 2])
     expected = [1 / 2, 5 / 6] if design == "fixed" else [1 / 3, 2 / 3]
-    assert coverage_of(outcomes, budgets) == pytest.approx(expected)
+    assert coverage_of_problem(outcomes, budgets) == pytest.approx(expected)
 
 
 # --- the design -------------------------------------------------------------------------------------------

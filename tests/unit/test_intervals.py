@@ -20,9 +20,8 @@ from itscale.estimators import (
     parameter_interval,
     resample,
     resample_two_level,
-    resampled_problems,
-    studentised_interval,
 )
+from itscale.estimators.intervals import interval_of
 from itscale.study import resolve
 from itscale.study.config import CurveSection
 
@@ -201,15 +200,6 @@ def test_intraclass_correlation_is_the_share_of_variance_between_clusters():
         intraclass_correlation(np.arange(3.0), np.arange(3))
 
 
-def test_resampled_problems_keep_clusters_together():
-    labels = np.array(["a", "b", "b", "c", "c", "c"])
-    chosen = resampled_problems(6, rng(), labels)
-    times = np.bincount(chosen, minlength=6)
-    assert times[1] == times[2]
-    assert times[3] == times[4] == times[5]
-    assert times[0] + times[1] + times[3] == 3
-
-
 def test_labels_of_clusters_come_from_problem_ids():
     problems = ["gsm/12#0", "gsm/12#1", "gsm/13#0", "other"]
     assert clusters_of(problems, r"^(.*)#") == ["gsm/12", "gsm/12", "gsm/13", "other"]
@@ -275,8 +265,8 @@ def test_bounds_of_any_mean_are_named_where_few_problems_differ():
 def test_a_missing_value_leaves_its_problem_out_of_its_column_only():
     values = rng().random((40, 2))
     values[:10, 1] = np.nan
-    found = studentised_interval(values, 0.95, 400, rng())
-    alone = studentised_interval(values[10:, 1:], 0.95, 4000, rng())
+    found = interval_of(resample(values, 400, rng()), 0.95, "studentised", rng())
+    alone = interval_of(resample(values[10:, 1:], 4000, rng()), 0.95, "studentised", rng())
     assert found.high[1] - found.low[1] == pytest.approx(alone.high[0] - alone.low[0], rel=0.2)
     assert found.high[1] - found.low[1] > found.high[0] - found.low[0]
 
@@ -301,6 +291,6 @@ def test_problems_that_nearly_agree_tell_no_more_than_those_that_do():
     nearly = [0.98, 0.985, 0.99, 0.99, 0.995]
     values = np.append(np.ones(95), nearly)[:, None]
     all_solved = agreement_interval(np.ones(1), np.array([100]), 0.95)
-    found = studentised_interval(values, 0.95, 500, np.random.default_rng(0))
+    found = interval_of(resample(values, 500, np.random.default_rng(0)), 0.95, "studentised", rng())
     assert found.low[0] <= all_solved.low[0] + 1e-9
     assert found.low[0] > 0.9

@@ -15,7 +15,6 @@ from itscale.plugins import (
     EngineEntry,
     FigureEntry,
     LawEntry,
-    Options,
     SelectorEntry,
     StrategyEntry,
     VerifierEntry,
@@ -118,18 +117,6 @@ def test_options_must_derive_from_the_base() -> None:
 def test_missing_modules_are_named() -> None:
     entry = law("line", requires=("json", "no_such_module", "no_such_package.part", "os.path"))
     assert entry.missing_modules() == ["no_such_module", "no_such_package.part"]
-
-
-def test_options_show_their_schema() -> None:
-    class Slope(Options):
-        slope: float = 1.0
-        """How steep."""
-
-    schema = registry_of({"ours": [law("line", options=Slope)]}).options_schema("laws", "line")
-    assert schema["properties"]["slope"] == {
-        "default": 1.0, "description": "How steep.", "title": "Slope", "type": "number"
-    }  # fmt: skip
-    assert schema["additionalProperties"] is False
 
 
 def install(folder: Path, distribution: str, module: str, code: str, points: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from itscale.outcomes import FloatArray
 
-__all__ = ["Components", "FamilyLine", "equivalent_compute", "family_line", "fill", "find_components"]
+__all__ = ["Components", "fill", "find_components"]
 
 ITERATIONS = 10_000
 CONVERGED = 1e-12
@@ -85,31 +85,3 @@ def fill(table: FloatArray, mean: FloatArray, loading: FloatArray) -> FloatArray
     weight = np.where(gaps, 0.0, loading**2).sum(axis=1)
     score = np.divide(known @ loading, weight, out=np.zeros_like(weight), where=weight > 0)
     return np.where(gaps, mean + np.outer(score, loading), table)
-
-
-@dataclass(frozen=True)
-class FamilyLine:
-    """`PC_1 = slope log C + level` of one family of models, and the share of variance it explains."""
-
-    slope: float
-    level: float
-    r_squared: float
-
-
-def family_line(first: FloatArray, flops: FloatArray) -> FamilyLine:
-    """Return the line of a family's first component on its log training compute, by least squares.
-
-    Parameters
-    ----------
-    first, flops
-        First component and training FLOPs of the models of one family, shape (models,), at least two sizes.
-    """
-    slope, level = np.polyfit(np.log(flops), first, 1)
-    residuals = first - slope * np.log(flops) - level
-    spread = float(np.sum((first - first.mean()) ** 2))
-    return FamilyLine(float(slope), float(level), 1 - float(residuals @ residuals) / spread)
-
-
-def equivalent_compute(first: FloatArray, reference: FamilyLine) -> FloatArray:
-    """Return the training FLOPs at which a reference family has these first components."""
-    return np.asarray(np.exp((first - reference.level) / reference.slope))

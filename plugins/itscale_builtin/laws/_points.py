@@ -15,7 +15,7 @@ from itscale.plugins.laws import FitFailure, FitWarning, LawData
 __all__ = [
     "LEAST_POINTS",
     "Response",
-    "coverage_of",
+    "coverage_from_response",
     "falling_points",
     "plain_points",
     "usable_points",
@@ -72,7 +72,7 @@ def plain_points(data: LawData, response: Response) -> tuple[FloatArray, FloatAr
     return k, 1 - coverage if response == "failure" else coverage
 
 
-def coverage_of(y: FloatArray, response: Response) -> FloatArray:
+def coverage_from_response(y: FloatArray, response: Response) -> FloatArray:
     """Return coverage, in [0, 1], of what was modelled; of `value` the value itself."""
     if response == "value":
         return y

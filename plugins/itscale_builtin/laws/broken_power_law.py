@@ -13,7 +13,7 @@ from itscale.plugins import LawEntry, Options
 from itscale.plugins.laws import FitFailure, LawData
 from itscale_builtin.laws._descents import Curves, curves_of, descend_all, with_fallback
 from itscale_builtin.laws._least_squares import AGREEMENT, EXACT, best_of, say, warn_of_identifiability
-from itscale_builtin.laws._points import Response, coverage_of, falling_points
+from itscale_builtin.laws._points import Response, coverage_from_response, falling_points
 
 __all__ = ["BrokenPowerLaw", "BrokenPowerLawOptions", "broken_power_law", "entry"]
 
@@ -102,7 +102,7 @@ class BrokenPowerLaw:
 
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage (or the value) at each k."""
-        return coverage_of(broken_power_law(parameters, budgets), self.options.response)
+        return coverage_from_response(broken_power_law(parameters, budgets), self.options.response)
 
     def asymptotic_exponent(self, parameters: FloatArray) -> float:
         """Return the sum of all c where a is 0, NaN where y levels off."""

@@ -11,7 +11,7 @@ from itscale.outcomes import FloatArray
 from itscale.plugins import LawEntry, Options
 from itscale.plugins.laws import FitFailure, LawData
 from itscale_builtin.laws._least_squares import say
-from itscale_builtin.laws._points import coverage_of, plain_points
+from itscale_builtin.laws._points import coverage_from_response, plain_points
 
 __all__ = ["LogLinear", "LogLinearOptions", "entry"]
 
@@ -62,7 +62,7 @@ class LogLinear:
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage (or the value) at each k."""
         y = parameters[0] + parameters[1] * np.log(np.asarray(budgets, dtype=np.float64))
-        return coverage_of(y, self.options.response)
+        return coverage_from_response(y, self.options.response)
 
 
 entry = LawEntry(

@@ -14,7 +14,7 @@ from itscale.plugins import LawEntry, Options
 from itscale.plugins.laws import FitFailure, LawData
 from itscale_builtin.laws._descents import curves_of, descend_all, with_fallback
 from itscale_builtin.laws._least_squares import best_of, say, warn_of_identifiability
-from itscale_builtin.laws._points import coverage_of, plain_points
+from itscale_builtin.laws._points import coverage_from_response, plain_points
 
 __all__ = ["Logistic", "LogisticOptions", "entry"]
 
@@ -121,7 +121,7 @@ class Logistic:
         ceiling, midpoint, slope = parameters
         rise = expit(slope * (np.log(np.asarray(budgets, dtype=np.float64)) - np.log(midpoint)))
         y = self.options.chance + (ceiling - self.options.chance) * rise
-        return coverage_of(y, self.options.response)
+        return coverage_from_response(y, self.options.response)
 
     def _height(self, above: FloatArray, rise: FloatArray) -> float:
         """Return ceiling - chance, the best there is for the rest."""

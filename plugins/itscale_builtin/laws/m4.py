@@ -12,7 +12,7 @@ from itscale.plugins import LawEntry, Options
 from itscale.plugins.laws import LawData
 from itscale_builtin.laws._descents import curves_of, descend_all, with_fallback
 from itscale_builtin.laws._least_squares import best_of, say, warn_of_identifiability, warn_of_span
-from itscale_builtin.laws._points import Response, coverage_of, falling_points
+from itscale_builtin.laws._points import Response, coverage_from_response, falling_points
 
 __all__ = ["M4", "M4Options", "entry", "m4"]
 
@@ -105,7 +105,7 @@ class M4:
 
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage (or the value) at each k."""
-        return coverage_of(m4(parameters, budgets), self.response)
+        return coverage_from_response(m4(parameters, budgets), self.response)
 
     def asymptotic_exponent(self, parameters: FloatArray) -> float:
         """Return c without a floor, NaN above one."""

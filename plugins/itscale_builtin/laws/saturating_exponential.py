@@ -13,7 +13,7 @@ from itscale.plugins import LawEntry, Options
 from itscale.plugins.laws import LawData
 from itscale_builtin.laws._descents import curves_of, with_fallback
 from itscale_builtin.laws._least_squares import say
-from itscale_builtin.laws._points import coverage_of, plain_points
+from itscale_builtin.laws._points import coverage_from_response, plain_points
 
 __all__ = ["SaturatingExponential", "SaturatingExponentialOptions", "entry"]
 
@@ -82,7 +82,9 @@ class SaturatingExponential:
     def predict(self, parameters: FloatArray, budgets: FloatArray) -> FloatArray:
         """Return coverage (or the value) at each k."""
         floor, drop, t = parameters
-        return coverage_of(floor + drop * np.exp(-np.asarray(budgets, dtype=np.float64) / t), self.response)
+        return coverage_from_response(
+            floor + drop * np.exp(-np.asarray(budgets, dtype=np.float64) / t), self.response
+        )
 
 
 def _linear(t: FloatArray, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -18,7 +18,7 @@ from itscale_builtin.laws._least_squares import (
     warn_of_identifiability,
     warn_of_span,
 )
-from itscale_builtin.laws._points import Response, coverage_of, falling_points
+from itscale_builtin.laws._points import Response, coverage_from_response, falling_points
 
 __all__ = ["ShiftedPowerLaw", "ShiftedPowerLawOptions", "entry", "shifted_starts"]
 
@@ -113,7 +113,7 @@ class ShiftedPowerLaw:
         """Return coverage (or the value) at each k."""
         floor, scale, exponent = parameters
         y = floor + scale * np.asarray(budgets, dtype=np.float64) ** -exponent
-        return coverage_of(y, self.response)
+        return coverage_from_response(y, self.response)
 
     def asymptotic_exponent(self, parameters: FloatArray) -> float:
         """Return a without a floor, NaN above one or where coverage falls."""

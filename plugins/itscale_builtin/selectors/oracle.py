@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from itscale.estimators import coverage_of
+from itscale.estimators import coverage_of_problem
 from itscale.outcomes import Accuracy, IntArray, ProblemOutcomes
 from itscale.plugins import Options, SelectorEntry
 
@@ -17,7 +17,7 @@ class Oracle:
 
     def accuracy(self, outcomes: ProblemOutcomes, budgets: IntArray, rng: np.random.Generator) -> Accuracy:
         """Return coverage (pass@k), without bias and exactly."""
-        mean = coverage_of(outcomes, budgets)
+        mean = coverage_of_problem(outcomes, budgets)
         return Accuracy(mean=mean, monte_carlo_error=np.zeros(len(budgets)))
 
 

@@ -51,10 +51,10 @@ class CheckedSelector:
 
     def accuracy(self, outcomes: ProblemOutcomes, budgets: IntArray, rng: np.random.Generator) -> Accuracy:
         """Return the expected accuracy at every k."""
-        from itscale.estimators import coverage_of  # with SciPy, of which a job on a block has no use
+        from itscale.estimators import coverage_of_problem  # with SciPy, of which a job on a block has no use
 
         problem, ks = outcomes.problem_id, budgets.copy()
-        ceiling = coverage_of(outcomes, ks)  # of what is known before anybody could change it
+        ceiling = coverage_of_problem(outcomes, ks)  # of what is known before anybody could change it
         seed_global_generators(rng)
         with self._place.undisturbed("accuracy()", SETTINGS):
             found = self._selector.accuracy(own_outcomes(outcomes), read_only(ks), rng)

@@ -17,7 +17,7 @@ from itscale.seeds import generator
 from itscale.store.parquet import read_metadata, scan_table, whole_table
 from itscale.store.schemas import OUTCOMES
 
-__all__ = ["Counts", "Outcomes", "Pool", "correct_counts", "open_outcomes", "read_outcomes", "successes_of"]
+__all__ = ["Counts", "Outcomes", "Pool", "open_outcomes", "successes_of"]
 
 RUN = ("problem_id", "budget", "replicate")
 SCORE_PREFIX = "score_"
@@ -189,34 +189,6 @@ def successes_of(spans: pl.DataFrame, path: Path, known: int | None = None) -> i
         return stops_of(names, ordered["sampled"].to_numpy(), ordered["correct"].to_numpy(), known)
     except DesignError as error:
         raise DataError(f"{path}: {error}") from None
-
-
-def read_outcomes(path: Path) -> pl.DataFrame:
-    """Read who is correct, in memory, in the one order everything downstream relies on.
-
-    Raises
-    ------
-    DataError
-        If the table is damaged, empty, or holds a completion twice.
-    """
-    outcomes = open_outcomes(path)
-    weights = [] if outcomes.ordered else [COUNT]
-    frame = outcomes.rows.select(*RUN, "index", "correct", *weights)
-    return _in_order(outcomes._collect(frame), path)
-
-
-def correct_counts(frame: pl.DataFrame, first: int | None = None) -> Counts:
-    """Count completions and correct ones per problem, in all of an exchangeable pool or in its first ones.
-
-    Where the table holds counts, nobody knows which were first: see `Outcomes.counts`.
-    """
-    if COUNT in frame.columns:
-        table = frame.group_by("problem_id").agg(
-            pl.col(COUNT).sum().alias("sampled"), (pl.col("correct") * pl.col(COUNT)).sum()
-        )
-        return _counts(_thinned(table.sort("problem_id"), first))
-    kept = frame if first is None else frame.filter(pl.col("index") < first)
-    return _counts(kept.group_by("problem_id").agg(_SAMPLED, _CORRECT).sort("problem_id"))
 
 
 def _counts(table: pl.DataFrame) -> Counts:

@@ -27,13 +27,10 @@ __all__ = [
     "CurveInterval",
     "IntervalKind",
     "IntervalOptions",
-    "bca_interval",
     "curve_intervals",
     "interval_of",
     "parameter_interval",
-    "percentile_interval",
     "simultaneous_band",
-    "studentised_interval",
 ]
 
 IntervalKind = Literal["studentised", "percentile", "bca"]
@@ -204,28 +201,6 @@ def _named_interval(
         np.where(found.agree, exact.high, np.minimum(points.high, within[1])),
     )
     return interval, [EXACT if agree else name for agree, name in zip(found.agree, names, strict=True)]
-
-
-def percentile_interval(
-    values: FloatArray, confidence: float, resamples: int, rng: np.random.Generator
-) -> Interval:
-    """Return percentile bootstrap intervals of column means of shares; see `resample` for the arguments."""
-    return interval_of(resample(values, resamples, rng), confidence, "percentile", rng)
-
-
-def bca_interval(values: FloatArray, confidence: float, resamples: int, rng: np.random.Generator) -> Interval:
-    """Return bias-corrected and accelerated intervals (Efron 1987) of column means of shares.
-
-    Wants at least 2,000 resamples.
-    """
-    return interval_of(resample(values, resamples, rng), confidence, "bca", rng)
-
-
-def studentised_interval(
-    values: FloatArray, confidence: float, resamples: int, rng: np.random.Generator
-) -> Interval:
-    """Return bootstrap-t intervals (Efron and Tibshirani 1993, section 12.5) of column means of shares."""
-    return interval_of(resample(values, resamples, rng), confidence, "studentised", rng)
 
 
 def simultaneous_band(found: Resampled, confidence: float, within: Range = SHARES) -> Interval:

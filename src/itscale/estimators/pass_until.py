@@ -17,7 +17,7 @@ from itscale.outcomes import FloatArray, IntArray, ProblemOutcomes
 
 __all__ = [
     "PassUntil",
-    "coverage_of",
+    "coverage_of_problem",
     "log_log_variance",
     "log_variance",
     "mean_pass_until",
@@ -229,7 +229,7 @@ def stops_of(
     return r
 
 
-def coverage_of(outcomes: ProblemOutcomes, budgets: IntArray) -> FloatArray:
+def coverage_of_problem(outcomes: ProblemOutcomes, budgets: IntArray) -> FloatArray:
     """Return the unbiased estimate of coverage of one problem that its design allows, shape (m,).
 
     Raises

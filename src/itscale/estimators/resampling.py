@@ -21,9 +21,7 @@ __all__ = [
     "design_effect",
     "intraclass_correlation",
     "resample",
-    "resample_means",
     "resample_two_level",
-    "resampled_problems",
     "simplex_weights",
 ]
 
@@ -120,13 +118,6 @@ def resample(
     )
 
 
-def resample_means(
-    values: FloatArray, resamples: int, rng: np.random.Generator, clusters: npt.ArrayLike | None = None
-) -> FloatArray:
-    """Return the column means of resampled rows, shape (resamples, m); see `resample`."""
-    return resample(values, resamples, rng, clusters).means
-
-
 def resample_two_level(
     sampled: IntArray, correct: IntArray, budgets: IntArray, resamples: int, rng: np.random.Generator
 ) -> Resampled:
@@ -174,20 +165,6 @@ def resample_two_level(
         units=single.units,
         agree=single.agree,
     )
-
-
-def resampled_problems(
-    problems: int, rng: np.random.Generator, clusters: npt.ArrayLike | None = None
-) -> IntArray:
-    """Return the rows of one resample, for what must be computed anew from them: the refit of a law.
-
-    As many rows as there are problems; with clusters, the rows of as many clusters as there are.
-    """
-    if clusters is None:
-        return rng.integers(problems, size=problems)
-    members = _members(clusters, problems)
-    chosen = rng.integers(len(members), size=len(members))
-    return np.concatenate([members[cluster] for cluster in chosen])
 
 
 def design_effect(size: float, correlation: float) -> float:

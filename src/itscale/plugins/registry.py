@@ -10,7 +10,7 @@ import logging
 import reprlib
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, entry_points, version
@@ -194,10 +194,6 @@ class Registry:
         """Yield the plugins of a kind, by name."""
         for name, found in sorted(self._of_kind(kind).items()):
             yield from (plugin for plugin in found if plugin.entry.name == name)
-
-    def options_schema(self, kind: Kind, name: str) -> Mapping[str, Any]:
-        """Return the JSON schema of a plugin's options."""
-        return self.get(kind, name).entry.options.model_json_schema()
 
 
 def _called(hook: Any, kind: Kind) -> list[Entry]:
