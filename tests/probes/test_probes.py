@@ -15,6 +15,7 @@ import llama_server
 import llm_judge
 import mcts
 import other_protocol
+import pairwise_judge
 import polars as pl
 import prices
 import pytest
@@ -51,6 +52,24 @@ class TestArchon(StrategyContract):
 class TestMcts(StrategyContract):
     entry = mcts.entry
     options: ClassVar = {"scorer": "value"}
+
+
+class TestPairwiseJudge(StrategyContract):
+    entry = pairwise_judge.entry
+    options: ClassVar = {
+        "judge": "judge",
+        "second": "1",
+        "words": 200,
+    }  # 1 is what half of its answers end on
+    helpers: ClassVar = {"judge": {"success": 0.5, "truth_seed": 1}}
+
+    def test_whoever_the_judge_prefers_wins(self) -> None:
+        def winner(second: str, seed: int) -> str:
+            (won,) = self.run(self.unit(8), seed=seed, second=second).completions
+            return won.text
+
+        seeds = range(8)
+        assert [winner("1", seed) for seed in seeds] != [winner("never", seed) for seed in seeds]
 
 
 class TestBudgetForcing(StrategyContract):
