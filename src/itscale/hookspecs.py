@@ -14,10 +14,10 @@ if TYPE_CHECKING:
         LawEntry,
         PriceEntry,
         SelectorEntry,
-        StrategyEntry,
         TaskEntry,
         VerifierEntry,
     )
+    from itscale.plugins.strategies import StrategyEntry
 
 __all__ = ["PROJECT", "hookimpl"]
 

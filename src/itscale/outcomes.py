@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "COMPLETIONS",
     "COVERAGE",
     "DESIGNS",
     "ESTIMANDS",
@@ -43,6 +44,9 @@ ESTIMANDS: tuple[Estimand, ...] = get_args(Estimand)
 
 COVERAGE: Estimand = "coverage"
 """The ceiling of every other curve: what is selected was drawn."""
+
+COMPLETIONS = "completions"
+"""What a budget counts: of every pool, and of runs unless their strategy says otherwise."""
 
 UNPARSABLE = -1
 """Answer class of a completion without an answer: it is never voted for, and it still costs budget."""

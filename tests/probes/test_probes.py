@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import archon
@@ -19,6 +20,7 @@ import pairwise_judge
 import polars as pl
 import prices
 import pytest
+import retrieval
 import self_refine
 
 from itscale.sampling.session import Session
@@ -85,6 +87,15 @@ class TestEarlyStoppingVote(StrategyContract):
 class TestDvts(StrategyContract):
     entry = dvts.entry
     options: ClassVar = {"scorer": "reward", "max_steps": 8}
+
+
+class TestRetrieval(StrategyContract):
+    entry = retrieval.itscale_register_strategies()[0]
+    budgets = (1, 4)
+
+    def problem(self, number=0):
+        documents = [f"Nothing is said of {n}." for n in range(6)]
+        return replace(super().problem(number), material={"documents": documents})
 
 
 class TestLlmJudge(ScorerContract):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from itscale.curves.axes import USD
+from itscale.curves.axes import USD, at_budget, budget_label
 from itscale.messages.numbers import counted
-from itscale.outcomes import FloatArray
+from itscale.outcomes import COMPLETIONS, FloatArray
 from itscale.plugins.figures import (
     COVERAGE_MARK,
     DASHES,
@@ -64,13 +64,16 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a figure of curves shows: every combination of the `panel` columns is a panel."""
+    """What a figure of curves shows: every combination of the `panel` columns is a panel.
+
+    Along budgets, what they count is the label of x.
+    """
 
     panel: tuple[str, ...]
     lines: Sequence[Line]
     names: Names
     x: str
-    x_label: str
+    x_label: str = ""
     y_label: str
     share_y: bool
     common: tuple[str, ...] = ("task", "model", "strategy")
@@ -83,6 +86,7 @@ class Plan:
 
 def draw_curves(curves: pl.DataFrame, plan: Plan, empty: str) -> Drawing:
     """Draw curves with their intervals in small multiples, with one legend; `empty` if there are none."""
+    curves = curves.with_columns(pl.col("axis").fill_null(COMPLETIONS))
     drawable = pl.col(plan.x).is_not_null() & pl.col(plan.x).is_finite() & (pl.col(plan.x) > 0)
     table = curves.filter(drawable).sort(*CURVE, "budget", plan.x)
     summary = _summary(table, plan.x)
@@ -103,9 +107,24 @@ def draw_curves(curves: pl.DataFrame, plan: Plan, empty: str) -> Drawing:
         panels.title(here, [plan.name(*pair) for pair in pairs if pair[0] not in one_value])
     used = [line for line in plan.lines if not table.filter(line.rows).is_empty()]
     entries = [(line.label, line.mark.line()) for line in used]
-    panels.foot(figure, plan.x_label, entries if len(entries) > 1 else [])
+    panels.foot(figure, _label_axes(axes, keys, table, plan), entries if len(entries) > 1 else [])
     panels.settle(figure)
     return Drawing(figure=figure, table=table, summary=summary)
+
+
+def _label_axes(
+    axes: Sequence[Axes], keys: Sequence[tuple[str, ...]], table: pl.DataFrame, plan: Plan
+) -> str:
+    """Return what all panels show along x; where budgets count several things, each panel says its own."""
+    if plan.x != "budget":
+        return plan.x_label
+    counts = sorted(set(table["axis"]))
+    if len(counts) == 1:
+        return budget_label(counts[0])
+    of_panel = dict(table.select(pl.concat_list(plan.panel).list.join("/"), "axis").iter_rows())
+    for here, key in zip(axes, keys, strict=True):
+        here.set_xlabel(budget_label(of_panel["/".join(key)]))
+    return ""
 
 
 def _notes(curves: pl.DataFrame, table: pl.DataFrame, x: str) -> list[str]:
@@ -212,9 +231,15 @@ def _summary(table: pl.DataFrame, x: str) -> pl.DataFrame:
     shares = rows.select(pl.col("estimate", "low", "high") * 100).rows()
     cells = pl.Series("%", [interval(*share, digits=".1f") for share in shares], dtype=pl.String)
     if x == "budget":
-        named = rows.select(*CURVE, pl.format("k = {} (%)", "budget").alias("k"), cells)
-        order = [f"k = {budget} (%)" for budget in sorted(chosen)]
-        return named.pivot(on="k", index=CURVE, values="%").select(*CURVE, *order)
+        places = rows.select("axis", "budget").rows()
+        heads = {place: f"{at_budget(*place)} (%)" for place in sorted(set(places))}
+        columns = pl.Series("k", [heads[place] for place in places], dtype=pl.String)
+        named = rows.select(*CURVE, columns, cells)
+        return named.pivot(on="k", index=CURVE, values="%").select(*CURVE, *heads.values())
     spent = pl.col(x).round_sig_figs(3) if x == USD.name else pl.col(x).round(0).cast(pl.Int64)
     words = x.upper() if x == USD.name else x.replace("_", " ")
-    return rows.select(*CURVE, pl.col("budget").alias("k"), spent.alias(words), cells)
+    counts = list(set(table["axis"]))
+    if counts in ([], [COMPLETIONS]):
+        return rows.select(*CURVE, pl.col("budget").alias("k"), spent.alias(words), cells)
+    said = [at_budget(*one) for one in rows.select("axis", "budget").rows()]
+    return rows.select(*CURVE, pl.Series("budget", said, dtype=pl.String), spent.alias(words), cells)

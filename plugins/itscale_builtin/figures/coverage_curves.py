@@ -13,7 +13,7 @@ __all__ = ["CoverageCurves", "entry"]
 
 @dataclass(frozen=True)
 class CoverageCurves:
-    """A panel per task, in it a line per model and strategy."""
+    """A panel per task (and axis of budgets), in it a line per model and strategy."""
 
     options: CurveOptions
 
@@ -21,11 +21,10 @@ class CoverageCurves:
         """Draw the coverage curves of all tasks."""
         names = display_names(data, data.coverage)
         plan = Plan(
-            panel=("task",),
+            panel=("task", "axis") if data.coverage["axis"].n_unique() > 1 else ("task",),
             lines=strategy_lines(data.curves, names),
             names=names,
             x="budget",
-            x_label="completions per problem, k",
             y_label="coverage (%)",
             share_y=self.options.share_y,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from itscale.curves.axes import AXES
+from itscale.curves.axes import AXES, TOKENS, budget_label
 from itscale.outcomes import FloatArray
 from itscale.plugins import FigureEntry
 from itscale.plugins.figures import COVERAGE_MARK, Drawing, FigureData, FigureOptions, Mark, assign_marks
@@ -23,8 +23,7 @@ __all__ = ["DifferenceCurves", "DifferenceOptions", "entry"]
 ARM = ("model", "strategy", "selector")
 PANEL = ("difference", "task")
 LINE = (*ARM, *(f"minus_{name}" for name in ARM))
-LABELS = {"completions": "completions per problem, k", **{axis.name: axis.label for axis in AXES}}
-DIGITS = {"completions": ".0f", **{axis.name: axis.digits for axis in AXES}}
+COSTS = {axis.name: axis for axis in AXES}
 GREY = "#595959"
 LARGEST = 1.0  # a share: no difference exceeds it
 
@@ -33,8 +32,8 @@ class DifferenceOptions(FigureOptions):
     """Options of the figure of differences."""
 
     against: Literal["completions", "tokens", "usd", "both", "all"] = "both"
-    """What is equal: completions, generated and scored tokens, or USD; `both` is a panel for each of the
-    former two, `all` one for each that the study has."""
+    """What is equal: completions (or what else budgets count), generated and scored tokens, or USD; `both` is
+    a panel for each of the former two, `all` one for each that the study has."""
     band: Literal["simultaneous", "pointwise"] = "simultaneous"
     """The band holds the whole curve at once, or each of its points."""
 
@@ -47,7 +46,8 @@ class DifferenceCurves:
 
     def draw(self, data: FigureData) -> Drawing:
         """Draw the differences with a line at none."""
-        several = {"both": ("completions", "tokens"), "all": tuple(LABELS)}
+        budgets = tuple(sorted(set(data.differences["against"]) - set(COSTS)))
+        several = {"completions": budgets, "both": (*budgets, TOKENS.name), "all": (*budgets, *COSTS)}
         wanted = several.get(self.options.against, (self.options.against,))
         table = data.differences.filter(pl.col("against").is_in(wanted))
         table = table.sort(*PANEL, *LINE, "against", "budget")
@@ -67,7 +67,7 @@ class DifferenceCurves:
                 rows = table.filter(difference=key[0], task=key[1], against=kind)
                 self._draw_panel(here, rows, scale, marks)
                 panels.title(here, key if len(keys) > 1 else [])
-                here.set_xlabel(LABELS[kind])
+                here.set_xlabel(COSTS[kind].label if kind in COSTS else budget_label(kind))
         entries = [(name, mark.line()) for name, mark in marks.items()]
         panels.foot(figure, "", entries if len(entries) > 1 else [])
         panels.settle(figure)
@@ -150,7 +150,9 @@ def _summary(table: pl.DataFrame) -> pl.DataFrame:
             "task": row["task"],
             "curves": _line(pl.DataFrame([row])),
             "against": row["against"],
-            "budget": format(row["budget"], DIGITS[row["against"]]),
+            "budget": format(
+                row["budget"], COSTS[row["against"]].digits if row["against"] in COSTS else ".0f"
+            ),
             "points": interval(*(100 * row[name] for name in ("estimate", "low", "high")), digits="+z.1f"),
             "p": f"{row['p_value']:.2g}",
             "p (Holm)": "–" if row["p_holm"] is None else f"{row['p_holm']:.2g}",

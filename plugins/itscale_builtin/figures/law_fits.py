@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from itscale.outcomes import FloatArray
+from itscale.curves.axes import budget_label
+from itscale.outcomes import COMPLETIONS, FloatArray
 from itscale.plugins import FigureEntry
 from itscale.plugins.figures import Drawing, FigureData, FigureOptions, Mark, assign_marks
 from itscale.plugins.laws import ENSEMBLE
@@ -83,7 +84,7 @@ class LawFits:
             for above in axes[:-1] if len(keys) > 1 else []:
                 above[place].tick_params(labelbottom=False)  # the panel below has the same
         shown = parameters(data.fits) if len(keys) == 1 else {}
-        panels.foot(figure, "completions per problem, k", _entries(table, marks, shown))
+        panels.foot(figure, _label_axes(data, keys, axes[-1]), _entries(table, marks, shown))
         panels.settle(figure)
         return Drawing(figure=figure, table=table, summary=summary)
 
@@ -102,6 +103,20 @@ class LawFits:
                 panels.remark(axes, "coverage is 0")
         if self.options.share_y and not first:
             axes.tick_params(labelleft=False)
+
+
+def _label_axes(data: FigureData, keys: Sequence[tuple[str, ...]], axes: Sequence[Axes]) -> str:
+    """Return what all panels show along x; where budgets count several things, each panel says its own."""
+    counts = {
+        (task, model, strategy): axis or COMPLETIONS
+        for task, model, strategy, axis in data.curves.select(*CURVE, "axis").iter_rows()
+    }
+    labels = [budget_label(counts.get((key[0], key[1], key[2]), COMPLETIONS)) for key in keys]
+    if len(set(labels)) == 1:
+        return labels[0]
+    for here, label in zip(axes, labels, strict=True):
+        here.set_xlabel(label)
+    return ""
 
 
 def _marks(data: FigureData, table: pl.DataFrame) -> dict[str, Mark]:

@@ -24,7 +24,6 @@ class SelectionCurves:
             lines=selector_lines(data),
             names=display_names(data, data.curves),
             x="budget",
-            x_label="completions per problem, k",
             y_label="problems solved (%)",
             share_y=self.options.share_y,
         )

@@ -28,6 +28,8 @@ class JsonlOptions(Options):
     """System message before the prompt."""
     metadata: tuple[str, ...] = ()
     """Further columns that the verifier needs."""
+    material: tuple[str, ...] = ()
+    """Further columns that strategies may work with: documents, hints."""
 
     @field_validator("prompt")
     @classmethod
@@ -50,12 +52,15 @@ def make(options: JsonlOptions) -> Iterator[Problem]:
 
 def _problem(row: Row, options: JsonlOptions) -> Problem:
     asked = [column for _, column, _, _ in Formatter().parse(options.prompt) if column]
-    row.require([*asked, options.reference, *filter(None, [options.id]), *options.metadata])
+    row.require(
+        [*asked, options.reference, *filter(None, [options.id]), *options.metadata, *options.material]
+    )
     return Problem(
         problem_id=str(row.number) if options.id is None else row.text(options.id),
         messages=chat(row.fill(options.prompt), options.system),
         reference=row.text(options.reference),
         metadata={column: row.value(column) for column in options.metadata},
+        material={column: row.value(column) for column in options.material},
     )
 
 

@@ -9,7 +9,13 @@ from itscale.boundary.figures import make_figure
 from itscale.boundary.laws import make_law, make_table_law
 from itscale.boundary.prices import make_prices
 from itscale.boundary.selectors import CheckedSelector, make_selector
-from itscale.boundary.strategies import check_completions, run_strategy, worth_of
+from itscale.boundary.strategies import (
+    check_completions,
+    completions_of_run,
+    run_strategy,
+    tokens_of_run,
+    worth_of,
+)
 from itscale.boundary.tasks import make_problems
 from itscale.boundary.verifiers import CheckedOracle, CheckedScorer, cost_of, make_oracle, make_scorer
 from itscale.plugins.place import Place
@@ -21,6 +27,7 @@ __all__ = [
     "CheckedSelector",
     "Place",
     "check_completions",
+    "completions_of_run",
     "cost_of",
     "make_engine",
     "make_figure",
@@ -32,5 +39,6 @@ __all__ = [
     "make_selector",
     "make_table_law",
     "run_strategy",
+    "tokens_of_run",
     "worth_of",
 ]

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Sized
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args
 
+from itscale.outcomes import COMPLETIONS
 from itscale.plugins.place import Place, Shown, is_count, is_number, shown
 from itscale.plugins.process import LASTING, ProcessState
 from itscale.types import Completion, FinishReason, Trajectory
 
 if TYPE_CHECKING:
-    from itscale.plugins.entries import StrategyEntry
     from itscale.plugins.ingredient import Ingredient
+    from itscale.plugins.strategies import StrategyEntry
     from itscale.sampling.session import Session
 
-__all__ = ["check_completions", "run_strategy", "worth_of"]
+__all__ = ["check_completions", "completions_of_run", "run_strategy", "tokens_of_run", "worth_of"]
 
 REASONS: tuple[str, ...] = get_args(FinishReason)
 ITS_OWN = ("index", "finish_reason", "weight")
@@ -57,6 +58,34 @@ def worth_of(ingredient: Ingredient[StrategyEntry]) -> int:
     if not is_count(worth, 1):
         raise Place.of(ingredient).broken("worth()", worth, "a whole number of tokens, at least 1")
     return int(worth)
+
+
+def completions_of_run(ingredient: Ingredient[StrategyEntry], budget: int) -> int:
+    """Return how many completions a run of a budget hands in at most.
+
+    Raises
+    ------
+    ContractError
+        If its entry says anything but a whole number, at least 1.
+    """
+    entry = ingredient.entry
+    if entry.hands_in is None:
+        return budget if entry.axis == COMPLETIONS else 1
+    most = entry.hands_in(ingredient.options, budget)
+    if not is_count(most, 1):
+        raise Place.of(ingredient).broken("hands_in()", most, "a whole number of completions, at least 1")
+    return int(most)
+
+
+def tokens_of_run(ingredient: Ingredient[StrategyEntry], budget: int) -> int:
+    """Return how many tokens a run of a budget may generate; errors as `completions_of_run`."""
+    entry = ingredient.entry
+    if entry.grant is None:
+        return completions_of_run(ingredient, budget) * worth_of(ingredient)
+    tokens = entry.grant(ingredient.options, budget)
+    if not is_count(tokens, 1):
+        raise Place.of(ingredient).broken("grant()", tokens, "a whole number of tokens, at least 1")
+    return int(tokens)
 
 
 def check_completions(place: Place, session: Session, given: Any, *, whole: bool = True) -> list[Completion]:

@@ -70,10 +70,12 @@ def check_problem(place: Place, problem: Any, number: int) -> None:
     if not textual(problem.reference) or not problem.reference.strip():
         expected = "the right answer as text: without it nothing can be verified"
         raise place.broken(f"{where}: reference", problem.reference, expected)
-    if not isinstance(problem.metadata, Mapping) or not all(isinstance(key, str) for key in problem.metadata):
-        raise place.broken(f"{where}: metadata", problem.metadata, "values by name")
-    try:
-        json.dumps(dict(problem.metadata), allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        found = Shown(f"{shown(problem.metadata)} ({' '.join(str(error).split())})")
-        raise place.broken(f"{where}: metadata", found, "JSON values") from None
+    for name in ("metadata", "material"):
+        values = getattr(problem, name)
+        if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
+            raise place.broken(f"{where}: {name}", values, "values by name")
+        try:
+            json.dumps(dict(values), allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            found = Shown(f"{shown(values)} ({' '.join(str(error).split())})")
+            raise place.broken(f"{where}: {name}", found, "JSON values") from None

@@ -301,15 +301,15 @@ def _show_legend(console: Any, fits: pl.DataFrame, cells: Sequence[str]) -> None
 def _show_board(console: Any, board: pl.DataFrame, confidence: float) -> None:
     import polars as pl
 
-    from itscale.stages.leaderboard import AT_K, board_legend, board_text
+    from itscale.stages.leaderboard import AT, board_legend, board_text
 
     text = board_text(board.filter(pl.col("status") == "ok"))
     errors = ("expected error (points)", "hold-out error (points)", "in band", "weight")
     shown: tuple[str, ...] = ("law", "#", "forecast (%)", *errors)
-    furthest = {cell.partition(AT_K)[2] for cell in text["forecast (%)"]} - {""}
+    furthest = {cell.partition(AT)[2] for cell in text["forecast (%)"]} - {""}
     heading = "forecast (%)"
     if len(furthest) == 1:  # then the heading says it, once
-        at = AT_K + furthest.pop()
+        at = AT + furthest.pop()
         text = text.with_columns(pl.col(heading).str.strip_suffix(at))
         heading = f"{heading}\n{at.strip()}"
     table = _table(*(heading if name == "forecast (%)" else name for name in shown))

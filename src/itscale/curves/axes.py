@@ -1,10 +1,12 @@
-"""Axes of budgets: what curves are drawn and compared against beside completions."""
+"""Axes of budgets: what curves are drawn and compared against."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AXES", "TOKENS", "USD", "Axis"]
+from itscale.outcomes import COMPLETIONS
+
+__all__ = ["AXES", "TOKENS", "USD", "Axis", "at_budget", "budget_axis", "budget_label"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +37,21 @@ USD = Axis(name="usd", label="USD per problem", digits=".3g")
 
 AXES = (TOKENS, USD)
 """All of them: a column each of `ACCURACIES`, from a field of `itscale.curves.spending.Spending` each."""
+
+
+def budget_axis(axis: str) -> str:
+    """Return what the column `against` of differences says of equal budgets that count this.
+
+    A budget of so many tokens is another thing than the tokens that were spent.
+    """
+    return f"budget in {axis}" if axis in {one.name for one in AXES} else axis
+
+
+def budget_label(axis: str) -> str:
+    """Return what an axis of a figure says along budgets."""
+    return f"{axis} per problem" + (", k" if axis == COMPLETIONS else "")
+
+
+def at_budget(axis: str | None, budget: float) -> str:
+    """Return a budget in words: `k = 16` of completions, else `16 documents`."""
+    return f"k = {budget:.0f}" if axis in (None, COMPLETIONS) else f"{budget:.0f} {axis}"

@@ -12,7 +12,7 @@ import polars as pl
 
 from itscale.errors import DataError, DesignError
 from itscale.estimators import stops_of
-from itscale.outcomes import DESIGNS, UNPARSABLE, Design, IntArray, ProblemOutcomes
+from itscale.outcomes import COMPLETIONS, DESIGNS, UNPARSABLE, Design, IntArray, ProblemOutcomes
 from itscale.seeds import generator
 from itscale.store.parquet import read_metadata, scan_table, whole_table
 from itscale.store.schemas import OUTCOMES
@@ -66,6 +66,8 @@ class Outcomes:
         After how many correct completions sampling until success stopped; 1 of other designs.
     simulated
         Whether the completions come from the simulated engine.
+    axis
+        What the budget of a run counts.
     """
 
     path: Path
@@ -74,6 +76,7 @@ class Outcomes:
     design: Design
     wanted: int
     simulated: bool
+    axis: str = COMPLETIONS
 
     @property
     def columns(self) -> list[str]:
@@ -169,7 +172,8 @@ def open_outcomes(path: Path, successes: int | None = None) -> Outcomes:
     stopped = design == "until_success"
     wanted = successes_of(spans, path, successes or metadata.get("successes")) if stopped else 1
     spans = spans.drop("whole", "in_runs")
-    return Outcomes(path, rows, spans, design, wanted, bool(metadata.get("simulated", False)))
+    simulated, axis = bool(metadata.get("simulated", False)), str(metadata.get("axis", COMPLETIONS))
+    return Outcomes(path, rows, spans, design, wanted, simulated, axis)
 
 
 def successes_of(spans: pl.DataFrame, path: Path, known: int | None = None) -> int:

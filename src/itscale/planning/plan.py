@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from itscale.boundary import worth_of
+from itscale.boundary import completions_of_run, tokens_of_run, worth_of
 from itscale.importing.source import Source
 from itscale.planning.verdicts import (
     VerdictExtent,
@@ -127,19 +127,25 @@ class Plan:
             for labels in self.labels(stage)
         ]
 
-    def completions(self, block: Block) -> int:
-        """Return how many completions a block holds: each run of a run-based strategy makes its budget."""
-        return block.units * (block.budget or 1)
+    def completions(self, strategy: str, block: Block) -> int:
+        """Return how many completions a block of a strategy holds at most."""
+        return block.units * _completions_of_unit(self.study, strategy, block.budget)
 
     def extent(self, combination: Combination) -> Extent:
         """Return what a combination amounts to."""
-        blocks = self.cut[combination]
-        completions = sum(self.completions(block) for block in blocks)
-        return Extent(len(blocks), completions, completions * worth_of(self.study.strategies[combination[2]]))
+        blocks, strategy = self.cut[combination], combination[2]
+        completions = sum(self.completions(strategy, block) for block in blocks)
+        ingredient = self.study.strategies[strategy]
+        tokens = sum(
+            block.units * (tokens_of_run(ingredient, block.budget) if block.budget else worth_of(ingredient))
+            for block in blocks
+        )
+        return Extent(len(blocks), completions, tokens)
 
     def verdicts_of(self, paths: Iterable[str]) -> dict[str, int]:
         """Return how many verdicts each of `task/model/strategy/verifier/block` holds."""
-        return {path: self.completions(Block.parse(path.rpartition("/")[2])) for path in paths}
+        named = {path: path.split("/") for path in paths}
+        return {path: self.completions(parts[2], Block.parse(parts[-1])) for path, parts in named.items()}
 
     def verdict_extents(self) -> list[VerdictExtent]:
         """Return what each verifier that asks models is asked."""
@@ -153,7 +159,7 @@ class Plan:
         expected = self.throughput[task, model, strategy].tokens_per_completion
         if expected >= longest:  # none was seen, and a limit is meant to cut off few
             expected = longest / 2
-        return progress.Extent(self.completions(Block.parse(name)), expected, longest)
+        return progress.Extent(self.completions(strategy, Block.parse(name)), expected, longest)
 
     def jobs(self) -> dict[str, int]:
         """Return how many jobs of each rule a run from scratch has."""
@@ -296,7 +302,7 @@ def _cut(
         height, width = cell_size(
             problems,
             units,
-            wanted / (budget or 1),
+            wanted / _completions_of_unit(study, combination[2], budget),
             height=size.problems,
             width=across,
         )
@@ -308,6 +314,11 @@ def _cut(
             budgets=(budget,),
             existing=existing,
         )
+
+
+def _completions_of_unit(study: Study, strategy: str, budget: int) -> int:
+    """Return how many completions a run of a budget makes at most; 1 of a pool, whose budget is 0."""
+    return completions_of_run(study.strategies[strategy], budget) if budget else 1
 
 
 def _ends_by_itself(study: Study, strategy: str) -> bool:

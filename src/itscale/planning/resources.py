@@ -35,7 +35,7 @@ COMPLETION_MB = 0.02
 def runtime(plan: Plan, wildcards: Any, attempt: int) -> int:
     """Return the minutes of a job that samples or verifies a block."""
     throughput = plan.throughput[wildcards.task, wildcards.model, wildcards.strategy]
-    completions = plan.completions(Block.parse(wildcards.block))
+    completions = _completions(plan, wildcards)
     seconds, measured = throughput.seconds(completions), throughput.measured
     if label := getattr(wildcards, "verifier", None):
         told = plan.seconds_per_verdict(wildcards)
@@ -51,7 +51,7 @@ def runtime(plan: Plan, wildcards: Any, attempt: int) -> int:
 
 def mem_mb(plan: Plan, wildcards: Any, attempt: int) -> int:
     """Return the memory (MB) of a job that samples or verifies a block."""
-    here = plan.completions(Block.parse(wildcards.block)) * COMPLETION_MB
+    here = _completions(plan, wildcards) * COMPLETION_MB
     here += MODEL_MB * len(plan.computing_here(wildcards))
     if label := getattr(wildcards, "verifier", None):
         here += cost_of(plan.study.verifier(wildcards.task, label)).memory_mb
@@ -60,7 +60,7 @@ def mem_mb(plan: Plan, wildcards: Any, attempt: int) -> int:
 
 def disk_mb(plan: Plan, wildcards: Any, attempt: int) -> int:
     """Return the scratch space (MB) of a job that samples or verifies a block."""
-    return math.ceil(BASE_MB + plan.completions(Block.parse(wildcards.block)) * COMPLETION_MB) * attempt
+    return math.ceil(BASE_MB + _completions(plan, wildcards) * COMPLETION_MB) * attempt
 
 
 def gpus(plan: Plan, wildcards: Any) -> int:
@@ -75,3 +75,7 @@ def gpus(plan: Plan, wildcards: Any) -> int:
     ]
     shares = [getattr(one, "gpu_memory", None) or 1.0 for one in options]
     return max(spread, default=0) if sum(shares) <= 1 else sum(spread)
+
+
+def _completions(plan: Plan, wildcards: Any) -> int:
+    return plan.completions(wildcards.strategy, Block.parse(wildcards.block))

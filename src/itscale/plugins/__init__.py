@@ -11,11 +11,11 @@ from itscale.plugins.entries import (
     Options,
     PriceEntry,
     SelectorEntry,
-    StrategyEntry,
     TaskEntry,
     VerifierEntry,
 )
 from itscale.plugins.registry import Plugin, Registry, SetAside, registry
+from itscale.plugins.strategies import StrategyEntry
 
 __all__ = [
     "KINDS",

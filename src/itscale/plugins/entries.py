@@ -30,7 +30,6 @@ __all__ = [
     "Options",
     "PriceEntry",
     "SelectorEntry",
-    "StrategyEntry",
     "TaskEntry",
     "VerifierEntry",
 ]
@@ -191,70 +190,6 @@ class EngineEntry(Entry):
     prepare: Callable[[Any, Path], None] | None = None
     wants_preparing: Callable[[Any], bool] = field(default=lambda options: False)
     local_compute: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class StrategyEntry(Entry):
-    """A strategy.
-
-    Attributes
-    ----------
-    draws
-        `exchangeable`: completions are independent draws, one pool serves every budget.
-        `runs`: the budget shapes the search; each budget is run, with replicates.
-    per
-        What it is called for, if it is exchangeable: a `pool`, all of whose completions it draws at once,
-        or one `completion` (its budget is 1), however often it asks models for that. Streams, tokens and
-        failures are each completion's own then.
-    worth
-        `worth(options)` is how many generated tokens one completion takes at most, those of helper models
-        included; `max_tokens` where it is left out. A session may spend so many for each.
-    needs, asks
-        What the engine of the sampled model must offer, and those of the models that its options name.
-    design
-        How the number of its completions comes about: `until_success` if it stops at a correct one,
-        `adaptive` if it draws where it sees need. Outcomes carry it: most estimators would be biased.
-    asks_oracle
-        Whether it asks if what was generated is correct (`session.passes`). Its design says what follows for
-        estimates, and is not `fixed`.
-    admits
-        `admits(options, budget)` raises StudyError, in words, if a run of that budget is impossible.
-    """
-
-    kind: ClassVar[Kind] = "strategies"
-    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        **Entry.calls,
-        "factory": ("problem", "session", "options"),
-        "admits": ("options", "budget"),
-        "worth": ("options",),
-    }
-    draws: Literal["exchangeable", "runs"]
-    per: Literal["pool", "completion"] = "pool"
-    worth: Callable[[Any], int] = field(default=lambda options: int(options.max_tokens))
-    admits: Callable[[Any, int], None] = field(default=lambda options, budget: None)
-    needs: frozenset[Capability] = frozenset({"generate"})
-    asks: frozenset[Capability] = frozenset({"generate"})
-    design: Design = "fixed"
-    asks_oracle: bool = False
-
-    def validate(self) -> None:
-        """Refuse one whose declarations contradict each other, too."""
-        super().validate()
-        if self.asks_oracle and self.design == "fixed":
-            raise PluginError(
-                f"strategies/{self.name}: asks_oracle: found True and design 'fixed', expected design "
-                "'until_success' or 'adaptive': how many completions there are depends on what is correct"
-            )
-        if self.design == "until_success" and self.per == "completion":
-            raise PluginError(
-                f"strategies/{self.name}: per: found 'completion' and design 'until_success', expected "
-                "'pool': a completion alone cannot end one"
-            )
-        if self.draws == "runs" and self.per == "completion":
-            raise PluginError(
-                f"strategies/{self.name}: per: found 'completion' and draws 'runs', expected 'pool': "
-                "a run is one call"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,7 +82,7 @@ def _reopen_block(completions: Path, ledger: Path, trees: Path, failures: list[F
     candidates = read_completions(completions)
     rows = list(read_table(ledger, LEDGER).select(*LEDGER).iter_rows(named=True))
     problems = sorted({one.problem_id for one in candidates} | {row["problem_id"] for row in rows})
-    units = units_of(block, problems, pooled=pooled)
+    units = units_of(block, problems, pooled=pooled, most=metadata.get("most"))
     # Of which unit a completion or a row of the ledger is, an index says; of which run, the replicate does.
     starts = {index: unit.start for unit in units for index in range(unit.start, unit.stop)}
     made: dict[_Of, list[Completion]] = {}

@@ -67,7 +67,7 @@ def note_waiting(workflow: Any, plan: Plan) -> None:
 def _told(job: Any, plan: Plan) -> dict[str, Any]:
     labels: dict[str, str] = dict(job.wildcards.items())
     throughput = plan.throughput[labels["task"], labels["model"], labels["strategy"]]
-    completions = plan.completions(Block.parse(labels["block"]))
+    completions = plan.completions(labels["strategy"], Block.parse(labels["block"]))
     return {
         **labels,
         "problems": str(job.input.problems),

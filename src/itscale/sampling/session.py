@@ -61,6 +61,8 @@ class Session(Reading):
     worth
         Tokens that one completion is worth, those of helper models included: the session may generate so
         many for each of `unit.completions`. `token_limit` if left out.
+    granted
+        Tokens that the session may generate, where that is no multiple of completions.
     pooled
         Whether the unit, if it is no run, is a part of a pool: then no chat may be continued more often than
         there are completions, or parts would repeat each other. Else it is a completion with streams of its
@@ -97,6 +99,7 @@ class Session(Reading):
         stream: Sequence[Any],
         token_limit: int,
         worth: int | None = None,
+        granted: int | None = None,
         pooled: bool = True,
         partners: Partners | None = None,
         tally: UnitTally | None = None,
@@ -108,7 +111,7 @@ class Session(Reading):
         self.problem = own_problem(problem).question
         self._process = ProcessState.now(LASTING)
         self.unit = unit
-        self.budget = unit.completions
+        self.budget = unit.budget or unit.completions
         self.ledger = Ledger()
         self._partners = partners or Partners()
         engines = {"": engine, **self._partners.helpers}
@@ -120,7 +123,7 @@ class Session(Reading):
         self._lineages = Lineages(self._stream, unit.start if self._pooled else 0)
         self._token_limit = token_limit
         tokens = (token_limit if worth is None else worth) * unit.completions
-        self._allowance = Allowance(tokens, problem.problem_id)
+        self._allowance = Allowance(tokens if granted is None else granted, problem.problem_id)
         self._on_active = on_active or (lambda change: None)
         self._place = place or Place("strategies", "unnamed")
         self.tree = Tree(self.problem, unit)

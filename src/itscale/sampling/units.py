@@ -12,7 +12,7 @@ __all__ = ["Unit"]
 class Unit:
     """What one session is to do: completions [start, stop) of a pool, or one run of a run-based strategy.
 
-    `budget` and `replicate` are 0 for an exchangeable strategy.
+    `budget` (of what the strategy's axis names) and `replicate` are 0 for an exchangeable strategy.
     """
 
     problem_id: str

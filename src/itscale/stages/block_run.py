@@ -17,6 +17,7 @@ from itscale.boundary import (
     make_oracle,
     make_scorer,
     run_strategy,
+    tokens_of_run,
     worth_of,
 )
 from itscale.errors import EngineError, StudyError
@@ -145,6 +146,7 @@ class BlockRun:
             ),
             token_limit=strategy.options.max_tokens,  # type: ignore[attr-defined]
             worth=worth_of(strategy),
+            granted=tokens_of_run(strategy, unit.budget) if unit.budget else None,
             pooled=not self.study.converses(self.strategy),
             partners=self._partners(problem),
             tally=tally,

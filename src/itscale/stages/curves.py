@@ -119,6 +119,7 @@ def estimate_curves(
         tables.append(rows.with_columns(**{name: pl.lit(value) for name, value in named.items()}))
         by_problem.append(accuracy_rows(label, matrix.problems, budgets, matrix.accuracy, matrix.error, each))
     identity = {"task": task, "model": model, "strategy": strategy, "simulated": opened.simulated}
+    identity["axis"] = opened.axis
     table = pl.concat(tables).with_columns(**{key: pl.lit(value) for key, value in identity.items()})
     _check_blocks(outcomes, ledgers)
     inputs = {"outcomes": outcomes} | {f"ledger/{path.stem}": path for path in ledgers}
@@ -126,7 +127,7 @@ def estimate_curves(
         inputs |= {f"verdicts/{label}/{path.stem}": path for path in paths}
     place = {"task": task, "model": model, "strategy": strategy}
     metadata = STAGE.footer(study, place, inputs, *study.selectors.values(), *priced.values())
-    metadata |= {"simulated": opened.simulated}
+    metadata |= {"simulated": opened.simulated, "axis": opened.axis}
     write_table(table.select(pl.col(name).cast(dtype) for name, dtype in CURVES.items()), output, metadata)
     if accuracies is not None:
         write_table(pl.concat(by_problem), accuracies, metadata)

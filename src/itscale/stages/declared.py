@@ -61,7 +61,7 @@ def _ancient_problems(study: Study, labels: Labels) -> dict[str, Any]:
 
 PROBLEMS = Stage(
     name="problems",
-    revision=1,
+    revision=2,
     each=("task",),
     fingerprint=_problems,
     tables=(_path("problems", "task"),),
@@ -175,7 +175,7 @@ def _curves(study: Study, labels: Labels) -> dict[str, Any]:
 
 CURVES = Stage(
     name="curves",
-    revision=9,
+    revision=10,
     each=PLACE,
     fingerprint=_curves,
     tables=tuple(_path(kind, *PLACE) for kind in ("curves", "accuracies")),
@@ -198,7 +198,7 @@ def _fits(study: Study, labels: Labels) -> dict[str, Any]:
 
 FITS = Stage(
     name="fits",
-    revision=6,
+    revision=7,
     each=(*PLACE, "law"),
     fingerprint=_fits,
     tables=tuple(_path(kind, *PLACE, "law") for kind in ("fits", "forecasts", "refits")),
@@ -216,7 +216,7 @@ def _has_curve_laws(study: Study, labels: Labels) -> bool:
 
 LEADERBOARD = Stage(
     name="leaderboard",
-    revision=6,
+    revision=7,
     each=PLACE,
     fingerprint=_leaderboard,
     tables=tuple(_path(kind, *PLACE) for kind in ("leaderboard", "ensemble")),
@@ -233,7 +233,7 @@ LEADERBOARD_TABLE = Stage(
 
 TABLE_FITS = Stage(
     name="table_fits",
-    revision=3,
+    revision=4,
     each=("table_law",),
     fingerprint=lambda study, labels: _law(study, labels["table_law"]),
     tables=tuple(_path(f"{kind}/tables", "table_law") for kind in ("fits", "forecasts")),
@@ -266,7 +266,7 @@ def _figures(study: Study, labels: Labels) -> dict[str, Any]:
 
 FIGURES = Stage(
     name="figures",
-    revision=5,
+    revision=6,
     each=("figure",),
     fingerprint=_figures,
     reports=(
@@ -286,7 +286,7 @@ def _summary(study: Study, labels: Labels) -> dict[str, Any]:
 
 SUMMARY = Stage(
     name="summary",
-    revision=8,
+    revision=9,
     fingerprint=_summary,
     reports=tuple(f"summary.{kind}" for kind in ("csv", "tex", "rst")),
 )

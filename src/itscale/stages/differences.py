@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from itscale.curves.axes import AXES, Axis
+from itscale.curves.axes import AXES, Axis, budget_axis
 from itscale.curves.clusters import clusters_of
 from itscale.errors import DataError
 from itscale.estimators import curve_intervals
 from itscale.estimators.paired import Arm, at_equal_budgets, at_equal_cost, flips_for, holm, sign_flip
 from itscale.messages.numbers import counted, interval_note
-from itscale.outcomes import FloatArray, IntArray, selector_names
+from itscale.outcomes import COMPLETIONS, FloatArray, IntArray, selector_names
 from itscale.seeds import generator
 from itscale.stages.declared import DIFFERENCES as STAGE
 from itscale.store.latex import booktabs
@@ -30,11 +30,9 @@ __all__ = ["compare_curves", "difference_note", "difference_rows", "shown_select
 
 ARM = ("model", "strategy", "selector")
 MINUS = tuple(f"minus_{name}" for name in ARM)
-COMPLETIONS = "completions"
-"""What the column `against` says where curves are compared at equal k."""
-
-DIGITS = {COMPLETIONS: ",.0f", **{axis.name: axis.digits for axis in AXES}}
-"""How a budget is written, by what it counts."""
+COSTS = {axis.name: axis for axis in AXES}
+DIGITS = ",.0f"
+"""How a budget is written that is no cost."""
 
 SIDES = (-1.0, 1.0)
 """Between what a difference of two shares lies."""
@@ -49,6 +47,7 @@ class _Curves:
     task: str
     table: pl.DataFrame
     simulated: bool
+    axis: str
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,10 @@ class _Pair:
 def compare_curves(study: Study, *, accuracies: Sequence[Path], output: Path, csv: Path, tex: Path) -> None:
     """Estimate and test every difference the study names; write `DIFFERENCES` and a short table of them.
 
-    Each comparison is made at every k that both curves have, and over the range of tokens (and USD, where
-    there are prices) that both reach. Holm's adjustment is for all comparisons of the study, each at its
-    largest budget, at equal k, tokens and USD apart.
+    Each comparison is made at every budget that both curves have, where both count the same, and over the
+    range of tokens (and USD, where there are prices) that both reach. Holm's adjustment is for all
+    comparisons of the study, each at its largest budget, at equal k (or what else budgets count), tokens and
+    USD apart.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def difference_rows(table: pl.DataFrame, selectors: Mapping[str, str]) -> list[d
             "task": row["task"],
             "of": _name(row, ""),
             "minus": _name(row, "minus_"),
-            "at equal": f"{row['against']}: {format(row['budget'], DIGITS[row['against']])}",
+            "at equal": f"{row['against']}: {_amount(row['against'], row['budget'])}",
             "points": f"{100 * row['estimate']:+z.1f} [{100 * row['low']:+z.1f}, {100 * row['high']:+z.1f}]",
             "p": f"{row['p_value']:.2g}" + (f" ± {row['p_error']:.1g}" if row["p_error"] > 0 else ""),
             "Holm": f"{row['p_holm']:.2g}",
@@ -159,6 +159,10 @@ def difference_rows(table: pl.DataFrame, selectors: Mapping[str, str]) -> list[d
         }
         for row in table.iter_rows(named=True)
     ]
+
+
+def _amount(against: str, budget: float) -> str:
+    return format(budget, COSTS[against].digits if against in COSTS else DIGITS)
 
 
 def _name(row: Mapping[str, Any], side: str) -> str:
@@ -174,8 +178,9 @@ def _identity(path: Path) -> Key:
 
 
 def _read(path: Path) -> _Curves:
-    simulated = bool(read_metadata(path).get("simulated", False))
-    return _Curves(path.parent.parent.name, read_table(path, ACCURACIES), simulated)
+    metadata = read_metadata(path)
+    simulated, axis = bool(metadata.get("simulated", False)), str(metadata.get("axis", COMPLETIONS))
+    return _Curves(path.parent.parent.name, read_table(path, ACCURACIES), simulated, axis)
 
 
 def _pairs(
@@ -218,8 +223,11 @@ def _difference(
         **dict(zip(MINUS, second, strict=True)),
         "simulated": any(side.simulated for side in sides),
     }
-    budgets, values = at_equal_budgets(*pair.arms(AXES[0]))
-    rows = _rows(study, task, pair.problems, budgets.astype(np.float64), values, COMPLETIONS, flips)
+    rows: list[dict[str, Any]] = []
+    if sides[0].axis == sides[1].axis:  # else equal numbers of them say nothing
+        budgets, values = at_equal_budgets(*pair.arms(AXES[0]))
+        against = budget_axis(sides[0].axis)
+        rows = _rows(study, task, pair.problems, budgets.astype(np.float64), values, against, flips)
     for axis in AXES:
         costs, values = at_equal_cost(*pair.arms(axis))
         rows += _rows(study, task, pair.problems, costs, values, axis.name, flips)
@@ -255,7 +263,7 @@ def _rows(
     """Return a row per budget; none where the curves have no budget in common."""
     known = (~np.isnan(values)).sum(axis=0)
     # at equal k all problems or none: those with few completions may be the hard ones
-    held = known >= (max(2, len(problems)) if against == COMPLETIONS else 2)
+    held = known >= (2 if against in COSTS else max(2, len(problems)))
     budgets, values = budgets[held], values[:, held]
     if len(budgets) == 0:
         return []
@@ -287,7 +295,8 @@ def _adjusted(table: pl.DataFrame) -> pl.DataFrame:
     identity = ["difference", "task", *ARM, *MINUS]
     largest = pl.col("budget") == pl.col("budget").max().over([*identity, "against"])
     parts = []
-    for against in (COMPLETIONS, *(axis.name for axis in AXES)):
+    budgets = sorted(set(table["against"]) - set(COSTS))
+    for against in (*budgets, *COSTS):
         part = table.filter(against=against).with_columns(last=largest)
         p_values = holm(part.filter("last")["p_value"].to_numpy())
         adjusted = np.full(len(part), np.nan)

@@ -88,7 +88,8 @@ def fit_law(
     inputs = {"outcomes": outcomes, "curves": curves}
     metadata = STAGE.footer(study, identity, inputs, ingredient)
     metadata["simulated"] = found.simulated
-    tables = report_tables(report, identity | {"simulated": found.simulated}, study.config.curves.confidence)
+    known = identity | {"simulated": found.simulated, "axis": found.axis}
+    tables = report_tables(report, known, study.config.curves.confidence)
     for table, path in zip(tables, (fits, forecasts, refits), strict=True):
         write_table(table, path, metadata)
 

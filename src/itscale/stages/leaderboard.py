@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from itscale.curves.axes import at_budget
 from itscale.fitting import (
     ENSEMBLE,
     combine,
@@ -33,7 +34,9 @@ LEAST_SHOWN = 0.005
 """Weights that would be shown as 0.00 are not."""
 ALONE = 0.995
 """A weight that is shown as 1.00."""
-AT_K = " at k = "
+AT = " at "
+"""Stands before the budget of a forecast."""
+
 OF_FITS = ("status", "message", "scale", "aicc")
 """Columns of a leaderboard that come from the table of fits."""
 
@@ -120,7 +123,7 @@ def board_tables(
     mixed = {law: members[law] for law in standing if members[law]}
     problems = max((row["problems"] or 0 for row in facts.values()), default=0)
     combined, weights = combine(mixed, standing, problems) if len(mixed) > 1 else ([], {})
-    identity = fits.select(*IDENTITY, "simulated").row(0, named=True)
+    identity = fits.select(*IDENTITY, "simulated", "axis").row(0, named=True)
     rows = []
     for row in leaderboard(members, combined, confidence, standing.keys()):
         known = facts.get(row["law"], {"status": "ok", "message": _recipe(weights)})
@@ -287,11 +290,12 @@ def _share(share: float | None) -> str:
 def _forecast(row: Mapping[str, Any]) -> str:
     if row["forecast_budget"] is None:
         return "—"
+    at = AT + at_budget(row["axis"], row["forecast_budget"])
     if row["forecast"] is None and row["forecast_low"]:
-        return f"at least {100 * row['forecast_low']:.4g}{AT_K}{row['forecast_budget']:.0f}"
+        return f"at least {100 * row['forecast_low']:.4g}{at}"
     if row["forecast"] is None:
-        return f"at most {100 * row['forecast_high']:.3g}{AT_K}{row['forecast_budget']:.0f}"
+        return f"at most {100 * row['forecast_high']:.3g}{at}"
     band = ""
     if row["forecast_low"] is not None:
         band = f" [{share_text(row['forecast_low'])}, {share_text(row['forecast_high'])}]"
-    return f"{share_text(row['forecast'])}{band}{AT_K}{row['forecast_budget']:.0f}"
+    return f"{share_text(row['forecast'])}{band}{at}"

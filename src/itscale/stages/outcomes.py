@@ -101,6 +101,7 @@ def gather_outcomes(
     if failures and blocks.index.is_empty():
         metadata["empty"] = f"all {len(failures)} units failed: {first_reasons(failures)}"
     metadata["design"] = study.strategies[strategy].entry.design
+    metadata["axis"] = study.axis(strategy)
     if metadata["design"] == "until_success":
         metadata["successes"] = 1  # which is what the design of a strategy says
     schema = {**OUTCOMES, **{f"score_{scorer}": pl.Float64 for scorer in scorers}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -67,6 +68,7 @@ def write_problems(study: Study, task: str, output: Path) -> None:
             "messages": [{"role": turn["role"], "content": turn["content"]} for turn in problem.messages],
             "reference": problem.reference,
             "metadata": json.dumps(dict(problem.metadata), sort_keys=True),
+            "material": json.dumps(dict(problem.material), sort_keys=True),
         }
         for problem in problems
     ]
@@ -83,6 +85,7 @@ def read_problems(path: Path) -> list[Problem]:
             messages=tuple(row["messages"]),
             reference=row["reference"],
             metadata=json.loads(row["metadata"]),
+            material=json.loads(row["material"]),
         )
         for row in read_table(path, PROBLEMS).iter_rows(named=True)
     ]
@@ -90,4 +93,9 @@ def read_problems(path: Path) -> list[Problem]:
 
 def problems_digest(problems: Iterable[Problem]) -> str:
     """Return the SHA-256 of what completions of some problems depend on."""
-    return digest([[one.problem_id, list(map(dict, one.messages)), one.reference] for one in problems])
+
+    def read(one: Problem) -> list[Any]:
+        asked = [one.problem_id, list(map(dict, one.messages)), one.reference]
+        return [*asked, dict(one.material)] if one.material else asked
+
+    return digest([read(one) for one in problems])

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from itscale.boundary import CheckedEngine, make_engine
+from itscale.boundary import CheckedEngine, completions_of_run, make_engine
 from itscale.errors import DataError
 from itscale.plugins.ingredient import Ingredient
 from itscale.sampling.blocks import Block
@@ -116,7 +116,8 @@ def _begin(study: Study, model: str, place: Waiting, *, wait: bool = True) -> Bl
     for engine in (study.models[model], *study.started_with(strategy).values()):
         engine.require_installed()
     journal = Journal(journal_of(place.completions), STAGE.journalled(identity), wait=wait)
-    wanted = units_of(block, list(chosen), pooled=not study.converses(strategy))
+    most = completions_of_run(study.strategies[strategy], block.budget) if block.budget else None
+    wanted = units_of(block, list(chosen), pooled=not study.converses(strategy), most=most)
     done = sum(unit in journal.finished for unit in wanted)
     if done:
         logger.info("%s: %d of %d units are in the journal", block.name, done, len(wanted))
@@ -182,8 +183,10 @@ def _write(run: BlockRun, completions: Path, ledger: Path, trees: Path) -> None:
         *study.started_with(run.strategy).values(),
     )
     metadata = provenance(STAGE.name, run.identity, {}, *took_part) | facts
+    metadata["axis"] = study.axis(run.strategy)
     # For who opens the block again.
     metadata |= {"revision": STAGE.revision, "pooled": not study.converses(run.strategy)}
+    metadata["most"] = max((unit.completions for unit in run.wanted), default=0) if run.block.budget else None
     spent = [row for unit in run.wanted for row in journal.spending(unit)]
     write_table(_frame(spent, LEDGER), ledger, metadata)
     _write_trees(study, {unit: journal.tree(unit) for unit in run.wanted}, trees, metadata)
@@ -191,10 +194,13 @@ def _write(run: BlockRun, completions: Path, ledger: Path, trees: Path) -> None:
     write_table(_frame(made, COMPLETIONS), completions, metadata)
 
 
-def units_of(block: Block, problem_ids: Sequence[str], *, pooled: bool = True) -> list[Unit]:
+def units_of(
+    block: Block, problem_ids: Sequence[str], *, pooled: bool = True, most: int | None = None
+) -> list[Unit]:
     """Return the sessions of a block: of runs, one per problem and replicate; else one per problem.
 
-    Where a strategy is called per completion, not for the pool, there is one per problem and completion.
+    Where a strategy is called per completion, not for the pool, there is one per problem and completion. A
+    run hands in at most so many completions, as many as its budget if that is left out.
     """
     if not block.budget:
         parts = (
@@ -204,7 +210,7 @@ def units_of(block: Block, problem_ids: Sequence[str], *, pooled: bool = True) -
             Unit(problem_id=name, start=start, stop=stop) for name in problem_ids for start, stop in parts
         ]
     return [
-        Unit(problem_id=name, budget=block.budget, replicate=replicate, stop=block.budget)
+        Unit(problem_id=name, budget=block.budget, replicate=replicate, stop=most or block.budget)
         for name in problem_ids
         for replicate in range(block.start, block.stop)
     ]

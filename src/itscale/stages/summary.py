@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from itscale.curves.axes import USD
+from itscale.curves.axes import USD, at_budget
 from itscale.errors import DataError
 from itscale.messages.numbers import failed_refits_text, interval_note, marks_note, parameters_text
-from itscale.outcomes import selector_names
+from itscale.outcomes import COMPLETIONS, selector_names
 from itscale.stages.failures import part_text
 from itscale.store.latex import transposed
 from itscale.store.parquet import literal, read_table, without_noise, write_csv, write_text
@@ -213,13 +213,13 @@ def _cells(
     accuracies = rows.filter(role=SELECTOR, quantity=ACCURACY)
     if accuracies.is_empty():
         return
-    last = accuracies["k"].max()
+    last: Any = accuracies["k"].max()
     ends = accuracies.filter(k=last)
-    most, fewest = accuracies["problems"].max(), ends["problems"].min()
-    yield "problems", f"{most!r}" if fewest == most else f"{most!r} ({fewest!r} at k = {last!r})"
-    single = accuracies.filter(pl.col("k") == 1, pl.col("estimand").is_in(SINGLE))
+    most, fewest, axis = accuracies["problems"].max(), ends["problems"].min(), accuracies["axis"][0]
+    yield "problems", f"{most!r}" if fewest == most else f"{most!r} ({fewest!r} at {at_budget(axis, last)})"
+    single = accuracies.filter(pl.col("k") == 1, pl.col("estimand").is_in(SINGLE), axis=COMPLETIONS)
     yield "pass@1", _share(single)
-    yield "k", str(last)
+    yield "k", str(last) if axis == COMPLETIONS else at_budget(axis, last)
     costs = rows.filter(role=SELECTOR, quantity=COST, k=last)["estimate"]
     if len(costs):
         cheapest, dearest = (format(cost, USD.digits) for cost in (costs.min(), costs.max()))

@@ -12,12 +12,12 @@ from itscale.plugins.entries import (
     Entry,
     Kind,
     LawEntry,
-    StrategyEntry,
     TaskEntry,
     VerifierEntry,
 )
 from itscale.plugins.ingredient import Ingredient
 from itscale.plugins.registry import Registry
+from itscale.plugins.strategies import StrategyEntry
 from itscale.study.config import Section, StudyConfig
 
 __all__ = ["Resolver"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from itscale.importing.source import Source
+from itscale.outcomes import COMPLETIONS
 from itscale.plugins.entries import (
     EngineEntry,
     Entry,
@@ -14,12 +15,12 @@ from itscale.plugins.entries import (
     LawEntry,
     PriceEntry,
     SelectorEntry,
-    StrategyEntry,
     TaskEntry,
     VerifierEntry,
 )
 from itscale.plugins.ingredient import Ingredient
 from itscale.plugins.references import references
+from itscale.plugins.strategies import StrategyEntry
 from itscale.study.config import StudyConfig
 from itscale.study.imported import Combination
 
@@ -163,6 +164,11 @@ class Study:
         """
         known = self.strategies.get(strategy)
         return known.entry.draws if known else "exchangeable"
+
+    def axis(self, strategy: str) -> str:
+        """Return what the budgets of a strategy count; completions where outcomes are imported."""
+        known = self.strategies.get(strategy)
+        return known.entry.axis if known else COMPLETIONS
 
     def converses(self, strategy: str) -> bool:
         """Return whether each completion of a strategy comes of a conversation of its own."""

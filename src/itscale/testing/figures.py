@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from itscale.boundary import make_figure
+from itscale.outcomes import COMPLETIONS
 from itscale.plugins.figures import Drawing, FigureData, save, style
 from itscale.store.schemas import ACCURACIES_DRAWN, CURVES, DIFFERENCES, FITS, FORECASTS, Schema
 from itscale.testing.entries import EntryContract, kept_word
@@ -32,7 +33,7 @@ def small_study(*, simulated: bool = True) -> FigureData:
                 band = {"estimate": value, "low": 0.9 * value, "high": min(1.0, 1.1 * value)}
                 cost = {"budget": k, "generated_tokens": 50.0 * k, "prompt_tokens": 20.0}
                 cost |= {"scorer_tokens": 0.0, "usd": 1e-6 * (20.0 + 200.0 * k)}
-                what = {"selector": selector, "estimand": estimand, "problems": 8}
+                what = {"selector": selector, "estimand": estimand, "problems": 8, "axis": COMPLETIONS}
                 curves.append({**where, **what, **cost, **band, "monte_carlo_error": 0.0})
                 for problem in range(8):  # from harder than the mean to easier
                     easier = min(1.0, value * (0.3 + 0.2 * problem))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from itscale.boundary import run_strategy
+from itscale.boundary import completions_of_run, run_strategy, tokens_of_run, worth_of
 from itscale.plugins.references import references
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.nodes import Recorder
@@ -50,7 +50,8 @@ class StrategyContract(EntryContract):
     engine
         Options of the simulated engine.
     budgets
-        Budgets (completions) to run; all must be possible with the options.
+        Budgets to run, of completions or what else the entry's axis names; all must be possible with the
+        options.
     helpers
         Options of the simulated engines of the helper models that its options name, by label.
     races
@@ -76,7 +77,8 @@ class StrategyContract(EntryContract):
         name = self.problem().problem_id
         if self.entry.draws == "exchangeable":
             return Unit(problem_id=name, start=start, stop=budget)
-        return Unit(problem_id=name, budget=budget, replicate=replicate, stop=budget)
+        most = completions_of_run(self.ingredient(), budget)
+        return Unit(problem_id=name, budget=budget, replicate=replicate, stop=most)
 
     def run(
         self, unit: Unit, *, seed: int = 0, beside: int = 0, latency: int | None = None, **changes: Any
@@ -148,6 +150,7 @@ class StrategyContract(EntryContract):
             stream=(seed, problem.problem_id),
             token_limit=options.max_tokens,
             worth=self.entry.worth(options),
+            granted=self._granted(unit.budget, options) if unit.budget else None,
             pooled=self.entry.per == "pool",
             partners=Partners(
                 helpers=others,
@@ -159,6 +162,13 @@ class StrategyContract(EntryContract):
             ),
         )
         return session, [own, *others.values()]
+
+    def _granted(self, budget: int, options: SamplingOptions) -> int:
+        """Return how many tokens may be generated for a budget, of a pool or of a run."""
+        ingredient = replace(self.ingredient(), options=options)
+        if self.entry.draws == "exchangeable":
+            return budget * worth_of(ingredient)
+        return tokens_of_run(ingredient, budget)
 
     def test_its_options_say_how_to_sample(self) -> None:
         """The session bounds what a run may generate by `max_tokens`."""
@@ -174,7 +184,7 @@ class StrategyContract(EntryContract):
         for budget in self.budgets:
             unit = self.unit(budget, replicate=2)
             completions = self.run(unit).completions
-            assert 1 <= len(completions) <= budget
+            assert 1 <= len(completions) <= unit.completions
             assert [one.index for one in completions] == list(range(len(completions)))
             for one in completions:
                 assert (one.problem_id, one.budget) == (unit.problem_id, unit.budget)
@@ -237,7 +247,7 @@ class StrategyContract(EntryContract):
                 run = self.run(self.unit(budget), max_tokens=limit)
                 assert all((one.generated_tokens or 0) <= limit for one in run.completions)
                 options = self.entry.options.model_validate({**self.options, "max_tokens": limit})
-                assert run.counted["generated_tokens"] <= self.entry.worth(options) * budget
+                assert run.counted["generated_tokens"] <= self._granted(budget, options)
 
     def test_the_same_seed_gives_the_same_completions(self) -> None:
         """Whatever else shares the engine; and another seed gives others."""

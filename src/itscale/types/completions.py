@@ -131,7 +131,7 @@ class Completion:
     problem_id
         The problem it answers.
     budget, replicate
-        Of a run-based strategy: the budget (completions) of the run and which of its repetitions; for an
+        Of a run-based strategy: the budget of the run, as its axis counts, and which repetition; for an
         exchangeable strategy both are 0.
     index
         Its place in the pool of its problem (exchangeable) or in its run (run-based), from 0.

@@ -31,6 +31,7 @@ def curve(selector="oracle", budgets=(1, 2, 4, 8, 16, 32, 64), share=1.0, simula
         **key,
         "selector": selector,
         "estimand": ESTIMANDS.get(selector, "selected"),
+        "axis": "completions",
         "budget": k,
         "generated_tokens": 110.0 * k,
         "prompt_tokens": 50.0,
