@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, field_validator
 
 from itscale.messages.secrets import find_secrets
 from itscale.plugins import Options
+from itscale_builtin.engines._rewards import RewardOptions
 from itscale_builtin.engines.address import Address
 
 __all__ = ["OpenAIOptions"]
@@ -58,6 +59,16 @@ class OpenAIOptions(Options):
     """What its tokenizer is called: models of a study that say the same, not empty, share their token ids."""
     end_token_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Tokens that end an answer, for `next_logprobs`; if left out, what its chat template puts after one."""
+    use: Literal["generate", "rewards", "embed"] = "generate"
+    """What the model is for: text, rewards of trajectories, or embeddings of texts."""
+    reward: RewardOptions = RewardOptions()
+    """How a reward model is read; what the server starts it with has to be the same."""
+    endpoint: Literal["pooling", "classify", "score"] | None = None
+    """Where rewards are asked for: `classify` or `score` (a question and its answer) of a classifier,
+    `pooling` of any reward model. If left out, `pooling` for rewards of steps, else `classify`."""
+    logits: bool = True
+    """Ask for logits (vLLM's `use_activation: false`), of which rewards are made here. If false, what the
+    server gives is taken for probabilities."""
     seed: bool = False
     """Send a seed with every completion, each then a request of its own; as reproducible as the server."""
     require_usage: bool = True

@@ -20,6 +20,7 @@ __all__ = [
     "estimates",
     "read_choices",
     "read_counts",
+    "read_prompt",
     "read_usage",
     "said_of",
     "shares",
@@ -269,11 +270,22 @@ def tell_waste(body: bytes, request: GenerationRequest) -> None:
 
 def read_counts(usage: Any) -> Usage:
     """Return tokens as a reply states them; UsageError if they are missing or no counts of any request."""
+    prompt, cached = read_prompt(usage)
+    generated = _whole(usage.get("completion_tokens"), "usage.completion_tokens")
+    return Usage(prompt, cached, generated)
+
+
+def read_prompt(usage: Any) -> tuple[int, int]:
+    """Return the tokens of a prompt, and how many of them were cached.
+
+    Raises
+    ------
+    UsageError
+        In words, if counts are missing or cannot be true.
+    """
     if not isinstance(usage, Mapping):
         raise UsageError("replies without usage")
-    prompt, generated = (
-        _whole(usage.get(name), f"usage.{name}") for name in ("prompt_tokens", "completion_tokens")
-    )
+    prompt = _whole(usage.get("prompt_tokens"), "usage.prompt_tokens")
     details = usage.get("prompt_tokens_details")
     given = details.get("cached_tokens") if isinstance(details, Mapping) else None
     cached = 0 if given is None else _whole(given, "usage.prompt_tokens_details.cached_tokens")
@@ -281,7 +293,7 @@ def read_counts(usage: Any) -> Usage:
         raise UsageError(f"counts {prompt} tokens of a prompt that is not empty")
     if cached > prompt:
         raise UsageError(f"counts {cached} cached tokens of a prompt of {prompt}")
-    return Usage(prompt, cached, generated)
+    return prompt, cached
 
 
 def _whole(value: Any, name: str) -> int:

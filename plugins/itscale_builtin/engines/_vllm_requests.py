@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from itscale.errors import EngineError, EngineLostError
 
-__all__ = ["Output", "answers", "one_line"]
+__all__ = ["Output", "answering", "answers", "one_line"]
 
 
 @dataclass
@@ -49,19 +50,33 @@ async def answers(llm: Any, prompt: Sequence[int], params: Any, number: str) -> 
     Raises
     ------
     EngineError
+        As `answering` does.
+    """
+    from vllm.inputs.engine import tokens_input
+
+    with answering("generating"):
+        async for output in llm.generate(tokens_input(list(prompt)), params, number):
+            yield output
+
+
+@contextmanager
+def answering(what: str) -> Iterator[None]:
+    """Say in one line what vLLM raises at a request.
+
+    Raises
+    ------
+    EngineError
         If vLLM refuses or fails this request.
     EngineLostError
         If it died.
     """
-    from vllm.inputs.engine import tokens_input
     from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
     try:
-        async for output in llm.generate(tokens_input(list(prompt)), params, number):
-            yield output
+        yield
     except EngineDeadError as error:
         cause = error.__cause__ or error
-        raise EngineLostError(f"vllm: the engine died while generating: {one_line(cause)}") from error
+        raise EngineLostError(f"vllm: the engine died while {what}: {one_line(cause)}") from error
     except EngineGenerateError as error:  # of this request alone
         cause = error.__cause__ or error
         raise EngineError(f"vllm: a request failed: {one_line(cause)}") from error

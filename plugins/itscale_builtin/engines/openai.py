@@ -14,16 +14,20 @@ from itscale.messages.secrets import masked
 from itscale.plugins import EngineEntry
 from itscale.types import (
     Capability,
+    Embedding,
     Generation,
     GenerationRequest,
     NextLogprobs,
     NextRequest,
+    Reward,
     SamplingParams,
     TextLogprobs,
     TextRequest,
+    Trajectory,
 )
 from itscale_builtin.engines._bounds import allow
 from itscale_builtin.engines._connection import LONGEST_PAUSE, PASSING, Connection, quoted
+from itscale_builtin.engines._endpoints import Endpoints, faults
 from itscale_builtin.engines._openai_options import OpenAIOptions
 from itscale_builtin.engines._parameters import WITHOUT_EFFECT, Parameters, Refused, blamed
 from itscale_builtin.engines._replies import (
@@ -53,6 +57,10 @@ logger = logging.getLogger(__name__)
 
 def offered(options: OpenAIOptions) -> frozenset[Capability]:
     """Return what the server can do, as the options say."""
+    if options.use == "embed":
+        return frozenset({"embed"})
+    if options.use == "rewards":
+        return frozenset({"step_rewards"} if options.reward.marker else {"rewards"})
     told: dict[Capability, bool] = {"generated_logprobs": options.logprobs, "continue": options.continues}
     told |= dict.fromkeys(("logprobs", "next_logprobs"), options.reads_tokens)
     return frozenset({"generate", *(capability for capability, there in told.items() if there)})
@@ -94,6 +102,7 @@ class OpenAIEngine:
         self._connection = Connection(options, self._where)
         self.tokenizer = options.tokenizer
         self._reader = ServedReader(self._connection, options, self._where, self._under_way)
+        self._endpoints = Endpoints(options, self._where, self._connection.post, self._note)
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Return one generation per seed.
@@ -128,6 +137,14 @@ class OpenAIEngine:
     async def spell(self, request: NextRequest, token_id: int) -> str:
         """Return what a token adds to the text."""
         return await self._reader.spell(request, token_id)
+
+    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+        """Return the reward of each trajectory, as the endpoint of a reward model gives it."""
+        return await self._endpoints.rewards(trajectories)
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """Return the embedding of each text."""
+        return await self._endpoints.embed(texts)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -327,8 +344,9 @@ entry = EngineEntry(
     name="openai",
     factory=make,
     options=OpenAIOptions,
-    offers=OFFERS,
+    offers=OFFERS | {"rewards", "step_rewards", "embed"},
     configured=offered,
+    check=faults,
     refuses=refuses,
     requires=("openai",),
     extra="openai",

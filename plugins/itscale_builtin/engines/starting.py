@@ -1,14 +1,20 @@
-"""The start of vLLM's processes: by fork where that is safe, since importing all anew takes longest."""
+"""vLLM's processes: started by fork where that is safe, since importing all anew takes longest, and ended."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Forks", "start"]
+from itscale.errors import EngineError
+from itscale_builtin.engines._vllm_requests import one_line
+from itscale_builtin.engines.guard import Guard, children, script_hidden
+
+__all__ = ["Forks", "launch", "start", "stop"]
 
 METHOD = "VLLM_WORKER_MULTIPROC_METHOD"
 
@@ -39,6 +45,36 @@ class Forks:
     def started(self) -> None:
         """Note that an engine has started, whose own threads mean nothing."""
         self._threads = max(self._threads, _native_threads())
+
+
+def launch(model: str, arguments: Mapping[str, Any], forks: Forks) -> tuple[Any, Guard]:
+    """Start an `AsyncLLM` by vLLM's engine arguments; return it and what kills its processes with this one.
+
+    Raises
+    ------
+    EngineError
+        If it does not start.
+    """
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    before = children()
+    try:
+        with script_hidden():
+            llm = start(AsyncEngineArgs(**arguments), forks)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:  # a TimeoutError is an OSError
+        raise EngineError(f"vllm: {model}: does not start: {one_line(error)}") from error
+    return llm, Guard(children() - before)
+
+
+async def stop(llm: Any, guard: Guard | None) -> None:
+    """Stop the processes of an `AsyncLLM` and free what they hold; nothing, if there is none."""
+    if llm is None:
+        return
+    if llm.output_handler is not None:  # it would report the end of the engine as its death
+        llm.output_handler.cancel()
+    await asyncio.to_thread(llm.shutdown)
+    if guard is not None:
+        guard.release()
 
 
 def start(arguments: Any, forks: Forks) -> Any:

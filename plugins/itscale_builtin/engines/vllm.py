@@ -23,11 +23,13 @@ from itscale.types import (
     TextLogprobs,
     TextRequest,
 )
+from itscale_builtin.engines._rewards import RewardOptions
 from itscale_builtin.engines._vllm_logprobs import Prompted, Reader
-from itscale_builtin.engines._vllm_models import check_model, is_local
+from itscale_builtin.engines._vllm_models import architecture_here, architecture_of, check_model, is_local
 from itscale_builtin.engines._vllm_requests import Output, answers, one_line
-from itscale_builtin.engines.guard import Guard, children, script_hidden
-from itscale_builtin.engines.starting import Forks, start
+from itscale_builtin.engines.guard import Guard
+from itscale_builtin.engines.pooling import PooledEngine, faults, offered_by, pooling_arguments, use_of
+from itscale_builtin.engines.starting import Forks, launch, stop
 from itscale_builtin.engines.wheel import Wheel, prepare_wheel
 
 __all__ = ["VllmEngine", "VllmOptions", "engine_arguments", "entry"]
@@ -68,7 +70,9 @@ class VllmOptions(Options):
     tokenizer: str | None = None
     """Directory or hub id of the tokenizer; the model's own if left out."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """Type of the weights; `auto` takes the one they are stored in."""
+    """Type of the weights. `auto` takes the one they are stored in, but casts float32 down: to float16 of a
+    model that is used for rewards or embeddings, else to bfloat16. Rewards of a float32 checkpoint that are
+    to be exact to three digits need `float32`."""
     tensor_parallel: int = Field(default=1, ge=1)
     """Accelerators over which each layer is split."""
     pipeline_parallel: int = Field(default=1, ge=1)
@@ -87,6 +91,11 @@ class VllmOptions(Options):
     """Reuse the KV cache of tokens that prompts and prefixes share; stepwise search lives on it."""
     chat_template_options: dict[str, JsonValue] = Field(default={})
     """Keyword arguments of the model's chat template, for instance `enable_thinking`."""
+    use: Literal["auto", "generate", "rewards", "embed"] = "auto"
+    """What the model is for: text, rewards of trajectories, or embeddings of texts. `auto`: rewards, if it is
+    a directory whose architecture is one of a classifier or reward model; else text."""
+    reward: RewardOptions = RewardOptions()
+    """How a reward model is read."""
     logprobs: bool = True
     """Report the log-probability of what was generated. It costs about a sixth of the tokens per second of
     a very small model on a CPU, far less where the model is larger; without it, what needs it is refused."""
@@ -100,36 +109,39 @@ class VllmOptions(Options):
 
 def offered(options: VllmOptions) -> frozenset[Capability]:
     """Return what the engine can do with these options."""
+    architecture = architecture_here(options.model)
+    if use_of(options, architecture) != "generate":
+        return offered_by(options, architecture)
     return OFFERS if options.logprobs else OFFERS - {"generated_logprobs"}
 
 
 def check(options: VllmOptions) -> Iterator[str]:
     """Yield what is wrong with a model that is a directory; the hub is asked when the engine starts."""
-    if options.model is not None:
-        try:
-            is_local(options.model)
-        except EngineError as error:
-            yield str(error).removeprefix("vllm: ")
+    try:
+        here = options.model is None or is_local(options.model)
+    except EngineError as error:
+        yield str(error).removeprefix("vllm: ")
+    else:
+        if here:
+            yield from faults(options, architecture_here(options.model))
 
 
-def _factory(options: VllmOptions, *, seed: int, model_directory: Path | None) -> VllmEngine:
+def _factory(options: VllmOptions, *, seed: int, model_directory: Path | None) -> VllmEngine | PooledEngine:
     """Load the model and return the engine that runs it."""
     if options.wheel and model_directory is None:
         raise EngineError(f"vllm: wheel {options.wheel}: not prepared, expected its model directory")
     _FORKS.watch()
     model = str(model_directory) if options.wheel else str(options.model)
-    check_model(model, options.revision)
+    architecture = architecture_of(check_model(model, options.revision))
+    for fault in faults(options, architecture, unseen=not is_local(model)):
+        raise EngineError(f"vllm: {model}: {fault}")
     _set_environment()
-    from vllm.engine.arg_utils import AsyncEngineArgs
-
-    arguments = AsyncEngineArgs(**engine_arguments(options, model=model, seed=seed))
-    before = children()
-    try:
-        with script_hidden():
-            llm = start(arguments, _FORKS)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:  # a TimeoutError is an OSError
-        raise EngineError(f"vllm: {model}: does not start: {one_line(error)}") from error
-    return VllmEngine(llm, options, Guard(children() - before))
+    arguments = engine_arguments(options, model=model, seed=seed)
+    if use_of(options, architecture) == "generate":
+        llm, guard = launch(model, arguments, _FORKS)
+        return VllmEngine(llm, options, guard)
+    llm, guard = launch(model, arguments | pooling_arguments(options, model, architecture), _FORKS)
+    return PooledEngine(llm, options, architecture, guard)
 
 
 def engine_arguments(options: VllmOptions, *, model: str, seed: int) -> dict[str, Any]:
@@ -254,13 +266,7 @@ class VllmEngine:
     async def close(self) -> None:
         """Stop vLLM's processes and free what they hold."""
         llm, self._llm = self._llm, None
-        if llm is None:
-            return
-        if llm.output_handler is not None:  # it would report the end of the engine as its death
-            llm.output_handler.cancel()
-        await asyncio.to_thread(llm.shutdown)
-        if self._guard is not None:
-            self._guard.release()
+        await stop(llm, self._guard)
 
     def _prompt(self, request: Prompted) -> tuple[list[int], int]:
         """Return the tokens that a request goes on from, and how many of them no model wrote."""
@@ -367,7 +373,7 @@ entry = EngineEntry(
     requires=("vllm",),
     extra=("itscale[gpu]", "itscale[cpu]"),
     reference="Kwon et al. 2023, Efficient Memory Management for Large Language Model Serving",
-    offers=OFFERS,
+    offers=OFFERS | {"rewards", "step_rewards", "embed"},
     configured=offered,
     check=check,
     prepare=_prepare,

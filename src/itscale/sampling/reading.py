@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +16,7 @@ from itscale.sampling.desk import Desk
 from itscale.sampling.lineage import Lineages, node_of
 from itscale.sampling.partners import Partners
 from itscale.sampling.tree import Tree
-from itscale.types import NextLogprobs, Question, Step, TextLogprobs, Trajectory
+from itscale.types import Embedding, NextLogprobs, Question, Step, TextLogprobs, Trajectory
 
 __all__ = ["Reading", "aligned"]
 
@@ -160,6 +161,26 @@ class Reading:
         self.tree.contexts[step.node] = found.context_tokens
         full = trajectory.tokens + 1 >= self._token_limit
         return self.tree.keep(trajectory, step, "eos" if ends else "length" if full else None, lineage)
+
+    async def embed(self, texts: Sequence[str], *, by: str | None = None) -> list[Embedding]:
+        """Return a model's embedding of each text; what it reads is charged, and takes nothing of the budget.
+
+        Parameters
+        ----------
+        texts
+            Of trajectories, answers, documents: whatever is compared.
+        by
+            Label of the helper model that embeds; the model that is sampled if left out.
+
+        Raises
+        ------
+        ContractError
+            If the model does not offer `embed`, or something is no text.
+        """
+        label = self._offering("embed()", "embed", by)
+        if isinstance(texts, str) or not all(map(textual, texts)):
+            raise self._broken("embed(): texts", texts, "a list of texts")
+        return await self._desk.embed(list(texts), label)
 
     def _named(self, what: str, by: Any) -> str:
         """Return the label that a model's engine is filed by; refuse one that the strategy may not ask."""
