@@ -45,8 +45,8 @@ from itscale.estimators import coverage
 from itscale.fitting import (
     ENSEMBLE,
     Evidence,
+    FitSettings,
     LawReport,
-    Settings,
     combine,
     evidence_of_counts,
     leaderboard,
@@ -304,7 +304,7 @@ def game24(folder: Path) -> dict[str, tuple[IntArray, IntArray]]:
 def reports(case: Case, refits: int, laws: Sequence[str]) -> dict[str, LawReport]:
     """Fit laws that take a curve or counts, as `itscale fit all` does."""
     reach = case.furthest / case.everything.last
-    settings = Settings(refits=refits, holdout_refits=20, reach=reach)
+    settings = FitSettings(refits=refits, holdout_refits=20, reach=reach)
     found = {}
     for plugin in registry().plugins("laws"):
         entry: Any = plugin.entry

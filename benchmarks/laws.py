@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import betabinom
 
-from itscale.fitting import Settings, evidence_of_counts, report_law, thinned_counts
+from itscale.fitting import FitSettings, evidence_of_counts, report_law, thinned_counts
 from itscale.outcomes import IntArray
 from itscale.plugins import registry
 
@@ -64,7 +64,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     sizes = [arguments.completions // share for share in SHARES]
     origins = [evidence_of_counts(*thinned_counts(sampled, correct, size, rng)) for size in sizes]
-    settings = Settings(refits=arguments.refits, holdout_refits=max(20, min(200, arguments.refits)))
+    settings = FitSettings(refits=arguments.refits, holdout_refits=max(20, min(200, arguments.refits)))
     fits = 1 + settings.refits + len(sizes) * (1 + settings.holdout_refits)
     beside = peer(sampled, correct, fits, rng)
     wanted = arguments.laws.split(",") if arguments.laws else None

@@ -24,8 +24,8 @@ __all__ = [
     "BetaRates",
     "Cell",
     "PilotRates",
-    "Plan",
     "Rates",
+    "StudySize",
     "cheapest",
     "detection_power",
     "interval_widths",
@@ -104,7 +104,7 @@ class PilotRates:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudySize:
     """A study of so many problems, with so many completions of each in each arm."""
 
     problems: int
@@ -131,7 +131,7 @@ class Cell:
         Its Monte Carlo error.
     """
 
-    plan: Plan
+    plan: StudySize
     k: int
     value: float
     error: float
@@ -163,7 +163,7 @@ def interval_widths(
             )
             widths = 2 * quantile * spread / np.sqrt(count)
             means, errors = widths.mean(axis=0), widths.std(axis=0, ddof=1) / np.sqrt(studies)
-            plan = Plan(count, n)
+            plan = StudySize(count, n)
             cells += [Cell(plan, k, float(means[at]), float(errors[at])) for at, k in enumerate(held)]
     return cells
 
@@ -206,11 +206,13 @@ def detection_power(
                 )
                 power = float(found.mean())
                 error = float(np.sqrt(power * (1 - power) / studies))
-                cells.append(Cell(Plan(count, n, arms=2), k, power, error))
+                cells.append(Cell(StudySize(count, n, arms=2), k, power, error))
     return cells
 
 
-def cheapest(cells: Sequence[Cell], *, least: float | None = None, most: float | None = None) -> Plan | None:
+def cheapest(
+    cells: Sequence[Cell], *, least: float | None = None, most: float | None = None
+) -> StudySize | None:
     """Return the plan with the fewest completions whose cells all suffice; None if no plan does.
 
     Parameters
@@ -221,7 +223,7 @@ def cheapest(cells: Sequence[Cell], *, least: float | None = None, most: float |
         What every cell must reach (power), or must not exceed (width).
     """
     budgets = {cell.k for cell in cells}
-    good: dict[Plan, set[int]] = {}
+    good: dict[StudySize, set[int]] = {}
     for cell in cells:
         if (least is None or cell.value >= least) and (most is None or cell.value <= most):
             good.setdefault(cell.plan, set()).add(cell.k)

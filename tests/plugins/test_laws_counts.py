@@ -10,7 +10,7 @@ from scipy.special import betaln, gamma, hyp2f1
 from scipy.stats import betabinom, chi2
 
 from itscale.fitting.evidence import evidence_of_counts
-from itscale.fitting.report import Settings, report_law
+from itscale.fitting.report import FitSettings, report_law
 from itscale.plugins import registry
 from itscale.plugins.laws import FitFailure, FitWarning, LawData
 from itscale_builtin.laws._counts import Counts, pooled
@@ -283,7 +283,7 @@ def test_the_interval_of_the_unsolvable_share_is_that_of_its_profile_and_is_wide
     assert falls == pytest.approx(chi2.ppf(0.95, 1) / 2, abs=0.02)
     evidence = evidence_of_counts(data.sampled, data.correct, np.array([1, 10, 100]))
     entry = registry().get("laws", "zero_inflated_beta_binomial").entry
-    fits = report_law(law, entry, evidence, [], Settings(refits=4)).fits
+    fits = report_law(law, entry, evidence, [], FitSettings(refits=4)).fits
     assert (fits[0]["parameter"], fits[0]["low"], fits[0]["high"]) == ("unsolvable", low, high)
     assert "interval of unsolvable by profile likelihood, not from refits" in fits[0]["message"]
 

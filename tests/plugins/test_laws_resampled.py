@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import expit
 
-from itscale.fitting import Settings, evidence_of_counts, report_law
+from itscale.fitting import FitSettings, evidence_of_counts, report_law
 from itscale.plugins import registry
 from itscale.plugins.laws import FitFailure, FitWarning, LawData, Likelihood, Resampled
 
@@ -204,7 +204,7 @@ def test_chances_of_counts_are_integrals_over_cells(n, c):
 def test_one_completion_of_each_problem_says_nothing_of_the_spread(name):
     everything = evidence_of_counts(np.ones(40, dtype=np.int64), np.repeat([0, 1], [30, 10]))
     entry = registry().get("laws", name).entry
-    (row,) = report_law(make(name), entry, everything, [], Settings(refits=20)).fits
+    (row,) = report_law(make(name), entry, everything, [], FitSettings(refits=20)).fits
     assert row["status"] == "failed"
     assert "only the mean success probability is identified" in row["message"]
     assert row.get("asymptotic_exponent") is None

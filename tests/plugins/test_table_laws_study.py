@@ -6,7 +6,7 @@ import pytest
 from tables_of_laws import CHINCHILLA, twin
 
 from itscale.errors import DataError, StudyError
-from itscale.fitting.report import Settings
+from itscale.fitting.report import FitSettings
 from itscale.planning.plan import make_plan
 from itscale.plugins import LawEntry, Options
 from itscale.plugins.laws import FitFailure, TableData
@@ -19,7 +19,7 @@ from itscale.store.schemas import FITS
 from itscale.study import resolve
 from itscale.testing import TableLawContract
 
-SETTINGS = Settings(refits=40, holdout_refits=20, reach=10.0)
+SETTINGS = FitSettings(refits=40, holdout_refits=20, reach=10.0)
 
 
 @pytest.fixture

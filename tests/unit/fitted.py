@@ -3,7 +3,7 @@
 import numpy as np
 
 from itscale.fitting import (
-    Settings,
+    FitSettings,
     evidence_of_counts,
     report_law,
 )
@@ -31,4 +31,4 @@ def report(name, *data):
     return report_law(make(name), entry, *data)
 
 
-SMALL = Settings(refits=40, holdout_refits=20, reach=100.0)
+SMALL = FitSettings(refits=40, holdout_refits=20, reach=100.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from itscale.running.events import Event
-from itscale.running.failures import Failure, failures_of
+from itscale.running.failures import JobFailure, failures_of
 
 JOB = """
 import os, subprocess, sys
@@ -80,5 +80,5 @@ def test_a_disk_that_is_full_when_a_job_starts_is_said_to_snakemake(tmp_path):
     assert done.stderr.splitlines()[0] == said
     failed = Event(kind="job_error", jobs=["1"], rule="sampling", logs=["absent.log"])
     assert failures_of([failed], done.stderr) == [
-        Failure("sampling", said.removeprefix("error: "), "absent.log")
+        JobFailure("sampling", said.removeprefix("error: "), "absent.log")
     ]

@@ -12,7 +12,7 @@ from itscale.power import (
     BetaRates,
     Cell,
     PilotRates,
-    Plan,
+    StudySize,
     cheapest,
     detection_power,
     interval_widths,
@@ -91,7 +91,7 @@ def test_correlation_is_freed_of_the_noise_of_counting():
 
 
 def test_the_cheapest_plan_suffices_at_every_k():
-    small, deep, wide = Plan(100, 4), Plan(100, 16), Plan(400, 8)
+    small, deep, wide = StudySize(100, 4), StudySize(100, 16), StudySize(400, 8)
     cells = [Cell(small, 1, 0.1, 0), Cell(deep, 1, 0.1, 0), Cell(wide, 1, 0.04, 0)]
     cells += [Cell(deep, 8, 0.09, 0), Cell(wide, 8, 0.05, 0)]
     assert cheapest(cells, most=0.1) == deep

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from itscale.sampling.progress import Extent, Pace, Sampled, Speed, mean_tokens, seconds_left
+from itscale.sampling.progress import BlockExtent, Pace, Sampled, Speed, mean_tokens, seconds_left
 
 LIMIT = 512
 
@@ -69,7 +69,7 @@ def test_time_left_is_within_a_factor_of_two(kind, completions, slots, silent, e
     for now, state in engine(LENGTHS[kind][:completions], slots, elasticity, silent=silent):
         pace.see(now, state)
         if speed := pace.speed():
-            said.append((now, seconds_left(state, Extent(completions, LIMIT / 2, LIMIT), speed)))
+            said.append((now, seconds_left(state, BlockExtent(completions, LIMIT / 2, LIMIT), speed)))
     ratios = {at: left / (now - at) for at, left in said if at < 0.75 * now}
     off = np.abs(np.log2(list(ratios.values())))
     assert silent or next(iter(ratios)) <= 5  # seconds
@@ -90,11 +90,11 @@ def test_a_speed_counts_from_the_first_token():
 
 def test_nothing_is_left_of_what_is_done_or_has_failed():
     done = Sampled(completions=7, failed=3, tokens=70, ended=7, ended_tokens=70)
-    assert seconds_left(done, Extent(10, 50, 100), Speed(10, 1, 10)) == 0
+    assert seconds_left(done, BlockExtent(10, 50, 100), Speed(10, 1, 10)) == 0
 
 
 def test_a_mean_is_between_what_was_expected_and_what_was_seen():
-    extent = Extent(100, 50, 100)
+    extent = BlockExtent(100, 50, 100)
     assert mean_tokens(Sampled(), extent) == 50
     assert mean_tokens(Sampled(running=10, running_tokens=400), extent) == 80
     assert mean_tokens(Sampled(running=10, running_tokens=990), extent) == 100

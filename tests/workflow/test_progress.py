@@ -11,10 +11,10 @@ from itscale.running.events import Event
 from itscale.running.failures import Failure, failures_of
 from itscale.running.job import LOADING, by_folder, optional_path, paths, progress_file, progress_writer
 from itscale.running.snakemake import planned
-from itscale.running.watch import Progress, Watch, clock, display
-from itscale.sampling.progress import Extent, Sampled
+from itscale.running.watch import RunProgress, Watch, clock, display
+from itscale.sampling.progress import BlockExtent, Sampled
 
-EXTENT = Extent(completions=32, expected=50, limit=100)
+EXTENT = BlockExtent(completions=32, expected=50, limit=100)
 BLOCKS = {"t/m/s/p00000-00004_c00000-00008": EXTENT, "t/m/s/p00000-00004_c00008-00016": EXTENT}
 
 DRY_RUN = [
@@ -290,7 +290,7 @@ def test_a_line_comes_when_a_speed_is_first_known_and_every_ten_seconds():
     with display(console) as show:
         for now in range(31):
             speed = 50.0 if now >= 12 else None
-            show(Progress(0, 1, 0, 9, speed, None, float(now), "sampling"))
+            show(RunProgress(0, 1, 0, 9, speed, None, float(now), "sampling"))
     assert [line.split()[0] for line in said] == ["0:10", "0:12", "0:22"]
 
 

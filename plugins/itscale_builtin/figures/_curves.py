@@ -30,7 +30,7 @@ __all__ = [
     "CURVE",
     "CurveOptions",
     "Line",
-    "Plan",
+    "Layout",
     "display_names",
     "draw_curves",
     "highest",
@@ -63,7 +63,7 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Layout:
     """What a figure of curves shows: every combination of the `panel` columns is a panel.
 
     Along budgets, what they count is the label of x.
@@ -84,44 +84,44 @@ class Plan:
         return self.names.get((column, label), label)
 
 
-def draw_curves(curves: pl.DataFrame, plan: Plan, empty: str) -> Drawing:
+def draw_curves(curves: pl.DataFrame, layout: Layout, empty: str) -> Drawing:
     """Draw curves with their intervals in small multiples, with one legend; `empty` if there are none."""
     curves = curves.with_columns(pl.col("axis").fill_null(COMPLETIONS))
-    drawable = pl.col(plan.x).is_not_null() & pl.col(plan.x).is_finite() & (pl.col(plan.x) > 0)
-    table = curves.filter(drawable).sort(*CURVE, "budget", plan.x)
-    summary = _summary(table, plan.x)
+    drawable = pl.col(layout.x).is_not_null() & pl.col(layout.x).is_finite() & (pl.col(layout.x) > 0)
+    table = curves.filter(drawable).sort(*CURVE, "budget", layout.x)
+    summary = _summary(table, layout.x)
     if table.is_empty():
         return Drawing(figure=panels.blank(empty), table=table, summary=summary)
-    keys = table.select(plan.panel).unique().sort(plan.panel).rows()
+    keys = table.select(layout.panel).unique().sort(layout.panel).rows()
     figure, [axes] = panels.panel_grid(len(keys))
     one_value = {name for name in CURVE if table[name].n_unique() == 1}
-    common = [plan.name(name, table[name][0]) for name in plan.common if name in one_value]
-    panels.header(figure, [*common, *_notes(curves, table, plan.x)])
+    common = [layout.name(name, table[name][0]) for name in layout.common if name in one_value]
+    panels.header(figure, [*common, *_notes(curves, table, layout.x)])
     for here, key in zip(axes, keys, strict=True):
-        rows = table.filter(pl.col(name) == value for name, value in zip(plan.panel, key, strict=True))
-        for line in plan.lines:
-            _draw_line(here, rows.filter(line.rows), plan.x, line.mark)
-        scale = table if plan.share_y else rows
-        _finish_axes(here, rows, scale, plan)
-        pairs = zip(plan.panel, key, strict=True)
-        panels.title(here, [plan.name(*pair) for pair in pairs if pair[0] not in one_value])
-    used = [line for line in plan.lines if not table.filter(line.rows).is_empty()]
+        rows = table.filter(pl.col(name) == value for name, value in zip(layout.panel, key, strict=True))
+        for line in layout.lines:
+            _draw_line(here, rows.filter(line.rows), layout.x, line.mark)
+        scale = table if layout.share_y else rows
+        _finish_axes(here, rows, scale, layout)
+        pairs = zip(layout.panel, key, strict=True)
+        panels.title(here, [layout.name(*pair) for pair in pairs if pair[0] not in one_value])
+    used = [line for line in layout.lines if not table.filter(line.rows).is_empty()]
     entries = [(line.label, line.mark.line()) for line in used]
-    panels.foot(figure, _label_axes(axes, keys, table, plan), entries if len(entries) > 1 else [])
+    panels.foot(figure, _label_axes(axes, keys, table, layout), entries if len(entries) > 1 else [])
     panels.settle(figure)
     return Drawing(figure=figure, table=table, summary=summary)
 
 
 def _label_axes(
-    axes: Sequence[Axes], keys: Sequence[tuple[str, ...]], table: pl.DataFrame, plan: Plan
+    axes: Sequence[Axes], keys: Sequence[tuple[str, ...]], table: pl.DataFrame, layout: Layout
 ) -> str:
     """Return what all panels show along x; where budgets count several things, each panel says its own."""
-    if plan.x != "budget":
-        return plan.x_label
+    if layout.x != "budget":
+        return layout.x_label
     counts = sorted(set(table["axis"]))
     if len(counts) == 1:
         return budget_label(counts[0])
-    of_panel = dict(table.select(pl.concat_list(plan.panel).list.join("/"), "axis").iter_rows())
+    of_panel = dict(table.select(pl.concat_list(layout.panel).list.join("/"), "axis").iter_rows())
     for here, key in zip(axes, keys, strict=True):
         here.set_xlabel(budget_label(of_panel["/".join(key)]))
     return ""
@@ -157,11 +157,11 @@ def _spread(position: FloatArray, most: int = MARKERS_PER_LINE) -> list[int]:
     return sorted({int(np.abs(position - place).argmin()) for place in wanted})
 
 
-def _finish_axes(axes: Axes, rows: pl.DataFrame, scale: pl.DataFrame, plan: Plan) -> None:
-    panels.count_axis(axes, float(rows[plan.x].min()), float(rows[plan.x].max()))  # type: ignore[arg-type]
+def _finish_axes(axes: Axes, rows: pl.DataFrame, scale: pl.DataFrame, layout: Layout) -> None:
+    panels.count_axis(axes, float(rows[layout.x].min()), float(rows[layout.x].max()))  # type: ignore[arg-type]
     first = panels.is_first(axes)
-    panels.percent_axis(axes, highest(scale), plan.y_label if first else "")
-    if plan.share_y and not first:
+    panels.percent_axis(axes, highest(scale), layout.y_label if first else "")
+    if layout.share_y and not first:
         axes.tick_params(labelleft=False)
 
 

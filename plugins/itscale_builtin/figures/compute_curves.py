@@ -13,7 +13,7 @@ from itscale.plugins.figures import Drawing, FigureData
 from itscale_builtin.figures._curves import (
     CURVE,
     CurveOptions,
-    Plan,
+    Layout,
     display_names,
     draw_curves,
     selector_lines,
@@ -53,7 +53,7 @@ class ComputeCurves:
         label = TOKENS.label if scored else "generated tokens per problem"
         several = curves["strategy"].n_unique() > 1
         strategies = self.options.compare == "strategies" or (self.options.compare is None and several)
-        plan = Plan(
+        layout = Layout(
             panel=("task", "selector") if strategies else ("task", "model", "strategy"),
             lines=strategy_lines(curves, names) if strategies else selector_lines(data),
             names=names,
@@ -64,7 +64,7 @@ class ComputeCurves:
             common=("task", "model", "strategy", "selector") if strategies else ("task", "model", "strategy"),
         )
         lacking = "prices" if x == USD.name else "token counts"
-        return draw_curves(curves, plan, empty=f"no curve in this study has {lacking}")
+        return draw_curves(curves, layout, empty=f"no curve in this study has {lacking}")
 
 
 entry = FigureEntry(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from itscale.plugins import FigureEntry
 from itscale.plugins.figures import Drawing, FigureData
-from itscale_builtin.figures._curves import CurveOptions, Plan, display_names, draw_curves, strategy_lines
+from itscale_builtin.figures._curves import CurveOptions, Layout, display_names, draw_curves, strategy_lines
 
 __all__ = ["CoverageCurves", "entry"]
 
@@ -20,7 +20,7 @@ class CoverageCurves:
     def draw(self, data: FigureData) -> Drawing:
         """Draw the coverage curves of all tasks."""
         names = display_names(data, data.coverage)
-        plan = Plan(
+        layout = Layout(
             panel=("task", "axis") if data.coverage["axis"].n_unique() > 1 else ("task",),
             lines=strategy_lines(data.curves, names),
             names=names,
@@ -28,7 +28,7 @@ class CoverageCurves:
             y_label="coverage (%)",
             share_y=self.options.share_y,
         )
-        return draw_curves(data.coverage, plan, empty="no coverage curve in this study")
+        return draw_curves(data.coverage, layout, empty="no coverage curve in this study")
 
 
 entry = FigureEntry(

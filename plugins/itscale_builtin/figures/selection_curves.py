@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from itscale.plugins import FigureEntry
 from itscale.plugins.figures import Drawing, FigureData
-from itscale_builtin.figures._curves import CurveOptions, Plan, display_names, draw_curves, selector_lines
+from itscale_builtin.figures._curves import CurveOptions, Layout, display_names, draw_curves, selector_lines
 
 __all__ = ["SelectionCurves", "entry"]
 
@@ -19,7 +19,7 @@ class SelectionCurves:
 
     def draw(self, data: FigureData) -> Drawing:
         """Draw the curves of all selectors."""
-        plan = Plan(
+        layout = Layout(
             panel=("task", "model", "strategy"),
             lines=selector_lines(data),
             names=display_names(data, data.curves),
@@ -27,7 +27,7 @@ class SelectionCurves:
             y_label="problems solved (%)",
             share_y=self.options.share_y,
         )
-        return draw_curves(data.curves, plan, empty="no curve in this study")
+        return draw_curves(data.curves, layout, empty="no curve in this study")
 
 
 entry = FigureEntry(

@@ -14,7 +14,7 @@ from itscale.errors import StudyError
 if TYPE_CHECKING:
     import polars as pl
 
-    from itscale.fitting import LawReport, Settings
+    from itscale.fitting import FitSettings, LawReport
     from itscale.plugins.ingredient import Ingredient
     from itscale.plugins.table_laws import TableOptions
 
@@ -60,13 +60,13 @@ def fit(
 ) -> None:
     """Fit a law, or all of them with a leaderboard and an ensemble, to a file of results."""
     from itscale.cli.console import LiteralConsole
-    from itscale.fitting import Settings
+    from itscale.fitting import FitSettings
 
     if output is not None and output.suffix not in ENDINGS:
         raise StudyError(f"--output: found {str(output)!r}, expected a name that ends in .csv or .parquet")
     if output is not None and output.resolve() == data.resolve():
         raise StudyError(f"--output: found {str(output)!r}, which holds the data, expected another name")
-    settings = Settings(
+    settings = FitSettings(
         refits=refits,
         holdout_refits=max(20, min(200, refits)),
         reach=reach,
@@ -134,7 +134,7 @@ def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> di
     return found
 
 
-def _fit_table(laws: Mapping[str, Ingredient[Any]], settings: Settings) -> dict[str, pl.DataFrame]:
+def _fit_table(laws: Mapping[str, Ingredient[Any]], settings: FitSettings) -> dict[str, pl.DataFrame]:
     """Return the fits and the forecasts of a tabular law, which its options name."""
     from itscale.fitting import forecast_rows
     from itscale.stages.fits import named_rows
@@ -160,7 +160,7 @@ def _fit_curve(
     columns: Mapping[str, str],
     where: Sequence[str],
     how: tuple[str | None, int | None],
-    settings: Settings,
+    settings: FitSettings,
 ) -> dict[str, pl.DataFrame]:
     """Return the fits and the forecasts of laws, and of several the leaderboard.
 
@@ -212,7 +212,7 @@ def _series_tables(
     return fits, forecasts, pl.DataFrame(schema=dict(REFITS))
 
 
-def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: Settings) -> None:
+def _show(console: Any, tables: Mapping[str, pl.DataFrame], settings: FitSettings) -> None:
     """Print parameters and exponents law by law, what was remarked, then the leaderboard."""
     import polars as pl
 

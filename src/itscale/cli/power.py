@@ -11,8 +11,8 @@ from itscale.errors import DataError, StudyError
 from itscale.messages.numbers import counted
 
 if TYPE_CHECKING:
-    from itscale.curves.pools import Counts
-    from itscale.power import Cell, Plan, Rates
+    from itscale.curves.pools import ProblemCounts
+    from itscale.power import Cell, Rates, StudySize
 
 __all__ = ["power"]
 
@@ -119,7 +119,7 @@ def _advise_on_difference(
     _show(cells, title, 1, cheapest(cells, least=wanted), f"power {wanted:g}")
 
 
-def _show(cells: list[Cell], title: str, scale: float, best: Plan | None, goal: str) -> None:
+def _show(cells: list[Cell], title: str, scale: float, best: StudySize | None, goal: str) -> None:
     """Print a table of plans for every k (problems down, completions across), and the cheapest."""
     from rich.table import Table
 
@@ -149,7 +149,7 @@ def _show(cells: list[Cell], title: str, scale: float, best: Plan | None, goal: 
     )
 
 
-def _rates(beta: tuple[float, float] | None, counts: list[Counts]) -> Rates:
+def _rates(beta: tuple[float, float] | None, counts: list[ProblemCounts]) -> Rates:
     from itscale.power import SMALLEST, BetaRates, PilotRates
 
     if (beta is None) == (not counts):
@@ -164,7 +164,7 @@ def _rates(beta: tuple[float, float] | None, counts: list[Counts]) -> Rates:
     return BetaRates(*beta)
 
 
-def _correlation(stated: float | None, counts: list[Counts]) -> float:
+def _correlation(stated: float | None, counts: list[ProblemCounts]) -> float:
     """Return the correlation that was stated, or that of the pilot's two arms."""
     from itscale.power import rate_correlation
 
@@ -184,11 +184,11 @@ def _correlation(stated: float | None, counts: list[Counts]) -> float:
     return rate_correlation(first, second)
 
 
-def _counts(path: Path) -> Counts:
+def _counts(path: Path) -> ProblemCounts:
     """Read the counts of a pilot: outcomes of a study, or a CSV."""
     import polars as pl
 
-    from itscale.curves.pools import Counts, open_outcomes
+    from itscale.curves.pools import ProblemCounts, open_outcomes
     from itscale.errors import nearest
     from itscale.store.parquet import literal
 
@@ -206,7 +206,7 @@ def _counts(path: Path) -> Counts:
         raise DataError(
             f"{path}: found {len(bad)} bad rows of {len(table)}, expected n >= 1 and 0 <= correct <= n"
         )
-    return Counts(
+    return ProblemCounts(
         problems=tuple(table["problem"].cast(pl.String)),
         sampled=table["n"].cast(pl.Int64).to_numpy(),
         correct=table["correct"].cast(pl.Int64).to_numpy(),

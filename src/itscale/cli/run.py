@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from itscale.planning.plan import Plan
-    from itscale.running.failures import Failure
+    from itscale.running.failures import JobFailure
     from itscale.running.snakemake import DryRun
-    from itscale.sampling.progress import Extent
+    from itscale.sampling.progress import BlockExtent
 
 __all__ = ["run"]
 
@@ -44,7 +44,7 @@ def run(
     """Run a study and build its report. What is already there and still right is not done again."""
     from itscale.cli.check import checked_plan
     from itscale.cli.console import LiteralConsole
-    from itscale.running.job import CHECKED, digest
+    from itscale.running.job import CHECKED, study_digest
     from itscale.running.profiles import jobs_bring_their_own
     from itscale.study.resolution import read_document
 
@@ -52,7 +52,7 @@ def run(
     plan, notes = checked_plan(study, elsewhere=jobs_bring_their_own(context.args))
     for note in notes:
         console.print(f"note: {note}", markup=False)
-    os.environ[CHECKED] = digest(read_document(study).data)
+    os.environ[CHECKED] = study_digest(read_document(study).data)
     _Run(console, plan, study, cores, tuple(context.args)).go(dry_run, retry_failures)
 
 
@@ -162,7 +162,7 @@ class _Run:
         named = ", ".join(f"{count} {rule}" for rule, count in todo.jobs.items())
         self.console.print(f"{name}: {sum(todo.jobs.values()):,} jobs ({named}){sampled}")
 
-    def extents(self, todo: DryRun) -> dict[str, Extent]:
+    def extents(self, todo: DryRun) -> dict[str, BlockExtent]:
         """Return what each block to sample shall hold."""
         return {path: self.plan.block_extent(path) for path in todo.blocks}
 
@@ -218,7 +218,7 @@ class _Run:
         cancel_leftovers(Path.cwd())
         raise typer.Exit(130)
 
-    def failures(self) -> list[Failure]:
+    def failures(self) -> list[JobFailure]:
         """Return the jobs that failed, whether or not they were tried again."""
         from itscale.running.events import events_of, read_events
         from itscale.running.failures import failures_of

@@ -17,7 +17,7 @@ from itscale.seeds import generator
 from itscale.store.parquet import read_metadata, scan_table, whole_table
 from itscale.store.schemas import OUTCOMES
 
-__all__ = ["Counts", "Outcomes", "Pool", "open_outcomes", "successes_of"]
+__all__ = ["Outcomes", "Pool", "ProblemCounts", "open_outcomes", "successes_of"]
 
 RUN = ("problem_id", "budget", "replicate")
 SCORE_PREFIX = "score_"
@@ -38,7 +38,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Counts:
+class ProblemCounts:
     """Per problem, in the order of `problems`: completions, and how many are correct; shape (problems,)."""
 
     problems: tuple[str, ...]
@@ -88,7 +88,7 @@ class Outcomes:
         """Whether it is known which completions came first: not where all there is are counts."""
         return COUNT not in self.columns
 
-    def counts(self, first: int | None = None) -> Counts:
+    def counts(self, first: int | None = None) -> ProblemCounts:
         """Count completions and correct ones per problem, sorted by problem, in one streaming pass.
 
         Parameters
@@ -195,8 +195,8 @@ def successes_of(spans: pl.DataFrame, path: Path, known: int | None = None) -> i
         raise DataError(f"{path}: {error}") from None
 
 
-def _counts(table: pl.DataFrame) -> Counts:
-    return Counts(tuple(table["problem_id"]), table["sampled"].to_numpy(), table["correct"].to_numpy())
+def _counts(table: pl.DataFrame) -> ProblemCounts:
+    return ProblemCounts(tuple(table["problem_id"]), table["sampled"].to_numpy(), table["correct"].to_numpy())
 
 
 def _design(metadata: Mapping[str, Any], path: Path) -> Design:

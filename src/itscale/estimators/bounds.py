@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itscale.estimators.resampling import Resampled, simplex_weights
+from itscale.estimators.resampling import Resamples, simplex_weights
 from itscale.outcomes import FloatArray, IntArray
 
 __all__ = ["SHARES", "Interval", "Range", "agreement_interval", "bounded_mean_interval"]
@@ -38,7 +38,7 @@ def agreement_interval(
 
 
 def bounded_mean_interval(
-    found: Resampled, confidence: float, rng: np.random.Generator, within: Range = SHARES
+    found: Resamples, confidence: float, rng: np.random.Generator, within: Range = SHARES
 ) -> Interval:
     """Return bounds of the mean of values that lie between two known ones, whatever their distribution.
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from itscale.estimators.bounds import SHARES, Interval, Range, agreement_interval, bounded_mean_interval
-from itscale.estimators.resampling import Resampled, resample, resample_two_level
+from itscale.estimators.resampling import Resamples, resample, resample_two_level
 from itscale.outcomes import FloatArray, IntArray
 
 __all__ = [
@@ -162,7 +162,7 @@ def _origins(kinds: Sequence[str], own: Interval, monotone: Interval, budgets: I
 
 
 def interval_of(
-    found: Resampled,
+    found: Resamples,
     confidence: float,
     kind: IntervalKind,
     rng: np.random.Generator,
@@ -188,7 +188,7 @@ def interval_of(
 
 
 def _named_interval(
-    found: Resampled, confidence: float, kind: IntervalKind, rng: np.random.Generator, within: Range
+    found: Resamples, confidence: float, kind: IntervalKind, rng: np.random.Generator, within: Range
 ) -> tuple[Interval, list[str]]:
     """Return what `interval_of` does, and how each interval was found."""
     make = {"studentised": _studentised, "percentile": _percentile, "bca": _bca}[kind]
@@ -203,7 +203,7 @@ def _named_interval(
     return interval, [EXACT if agree else name for agree, name in zip(found.agree, names, strict=True)]
 
 
-def simultaneous_band(found: Resampled, confidence: float, within: Range = SHARES) -> Interval:
+def simultaneous_band(found: Resamples, confidence: float, within: Range = SHARES) -> Interval:
     """Return a band that holds the whole curve at once: sup-t, from studentised resamples.
 
     The largest deviation over all columns, in standard errors, is held below its quantile, upwards and
@@ -226,14 +226,14 @@ def simultaneous_band(found: Resampled, confidence: float, within: Range = SHARE
     )
 
 
-def _carriers(found: Resampled) -> FloatArray:
+def _carriers(found: Resamples) -> FloatArray:
     """Return how many problems, effectively, carry the spread of each column (participation number)."""
     squares = (found.residuals**2).sum(axis=0)
     fourth = (found.residuals**4).sum(axis=0)
     return np.asarray(np.divide(squares**2, fourth, where=squares > 0, out=np.zeros_like(squares)))
 
 
-def _statistics(found: Resampled) -> FloatArray:
+def _statistics(found: Resamples) -> FloatArray:
     """Return each resample's deviation in its own standard errors; infinite where it has no spread."""
     shift = found.means - found.mean
     tiny = found.errors <= 1e-12
@@ -244,7 +244,7 @@ def _statistics(found: Resampled) -> FloatArray:
     return np.asarray(t)
 
 
-def _studentised(found: Resampled, confidence: float) -> Interval:
+def _studentised(found: Resamples, confidence: float) -> Interval:
     t = _statistics(found)
     t[np.isnan(t)] = 0.0  # the resample has no value in this column
     tail = (1 - confidence) / 2
@@ -256,7 +256,7 @@ def _studentised(found: Resampled, confidence: float) -> Interval:
 
 
 def _limited(
-    points: Interval, found: Resampled, confidence: float, rng: np.random.Generator, within: Range
+    points: Interval, found: Resamples, confidence: float, rng: np.random.Generator, within: Range
 ) -> tuple[Interval, npt.NDArray[np.object_]]:
     """Return studentised intervals within the bounds of any mean; those bounds where few problems differ.
 
@@ -274,12 +274,12 @@ def _limited(
     ), names.astype(object)
 
 
-def _percentile(found: Resampled, confidence: float) -> Interval:
+def _percentile(found: Resamples, confidence: float) -> Interval:
     low, high = np.nanquantile(found.means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     return Interval(low, high)
 
 
-def _bca(found: Resampled, confidence: float) -> Interval:
+def _bca(found: Resamples, confidence: float) -> Interval:
     resamples = len(found.means)
     with np.errstate(invalid="ignore"):
         below = (found.means < found.mean).mean(axis=0) + (found.means == found.mean).mean(axis=0) / 2

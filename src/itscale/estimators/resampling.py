@@ -16,7 +16,7 @@ from itscale.estimators.coverage import coverage
 from itscale.outcomes import FloatArray, IntArray
 
 __all__ = [
-    "Resampled",
+    "Resamples",
     "cluster_sums",
     "design_effect",
     "intraclass_correlation",
@@ -33,7 +33,7 @@ SAME = 1e-9
 
 
 @dataclass(frozen=True)
-class Resampled:
+class Resamples:
     """Column means of per-problem values, and the same of every resample.
 
     Attributes
@@ -65,7 +65,7 @@ class Resampled:
 
 def resample(
     values: FloatArray, resamples: int, rng: np.random.Generator, clusters: npt.ArrayLike | None = None
-) -> Resampled:
+) -> Resamples:
     """Resample rows (problems), or clusters of them, and return column means with their standard errors.
 
     Means of clusters are ratios (sum of values over number of values), their errors linearised.
@@ -106,7 +106,7 @@ def resample(
                 )
             means.append(mean + shift)
             errors.append(np.sqrt(spread * np.maximum(squares, 0.0)) / drawn)
-    return Resampled(
+    return Resamples(
         mean=np.asarray(mean),
         error=np.nan_to_num(error),
         means=np.concatenate(means),
@@ -120,7 +120,7 @@ def resample(
 
 def resample_two_level(
     sampled: IntArray, correct: IntArray, budgets: IntArray, resamples: int, rng: np.random.Generator
-) -> Resampled:
+) -> Resamples:
     """Resample problems and, within each, its n completions with replacement; return coverage.
 
     Only counts are needed: c of n completions drawn with replacement are Binomial(n, c/n). What resampling
@@ -155,7 +155,7 @@ def resample_two_level(
         means.append(mean)
     observed = coverage(sampled, correct, budgets)
     single = resample(observed, 1, rng)
-    return Resampled(
+    return Resamples(
         mean=single.mean,
         error=single.error,
         means=np.array(means),

@@ -15,15 +15,15 @@ from itscale.fitting.evidence import (
     thinned_counts,
 )
 from itscale.fitting.forecast import Forecast, forecast_rows, forecasts_of, refit_rows
-from itscale.fitting.report import LawReport, Settings, failed_report, report_law
+from itscale.fitting.report import FitSettings, LawReport, failed_report, report_law
 
 __all__ = [
     "ENSEMBLE",
     "Evidence",
+    "FitSettings",
     "Fitted",
     "Forecast",
     "LawReport",
-    "Settings",
     "combine",
     "evidence_of_counts",
     "evidence_of_curve",

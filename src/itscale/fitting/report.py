@@ -18,13 +18,13 @@ from itscale.plugins.entries import LawEntry
 from itscale.plugins.laws import Asymptotic, FitFailure, Law, Likelihood, Penalised, Profiled
 from itscale.seeds import generator
 
-__all__ = ["LawReport", "Settings", "failed_report", "holdout_facts", "report_law"]
+__all__ = ["FitSettings", "LawReport", "failed_report", "holdout_facts", "report_law"]
 
 EXTRAPOLATION_POINTS = 20
 
 
 @dataclass(frozen=True)
-class Settings:
+class FitSettings:
     """How a law is fitted and tried.
 
     Attributes
@@ -83,7 +83,7 @@ def report_law(
     entry: LawEntry,
     everything: Evidence | None,
     origins: Sequence[Evidence],
-    settings: Settings,
+    settings: FitSettings,
 ) -> LawReport:
     """Fit a law to everything, forecast beyond it, and hold the fits at smaller budgets to account.
 
@@ -141,7 +141,7 @@ def _mismatch(entry: LawEntry, evidence: Evidence) -> str:
     return ""
 
 
-def _bound(facts: dict[str, Any], evidence: Evidence, settings: Settings) -> str:
+def _bound(facts: dict[str, Any], evidence: Evidence, settings: FitSettings) -> str:
     """Return what is known where no completion is correct, in words."""
     if facts.get("solved") != 0:
         return ""
@@ -151,7 +151,7 @@ def _bound(facts: dict[str, Any], evidence: Evidence, settings: Settings) -> str
 
 
 def _hold_out(
-    law: Law, everything: Evidence, origins: Sequence[Evidence], settings: Settings
+    law: Law, everything: Evidence, origins: Sequence[Evidence], settings: FitSettings
 ) -> tuple[list[Forecast], list[str]]:
     """Fit at each origin and forecast the larger budgets; return what could not be done, too."""
     forecasts, remarks = [], []
@@ -204,7 +204,7 @@ def _refits_ahead(fitted: Fitted, evidence: Evidence, budgets: FloatArray) -> Fl
 
 
 def _facts(
-    fitted: Fitted, entry: LawEntry, evidence: Evidence, settings: Settings, remarks: list[str]
+    fitted: Fitted, entry: LawEntry, evidence: Evidence, settings: FitSettings, remarks: list[str]
 ) -> dict[str, Any]:
     """Return the columns that all parameters of a fit share, and add the gates that closed to `remarks`."""
     law, parameters = fitted.law, fitted.parameters
@@ -314,7 +314,7 @@ def _profiles(fitted: Fitted, evidence: Evidence, confidence: float) -> Mapping[
 
 def _parameter_rows(
     fitted: Fitted,
-    settings: Settings,
+    settings: FitSettings,
     facts: dict[str, Any],
     remarks: Sequence[str],
     profiles: Mapping[str, tuple[float, float]],

@@ -152,14 +152,14 @@ class Plan:
         drawn = {place: self.extent(place).completions for place, blocks in self.cut.items() if blocks}
         return list(verdict_extents(self.study, drawn))
 
-    def block_extent(self, path: str) -> progress.Extent:
+    def block_extent(self, path: str) -> progress.BlockExtent:
         """Return what the block `task/model/strategy/block` shall hold, and how long completions may be."""
         task, model, strategy, name = path.split("/")
         longest = float(_longest(self.study, strategy))
         expected = self.throughput[task, model, strategy].tokens_per_completion
         if expected >= longest:  # none was seen, and a limit is meant to cut off few
             expected = longest / 2
-        return progress.Extent(self.completions(strategy, Block.parse(name)), expected, longest)
+        return progress.BlockExtent(self.completions(strategy, Block.parse(name)), expected, longest)
 
     def jobs(self) -> dict[str, int]:
         """Return how many jobs of each rule a run from scratch has."""

@@ -16,7 +16,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from itscale.curves.pools import Counts, open_outcomes
+from itscale.curves.pools import ProblemCounts, open_outcomes
 from itscale.errors import UserError, describe_os_error
 from itscale.importing.source import Source
 from itscale.messages.mistakes import Mistake, MistakesError, Place, dotted, independent
@@ -244,7 +244,7 @@ def _import(study: Study, found: Readiness) -> None:
     found.notes += beyond_some_pool(grid, pools)
 
 
-def _counted(source: Source, made: Path, sandbox: Rung) -> tuple[Counts, Design]:
+def _counted(source: Source, made: Path, sandbox: Rung) -> tuple[ProblemCounts, Design]:
     """Return the counts of imported outcomes, of what a run has made of them if it has."""
     if is_import_of(made, source):
         outcomes = open_outcomes(made)

@@ -12,7 +12,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from itscale.running.events import Event
 from itscale.running.job import ERROR_MARK
 
-__all__ = ["Failure", "failures_of", "last_line"]
+__all__ = ["JobFailure", "failures_of", "last_line"]
 
 _STATUS = re.compile(r"SLURM status is: '([\w ]+)'")
 _END = re.compile(r"slurmstepd\S*: error: \*{3} (?:JOB|STEP) [\d.+]+ ON (\S+) (.+?) \*{3}")
@@ -26,7 +26,7 @@ SLURM_LOGS = Path("logs/slurm")
 
 
 @dataclass(frozen=True)
-class Failure:
+class JobFailure:
     """A job that failed: its rule, the line that says why, its log, and whether it was tried again."""
 
     rule: str
@@ -35,7 +35,7 @@ class Failure:
     tried_again: bool = False
 
 
-def failures_of(events: Sequence[Event], output: str = "") -> list[Failure]:
+def failures_of(events: Sequence[Event], output: str = "") -> list[JobFailure]:
     """Return which jobs of a run failed, in the order in which they did, and from their logs why.
 
     Parameters
@@ -81,9 +81,9 @@ def _left_out(event: Event) -> str:
     return line.partition(_MISSING)[0].strip()
 
 
-def _silent(event: Event, job: Event, *, again: bool) -> Failure:
+def _silent(event: Event, job: Event, *, again: bool) -> JobFailure:
     """Return a job that ended as if all were well, and left nothing: whatever ran there ended the process."""
-    return Failure(
+    return JobFailure(
         job.rule,
         f"its process ended without a word, with status 0, before it had written "
         f"{_left_out(event) or 'anything'}: a plugin named in that path, or the task's, ended it (os._exit?)",
@@ -92,7 +92,7 @@ def _silent(event: Event, job: Event, *, again: bool) -> Failure:
     )
 
 
-def _failure(event: Event, signal: str, said: str, *, again: bool) -> Failure:
+def _failure(event: Event, signal: str, said: str, *, again: bool) -> JobFailure:
     own, *others = event.logs or ["none"]
     job = event.external_job
     slurm = [Path(other) for other in others] or ([SLURM_LOGS / f"{job}.log"] if job else [])
@@ -101,7 +101,7 @@ def _failure(event: Event, signal: str, said: str, *, again: bool) -> Failure:
         reason = ended or killed or "it failed"
     else:
         reason = _marked(_lines(Path(own))) or ended or killed or said or _last(Path(own)) or _UNSAID
-    return Failure(event.rule, reason, own, again)
+    return JobFailure(event.rule, reason, own, again)
 
 
 def _marked(lines: Sequence[str]) -> str:

@@ -43,13 +43,13 @@ __all__ = [
     "begin",
     "by_folder",
     "by_name",
-    "digest",
     "job",
     "job_labels",
     "optional_path",
     "paths",
     "progress_file",
     "progress_writer",
+    "study_digest",
     "study_of",
     "study_of_workflow",
 ]
@@ -101,13 +101,13 @@ def study_of_workflow(workflow: Any, config: dict[str, Any]) -> Study:
     for key, said in workflow.config_settings.config.items():
         config[key] = _typed(said, config.get(key))
     examined = _examined(workflow, config)
-    if workflow.is_main_process and os.environ.get(CHECKED) != digest(_study_in(config)):
+    if workflow.is_main_process and os.environ.get(CHECKED) != study_digest(_study_in(config)):
         from itscale.planning.readiness import ready
 
         elsewhere = models_are_elsewhere(workflow)
         ready(examined, elsewhere=elsewhere is not False)
         if elsewhere is False:
-            os.environ[CHECKED] = digest(_study_in(config))
+            os.environ[CHECKED] = study_digest(_study_in(config))
     return examined.whole()
 
 
@@ -137,7 +137,7 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> None:
     UserError
         With all that is wrong.
     """
-    if os.environ.get(CHECKED) != digest(_study_in(config)):
+    if os.environ.get(CHECKED) != study_digest(_study_in(config)):
         from itscale.planning.readiness import ready
 
         elsewhere = brings_environments(workflow) or workflow.non_local_exec
@@ -164,7 +164,7 @@ def _study_in(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key != "pathvars"}
 
 
-def digest(data: Mapping[str, Any]) -> str:
+def study_digest(data: Mapping[str, Any]) -> str:
     """Return a digest of a study as it is written."""
     return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
 

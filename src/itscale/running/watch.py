@@ -19,10 +19,10 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from itscale.running.events import EventFile
 from itscale.running.job import LOADING, progress_file
 from itscale.running.watch_verdicts import VerdictProgress, VerdictWatch, written
-from itscale.sampling.progress import Extent, Pace, Sampled, Speed, mean_tokens, seconds_left, total
+from itscale.sampling.progress import BlockExtent, Pace, Sampled, Speed, mean_tokens, seconds_left, total
 from itscale.stages.declared import SAMPLING
 
-__all__ = ["Display", "Progress", "Watch", "display"]
+__all__ = ["Display", "RunProgress", "Watch", "display"]
 
 SUBMITTED = re.compile(r"Job \d+ has been submitted .*/slurm_logs/rule_(\w+)/")
 """What the executor for Slurm says of a job that begins: it lets no event announce one, with its rule."""
@@ -31,7 +31,7 @@ PLAIN_EVERY = 10.0
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run is; rates are None until there is something to measure."""
 
     jobs: int
@@ -102,7 +102,7 @@ class Watch:
 
     events: Path
     logs: Path
-    blocks: Mapping[str, Extent]
+    blocks: Mapping[str, BlockExtent]
     jobs: int
     verdicts: Mapping[str, int] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
@@ -123,7 +123,7 @@ class Watch:
         self._earlier = {path: when for path, when in there.items() if when is not None}
         self._verdicts = VerdictWatch(self.logs, self.verdicts)
 
-    def look(self) -> Progress:
+    def look(self) -> RunProgress:
         """Return how far the run is now."""
         self._follow()
         now = time.monotonic()
@@ -136,7 +136,7 @@ class Watch:
         wanted = sum(extent.completions for extent in self.blocks.values())
         speed = self._pace.speed() if at_work else None
         loading, seconds = self._load(now)
-        return Progress(
+        return RunProgress(
             jobs=self._done,
             all_jobs=self.jobs,
             completions=sampled.completions,
@@ -218,15 +218,15 @@ class Watch:
                 seconds += extent.completions * mean / speed.tokens_per_second
         return seconds
 
-    def _joint(self, blocks: Iterable[str]) -> Extent:
+    def _joint(self, blocks: Iterable[str]) -> BlockExtent:
         """Return the extent of several blocks together."""
         extents = [self.blocks[block] for block in blocks]
         completions = sum(extent.completions for extent in extents)
         tokens = sum(extent.completions * extent.expected for extent in extents)
-        return Extent(completions, tokens / completions, max(extent.limit for extent in extents))
+        return BlockExtent(completions, tokens / completions, max(extent.limit for extent in extents))
 
 
-def _unfinished(state: Sampled, extent: Extent) -> int:
+def _unfinished(state: Sampled, extent: BlockExtent) -> int:
     return max(0, extent.completions - state.completions - state.failed)
 
 
@@ -237,7 +237,7 @@ def _combination(block: str) -> str:
 class Display(Protocol):
     """Shows progress."""
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: RunProgress) -> None:
         """Show how far the run is."""
 
 
@@ -250,7 +250,7 @@ def display(console: Console) -> Iterator[Display]:
         return
     due, fast = PLAIN_EVERY, False
 
-    def show(progress: Progress) -> None:
+    def show(progress: RunProgress) -> None:
         nonlocal due, fast
         news = progress.tokens_per_second is not None and not fast
         if news or progress.elapsed >= due:
@@ -260,7 +260,7 @@ def display(console: Console) -> Iterator[Display]:
     yield show
 
 
-def _bar(progress: Progress, width: int = 24) -> Text:
+def _bar(progress: RunProgress, width: int = 24) -> Text:
     """Return a bar over completions where the run samples, else over jobs, with the line behind it."""
     done, total = progress.jobs, progress.all_jobs
     if progress.completions < progress.all_completions:

@@ -23,7 +23,7 @@ __all__ = [
     "allowed",
     "ends_the_job",
     "first_reasons",
-    "log_failure",
+    "log_reason",
     "read_failures",
     "reason_of",
     "too_many",
@@ -152,7 +152,7 @@ def first_reasons(failures: Sequence[Failure]) -> str:
     return f"{named} (and {more} more)" if more else named
 
 
-def log_failure(what: str, failure: Failure, error: BaseException) -> None:
+def log_reason(what: str, failure: Failure, error: BaseException) -> None:
     """Log that something failed; with where, unless its reason says all there is to be said.
 
     The traceback is a text by then: what an error holds may be anything, half characters too.
@@ -186,7 +186,7 @@ class ProblemFailures:
         if ends_the_job(error):
             raise error
         failure = Failure.of(Unit(problem_id=problem_id, stop=1), error)
-        log_failure(f"{self.place}, problem {problem_id}", failure, error)
+        log_reason(f"{self.place}, problem {problem_id}", failure, error)
         self.found.setdefault(problem_id, failure)
         if len(self.found) > allowed(self.max_failures, self.problems):
             found = list(self.found.values())

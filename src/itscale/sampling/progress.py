@@ -8,7 +8,17 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 
-__all__ = ["Extent", "Pace", "Sampled", "Speed", "Tally", "UnitTally", "mean_tokens", "seconds_left", "total"]
+__all__ = [
+    "BlockExtent",
+    "Pace",
+    "Sampled",
+    "Speed",
+    "Tally",
+    "UnitTally",
+    "mean_tokens",
+    "seconds_left",
+    "total",
+]
 
 LONGEST = 3.0
 """Times the mean that the longest of many completions is taken for, if the limit on tokens allows."""
@@ -167,7 +177,7 @@ def total(states: Iterable[Sampled]) -> Sampled:
 
 
 @dataclass(frozen=True)
-class Extent:
+class BlockExtent:
     """What a block, or several, shall hold.
 
     Attributes
@@ -261,7 +271,7 @@ class Pace:
         return min(high, max(low, math.log(rate / fastest) / math.log(running / most)))
 
 
-def mean_tokens(state: Sampled, extent: Extent) -> float:
+def mean_tokens(state: Sampled, extent: BlockExtent) -> float:
     """Return how many tokens a completion is expected to have.
 
     The first to end are the short ones, so their mean counts only as far as they outnumber those under way.
@@ -273,7 +283,7 @@ def mean_tokens(state: Sampled, extent: Extent) -> float:
     return ended * state.ended_tokens / state.ended + (1 - ended) * guess
 
 
-def seconds_left(state: Sampled, extent: Extent, speed: Speed) -> float:
+def seconds_left(state: Sampled, extent: BlockExtent, speed: Speed) -> float:
     """Return how long sampling goes on.
 
     What waits takes its tokens at the present speed. What is under way takes between that, a, if speed does
@@ -307,7 +317,7 @@ def _so_far(state: Sampled) -> float:
     return state.ended_tokens / state.ended_seconds * state.running_seconds / state.running
 
 
-def _rest(state: Sampled, extent: Extent, speed: Speed, so_far: float) -> float:
+def _rest(state: Sampled, extent: BlockExtent, speed: Speed, so_far: float) -> float:
     """Return how many tokens a sequence under way is expected to go on for.
 
     Before any has ended, to the expected length, and at least as far again; later, by how often they end.

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from itscale.sandbox.children import Allowance, converse
+from itscale.sandbox.children import Limits, converse
 from itscale.sandbox.contained import Contained
 from itscale.sandbox.replies import Reply
 from itscale.sandbox.settings import Rung
@@ -66,7 +66,7 @@ class Sandbox(Contained[Slot]):
         self._together = together
         super().__init__(
             target,
-            allowance=Allowance(seconds, output),
+            allowance=Limits(seconds, output),
             preload=preload,
             warm=warm,
             memory=memory,

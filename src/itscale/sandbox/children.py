@@ -19,7 +19,7 @@ from typing import Literal
 
 from itscale.sandbox.frames import HEADER, framed, readable
 
-__all__ = ["Allowance", "Child", "Outcome", "converse"]
+__all__ = ["Child", "Limits", "Outcome", "converse"]
 
 SHORTEST_WAIT = 0.002
 CHUNK = 1 << 18
@@ -28,7 +28,7 @@ UNHURRIED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class Limits:
     """What one call may use: seconds of processor time, and bytes of reply."""
 
     seconds: float
@@ -103,7 +103,7 @@ def _pid_here(pidfd: int) -> int:
 class _Meter:
     """How much of an allowance some children have left, from now on."""
 
-    def __init__(self, children: Sequence[Child], allowance: Allowance) -> None:
+    def __init__(self, children: Sequence[Child], allowance: Limits) -> None:
         self._children = children
         self._allowance = allowance
         self._begun = time.monotonic()
@@ -136,7 +136,7 @@ class _Meter:
 def converse(
     children: Sequence[Child],
     requests: Sequence[bytes],
-    allowance: Allowance,
+    allowance: Limits,
     stream: int | None = None,
     feed: tuple[socket.socket, bytes] | None = None,
 ) -> Outcome:
@@ -157,7 +157,7 @@ class _Conversation:
         self,
         children: Sequence[Child],
         requests: Sequence[bytes],
-        allowance: Allowance,
+        allowance: Limits,
         stream: int | None,
         feed: tuple[socket.socket, bytes] | None,
     ) -> None:

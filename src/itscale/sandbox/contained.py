@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from itscale.sandbox.children import Allowance, Outcome
+from itscale.sandbox.children import Limits, Outcome
 from itscale.sandbox.containment import containment_of_study
 from itscale.sandbox.ladder import best_rung
 from itscale.sandbox.pool import Pool, Workplace
@@ -41,7 +41,7 @@ class Contained(Generic[W]):
         self,
         target: str,
         *,
-        allowance: Allowance,
+        allowance: Limits,
         preload: Sequence[str],
         warm: Sequence[Sequence[Any]],
         memory: int,

@@ -16,7 +16,7 @@ from pathlib import Path
 from itscale.errors import SandboxError
 from itscale.sandbox import seccomp
 from itscale.sandbox.attempts import READING
-from itscale.sandbox.children import Allowance, converse
+from itscale.sandbox.children import Limits, converse
 from itscale.sandbox.launch import bwrap
 from itscale.sandbox.settings import RUNGS, Rung
 from itscale.sandbox.slots import Slot
@@ -103,7 +103,7 @@ def _escapes(rung: Rung) -> list[str]:
         with _bait() as (file, port):
             child = slot.child()
             request = json.dumps([str(file), port]).encode()
-            outcome = converse([child], [request], Allowance(SECONDS, 1 << 16))
+            outcome = converse([child], [request], Limits(SECONDS, 1 << 16))
         try:
             status, found, detail = json.loads(outcome.reply)
         except ValueError:

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from itscale.sandbox.children import Allowance, Child, Outcome, converse
+from itscale.sandbox.children import Child, Limits, Outcome, converse
 from itscale.sandbox.contained import Contained
 from itscale.sandbox.replies import Reply, Status, ending, overrun, understood
 from itscale.sandbox.settings import Rung
@@ -180,7 +180,7 @@ class Programs(Contained[_Desk]):
     ) -> None:
         super().__init__(
             TARGET,
-            allowance=Allowance(seconds, output),
+            allowance=Limits(seconds, output),
             preload=(*STANDARD, *preload),
             warm=[REHEARSAL] * REHEARSALS,
             memory=memory,

@@ -8,7 +8,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from itscale.sandbox.children import Allowance, Outcome
+from itscale.sandbox.children import Limits, Outcome
 
 __all__ = ["Reply", "Status", "ending", "overrun", "understood"]
 
@@ -39,7 +39,7 @@ def understood(content: bytes) -> Reply:
     return Reply("error", detail="a reply that is none")
 
 
-def overrun(outcome: Outcome, allowance: Allowance) -> Reply:
+def overrun(outcome: Outcome, allowance: Limits) -> Reply:
     """Say which limit a call overran."""
     if outcome.kind == "processor":
         return Reply("timeout", detail=f"more than {allowance.seconds:g} s of processor time")

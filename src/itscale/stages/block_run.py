@@ -23,7 +23,7 @@ from itscale.boundary import (
 from itscale.errors import EngineError, StudyError
 from itscale.plugins.given import own_problem
 from itscale.sampling.blocks import Block
-from itscale.sampling.failures import Failure, allowed, ends_the_job, log_failure, too_many
+from itscale.sampling.failures import Failure, allowed, ends_the_job, log_reason, too_many
 from itscale.sampling.journal import Journal
 from itscale.sampling.nodes import Recorder
 from itscale.sampling.occupancy import MeteredEngine
@@ -174,7 +174,7 @@ class BlockRun:
     def _fail(self, unit: Unit, session: Session, error: BaseException) -> None:
         """Record a unit's failure; end the job where there are too many."""
         failure = Failure.of(unit, error)
-        log_failure(f"{unit} failed", failure, error)
+        log_reason(f"{unit} failed", failure, error)
         tree = self._recorder.record(session.tree, unit, [])
         self.journal.add_failure(failure, session.ledger.rows(unit.identity, failed=True), tree)
         bound = self.study.config.max_failures

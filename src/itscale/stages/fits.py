@@ -11,12 +11,12 @@ import polars as pl
 
 from itscale.boundary import Place, make_law
 from itscale.curves.clusters import clusters_of
-from itscale.curves.pools import Counts, Outcomes, open_outcomes
+from itscale.curves.pools import Outcomes, ProblemCounts, open_outcomes
 from itscale.errors import ContractError
 from itscale.fitting import (
     Evidence,
+    FitSettings,
     LawReport,
-    Settings,
     evidence_of_counts,
     evidence_of_runs,
     failed_report,
@@ -98,7 +98,7 @@ def report_ingredient(
     ingredient: Ingredient[LawEntry],
     everything: Evidence | None,
     origins: Sequence[Evidence],
-    settings: Settings,
+    settings: FitSettings,
 ) -> LawReport:
     """Return the report of a law; of one that breaks its word, that it failed, and how."""
     law = make_law(ingredient)
@@ -110,10 +110,10 @@ def report_ingredient(
         return failed_report(law, str(error))
 
 
-def settings_of(study: Study, task: str) -> Settings:
+def settings_of(study: Study, task: str) -> FitSettings:
     """Return how a study fits laws; all laws of a task see the same resamples."""
     options = study.config.fits
-    return Settings(
+    return FitSettings(
         refits=options.refits,
         holdout_refits=options.holdout_refits,
         reach=options.reach,
@@ -163,7 +163,7 @@ def pool_evidence(
     together = clusters_of(counts.problems, clusters)
     fixed = outcomes.design == "fixed"
 
-    def evidence(part: Counts, ks: IntArray) -> Evidence:
+    def evidence(part: ProblemCounts, ks: IntArray) -> Evidence:
         return evidence_of_counts(part.sampled, part.correct, ks, outcomes.design, together)
 
     smallest = int(counts.sampled.min())

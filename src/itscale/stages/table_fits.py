@@ -17,7 +17,7 @@ from itscale.errors import ContractError
 from itscale.fitting import diagnostics
 from itscale.fitting.bootstrap import bounds
 from itscale.fitting.forecast import Forecast, forecast_rows
-from itscale.fitting.report import EXTRAPOLATION_POINTS, Settings, holdout_facts
+from itscale.fitting.report import EXTRAPOLATION_POINTS, FitSettings, holdout_facts
 from itscale.outcomes import FloatArray, IntArray
 from itscale.plugins.entries import LawEntry
 from itscale.plugins.ingredient import Ingredient
@@ -76,9 +76,9 @@ def check_table(ingredient: Ingredient[LawEntry]) -> tuple[TableLaw, Table]:
     return law, load_table(law, cast(TableOptions, ingredient.options), f"laws.{ingredient.label}")
 
 
-def _settings(study: Study) -> Settings:
+def _settings(study: Study) -> FitSettings:
     fits = study.config.fits
-    return Settings(
+    return FitSettings(
         refits=fits.refits,
         holdout_refits=fits.holdout_refits,
         reach=fits.reach,
@@ -109,7 +109,7 @@ class _Fit:
 
 
 def report_table(
-    law: TableLaw, table: Table, settings: Settings, shares: Sequence[int], cutoff: float | None = None
+    law: TableLaw, table: Table, settings: FitSettings, shares: Sequence[int], cutoff: float | None = None
 ) -> TableReport:
     """Fit a law to a table, and hold fits to its smaller scales to account.
 
@@ -136,7 +136,7 @@ def report_table(
 def _report(
     law: TableLaw,
     table: Table,
-    settings: Settings,
+    settings: FitSettings,
     shares: Sequence[int],
     cutoff: float | None,
     facts: dict[str, Any],
@@ -160,7 +160,7 @@ def _report(
     return TableReport(_rows(law, fit, settings, facts, "; ".join(remarks)), forecasts)
 
 
-def _fit(law: TableLaw, table: Table, refits: int, settings: Settings) -> _Fit:
+def _fit(law: TableLaw, table: Table, refits: int, settings: FitSettings) -> _Fit:
     """Fit a law, and again to resampled groups of rows, each refit told where the estimate was."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FitWarning)
@@ -216,7 +216,7 @@ def origins(
 
 
 def _hold_out(
-    law: TableLaw, table: Table, settings: Settings, shares: Sequence[int], cutoff: float | None
+    law: TableLaw, table: Table, settings: FitSettings, shares: Sequence[int], cutoff: float | None
 ) -> tuple[list[Forecast], list[str]]:
     """Fit to the smaller scales and forecast the larger ones; return what could not be done, too."""
     scale = law.scale(table.data.inputs)
@@ -235,7 +235,7 @@ def _hold_out(
     return forecasts, remarks
 
 
-def _forecast(law: TableLaw, fit: _Fit, table: Table, settings: Settings) -> Forecast:
+def _forecast(law: TableLaw, fit: _Fit, table: Table, settings: FitSettings) -> Forecast:
     """Return the fit where there are data and, of a law that has one, along its frontier beyond them."""
     scale = law.scale(table.data.inputs)
     rows = _by_scale(np.arange(len(scale)), scale)
@@ -317,7 +317,7 @@ def _criteria(law: TableLaw, fit: _Fit, data: TableData) -> dict[str, Any]:
 
 
 def _rows(
-    law: TableLaw, fit: _Fit, settings: Settings, facts: dict[str, Any], message: str
+    law: TableLaw, fit: _Fit, settings: FitSettings, facts: dict[str, Any], message: str
 ) -> list[dict[str, Any]]:
     """Return a row per parameter, and one per quantity that follows from them."""
     names, values, refits = list(law.parameters), fit.parameters, fit.refits
