@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CURVE",
     "CurveOptions",
-    "Line",
     "Layout",
+    "Line",
     "display_names",
     "draw_curves",
     "highest",
