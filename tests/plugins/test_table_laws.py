@@ -1,4 +1,4 @@
-"""Laws of tables: closed forms, limits and recovery. Chinchilla has a file of its own."""
+"""Tabular laws: closed forms, limits and recovery. Chinchilla has a file of its own."""
 
 import numpy as np
 import polars as pl

@@ -34,7 +34,7 @@ def log_of(body, folder):
     [
         ("raise RuntimeError('first line\\nsecond line')", "error: RuntimeError: first line second line"),
         ("raise ValueError('\\x1b[2Jgone a-very-long-secret')", "error: ValueError: gone ***"),
-        ("raise KeyboardInterrupt", "error: interrupted; run again to go on from here"),
+        ("raise KeyboardInterrupt", "error: interrupted; run again to resume here"),
         ("open('absent')", "error: absent: No such file or directory"),
         ("raise MemoryError", "error: out of memory; give the job more, or choose smaller blocks"),
         (

@@ -75,7 +75,7 @@ def test_a_killed_job_and_a_killed_snakemake_say_so_and_lose_nothing(finished, w
     (kept,) = workspace.folder.glob(journal)  # what was finished of the block is not sampled again
     assert kept.stat().st_size
     said = killed(workspace, snakemake_of, after=journal)
-    assert said == "itscale: Snakemake was ended by SIGKILL; run again to go on from here\n"
+    assert said == "itscale: Snakemake was ended by SIGKILL; run again to resume here\n"
     finishes_like(workspace, finished)
 
 

@@ -1,4 +1,4 @@
-"""Laws of tables in the workflow: a rule of their own, which a changed table runs again."""
+"""Tabular laws in the workflow: a rule of their own, which a changed table runs again."""
 
 import numpy as np
 import polars as pl

@@ -200,7 +200,7 @@ class _Run:
         self.console.print(watch.look().line(), markup=False)
         if process.returncode < 0:
             ended_by = signal.Signals(-process.returncode).name
-            raise UserError(f"Snakemake was ended by {ended_by}; run again to go on from here")
+            raise UserError(f"Snakemake was ended by {ended_by}; run again to resume here")
         if process.returncode != 0:
             self.fail()
         for failure in self.failures():
@@ -210,7 +210,7 @@ class _Run:
         """Wait for Snakemake, which was interrupted, too, to end its jobs; see to it that it did."""
         from itscale.running.leftovers import cancel_leftovers
 
-        self.console.print("stopping; run again to go on from here")
+        self.console.print("stopping; run again to resume here")
         try:
             process.wait(timeout=30)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):

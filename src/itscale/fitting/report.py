@@ -85,7 +85,7 @@ def report_law(
     origins: Sequence[Evidence],
     settings: FitSettings,
 ) -> LawReport:
-    """Fit a law to everything, forecast beyond it, and hold the fits at smaller budgets to account.
+    """Fit a law to everything, forecast beyond it, and evaluate the fits at smaller budgets out of sample.
 
     Parameters
     ----------

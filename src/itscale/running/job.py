@@ -194,7 +194,7 @@ def job(snakemake: Any) -> Iterator[Study]:
     except MemoryError:
         _fail(console, "out of memory; give the job more, or choose smaller blocks")
     except KeyboardInterrupt:
-        _fail(console, "interrupted; run again to go on from here")
+        _fail(console, "interrupted; run again to resume here")
     except SystemExit as error:  # whatever its status: what the job was to write is not there
         _fail(console, f"a plugin ended the process: {reason_of(error)}")
     except Exception as error:

@@ -54,7 +54,7 @@ def summarise(
         By task, model and strategy, in the study's order of selectors and laws: the accuracy of each selector
         at k = 1 and at its largest k, with what a problem costs where there are prices, each parameter of
         each law and its hold-out error, and every count of what is missing. A law that failed has one row,
-        without an estimate. Laws of a table come last, without task, model and strategy.
+        without an estimate. Tabular laws come last, without task, model and strategy.
     """
     curve = _concat(curves, CURVES).sort(*IDENTITY, "selector", "budget")
     fit = _concat(fits, FITS)

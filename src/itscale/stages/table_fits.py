@@ -111,7 +111,7 @@ class _Fit:
 def report_table(
     law: TableLaw, table: Table, settings: FitSettings, shares: Sequence[int], cutoff: float | None = None
 ) -> TableReport:
-    """Fit a law to a table, and hold fits to its smaller scales to account.
+    """Fit a law to a table, and evaluate fits to its smaller scales out of sample.
 
     Parameters
     ----------
