@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
-from itscale.plugins import Options, VerifierEntry
+from itscale.plugins import Options, VerdictCost, VerifierEntry
 from itscale.plugins.references import ModelLabel
 from itscale.types import SamplingParams, ScorerDesk, Trajectory
 
@@ -98,6 +98,7 @@ entry = VerifierEntry(
     options=LlmJudgeOptions,
     role="scorer",
     check=check,
+    cost=lambda options: VerdictCost(tokens=options.votes * options.max_tokens),
     summary="The share of votes of a model that is asked whether a completion is right.",
     reference="Zheng et al. 2023, Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena, arXiv:2306.05685",
 )

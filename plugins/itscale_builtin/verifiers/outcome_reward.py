@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from itscale.errors import EngineError
-from itscale.plugins import Options, VerifierEntry
+from itscale.plugins import Options, VerdictCost, VerifierEntry
 from itscale.plugins.references import ModelLabel
 from itscale.types import ScorerDesk, Trajectory
 
@@ -50,6 +50,7 @@ entry = VerifierEntry(
     role="scorer",
     needs=lambda options: frozenset() if options.model else frozenset({"rewards"}),
     asks=frozenset({"rewards"}),
+    cost=lambda options: VerdictCost(tokens=0),
     summary="What an outcome reward model says of the whole completion.",
     reference="Cobbe et al. 2021, Training Verifiers to Solve Math Word Problems, arXiv:2110.14168",
 )

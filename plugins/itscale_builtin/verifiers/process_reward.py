@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Literal
 
 from itscale.errors import EngineError
-from itscale.plugins import Options, VerifierEntry
+from itscale.plugins import Options, VerdictCost, VerifierEntry
 from itscale.plugins.references import ModelLabel
 from itscale.types import Capability, Reward, ScorerDesk, Trajectory
 
@@ -75,6 +75,7 @@ entry = VerifierEntry(
     role="scorer",
     needs=lambda options: frozenset() if options.model else wanted(options),
     asks=wanted,
+    cost=lambda options: VerdictCost(tokens=0),
     summary="What a process reward model says of the steps, aggregated: last, min, product, mean or max.",
     reference="Lightman et al. 2023, Let's Verify Step by Step, arXiv:2305.20050",
 )

@@ -216,7 +216,7 @@ class Journal(_Lines):
 
     def spend(self, unit: Unit, row: dict[str, Any]) -> None:
         """Record what a request of a unit under way cost; it outlives the process when this returns."""
-        self._append({"unit": asdict(unit), "spent": row})
+        self._append({"unit": vars(unit), "spent": row})
         self._file.flush()
 
     def add(self, unit: Unit, completions: list[Completion], ledger: Rows, tree: Grown) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -76,6 +77,8 @@ class Asking:
         Who is told how far it is.
     done
         How far it is.
+    seconds
+        How long its verdicts took so far, once models were there.
     engines
         Those that were started, by the labels that the verifier's options name; that of the model that is
         sampled by the empty one.
@@ -92,8 +95,10 @@ class Asking:
     journal: ScoreJournal
     progress: Progress = lambda done: None
     done: Judged = field(default_factory=Judged)
+    seconds: float = 0.0
     engines: dict[str, CheckedEngine] = field(default_factory=dict)
     answers: dict[Run, JournalledAnswers] = field(default_factory=dict)
+    _began: float = field(default_factory=time.perf_counter)
 
     def start(self, left: int) -> None:
         """Start the models that the verifier asks; refuse one that, as configured, lacks what it has to do.
@@ -124,6 +129,7 @@ class Asking:
             simulated = any(engine.simulated for engine in self.engines.values())
             scope = "completion" if seeded else "block"
             self.journal.know({"simulated": simulated, "seed_scope": scope})
+        self._began = time.perf_counter()
 
     def at_once(self) -> asyncio.Semaphore:
         """Return what bounds how many verdicts are asked for at the same time."""
@@ -155,4 +161,5 @@ class Asking:
         self.done.verdicts += verdicts
         self.done.failed += verdicts * failed
         self.done.made += verdicts * made
+        self.seconds = time.perf_counter() - self._began
         self.progress(replace(self.done))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,6 @@ def verify_block(
         content = metadata["inputs"]["completions"]
         asking = Asking(study, task, model, ingredient, model_directories, content, journal, progress)
         judged: list[tuple[str | None, Verdict, list[Asked]]]
-        started = time.perf_counter()
         if ingredient.entry.role == "oracle":
             judged = Judging(asking, failures).verdicts(known, candidates)
         else:
@@ -98,7 +96,7 @@ def verify_block(
             recorded = used is not None and used.label == verifier
             scored = Scoring(asking, failures).verdicts(known, candidates, recorded=recorded)
             judged = [(None, *said) for said in scored]
-        timing = {"verdicts": asking.done.made, "seconds": time.perf_counter() - started}
+        timing = {"verdicts": asking.done.made, "seconds": asking.seconds}
         metadata |= {"sandbox": contained.used, "revision": STAGE.revision, "timing": timing, **journal.facts}
         rows = [_row(one, *said) for one, said in zip(candidates, judged, strict=True)]
         spent = pl.DataFrame(spending(journal, candidates), schema=dict(LEDGER))

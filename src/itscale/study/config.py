@@ -174,7 +174,8 @@ class BlockSize(BaseModel):
     model_config = STRICT
 
     minutes: float = Field(default=30.0, gt=0, le=10_080)
-    """How long a sampling job should take, at the tokens per second of blocks already done: sizes follow."""
+    """How long a job on a block should take: sizes follow, from the tokens per second of blocks already done
+    and from what verifiers say a verdict costs."""
     problems: Count | None = None
     """Problems per block; follows from `minutes` if left out."""
     completions: Count | None = None

@@ -93,12 +93,13 @@ def _unknown_scorer(study: Study, scorer: str) -> str:
 
 
 def check_capabilities(study: Study) -> Iterator[Mistake]:
-    """Every engine offers, as it is configured, what strategies and the scorers they use need of it."""
+    """Every engine offers, as it is configured, what strategies and verifiers need of it."""
     asking: list[tuple[str, str, frozenset[Any]]] = [
         ("strategies", label, strategy.entry.needs) for label, strategy in study.strategies.items()
     ]
     asking += [
-        ("verifiers", label, scorer.needs | scorer.entry.recorded) for label, scorer in study.scorers.items()
+        ("verifiers", label, verifier.needs | verifier.entry.recorded)
+        for label, verifier in {**study.named_oracles, **study.scorers}.items()
     ]
     for model, engine in _sampled(study):
         offers = engine.offers
