@@ -1,4 +1,4 @@
-"""A simulated engine that notes in a file what it generates, and may end its job on the way."""
+"""A simulated engine that notes in a file what it reads and generates, and may end its job on the way."""
 
 import os
 import signal
@@ -16,13 +16,21 @@ class CountedOptions(simulated.SimulatedOptions):
 class Counted(simulated.SimulatedEngine):
     async def generate(self, request):
         made = await super().generate(request)
+        self.note([(one.prompt_tokens, one.tokens) for one in made])
+        return made
+
+    async def next_logprobs(self, request):
+        found = await super().next_logprobs(request)
+        self.note([(found.prompt_tokens, found.generated_tokens)])
+        return found
+
+    def note(self, tokens):
         notes = Path(f"{self.options.name}.counted")
         there = notes.read_text().count("\n") if notes.exists() else 0
         if there >= int(os.environ.get(f"DIE_{self.options.name}", "1000000")):
             os.kill(os.getpid(), signal.SIGKILL)
         with notes.open("a") as file:
-            file.writelines(f"{one.prompt_tokens} {one.tokens}\n" for one in made)
-        return made
+            file.writelines(f"{prompt} {generated}\n" for prompt, generated in tokens)
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""A study of third-party plugins: models in several roles, a search, prices, a figure of problems."""
+"""A study of third-party plugins: several models, a search, chosen tokens, prices, a figure of problems."""
 
 import polars as pl
 import pytest
@@ -22,6 +22,12 @@ STUDY = {
             "ranker": "critic",
             "fuser": "large",
         },
+        "emulated_fine_tuning": {
+            "completions": 4,
+            "max_tokens": 60,
+            "tuned": "large",
+            "untuned": "critic",
+        },
         "mcts": {"budgets": [1, 4], "max_tokens": 60, "scorer": "value"},
     },
     "verifiers": {"value": {"plugin": "process_reward"}},
@@ -39,7 +45,7 @@ USD = {"sim": (0.05, 0.2), "critic": (0.05, 0.2), "large": (1.0, 4.0)}
 
 @pytest.fixture
 def probed(tmp_path, monkeypatch):
-    for module in ("archon", "mcts", "prices", "histogram", "counted"):
+    for module in ("archon", "mcts", "emulated_fine_tuning", "prices", "histogram", "counted"):
         installed(module, tmp_path / "site")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
 
@@ -78,7 +84,7 @@ def test_a_killed_study_of_probes_comes_out_as_one_that_was_not(probed, monkeypa
     assert done.returncode == 0, done.stderr
     ledger = tables(whole, "ledger")
     for model in STUDY["models"]:
-        spent = ledger.filter(by=model, call="generate")
+        spent = ledger.filter(pl.col("call") != "score", by=model)
         sums = spent["prompt_tokens"].sum(), spent["generated_tokens"].sum()
         assert sums == counted(whole, model)
     monkeypatch.setenv("DIE_critic", "9")
