@@ -76,7 +76,7 @@ def default_study() -> dict:
     study = yaml.safe_load((CHECKOUT / "config/study.yaml").read_text())
     study["models"] = {"smollm2": {"plugin": "simulated", "seconds_per_token": 0.1}}
     study |= {
-        "block": {"problems": 16, "completions": 32},
+        "block": {"problems": 16, "completions": 16},
         "curves": {"resamples": 100},
         "fits": {"refits": 20},
     }
@@ -118,7 +118,7 @@ def test_the_default_study_survives_a_cancelled_job_a_drained_and_a_lost_node(sl
     assert run.wait() == 0, said(workspace)
     assert workspace.hashes() == expected.hashes()
     found = identities(workspace)
-    assert len(found) == 2 * 16 * 64
+    assert len(found) == 2 * 16 * 32
     assert found.is_duplicated().sum() == 0
     # each fault cost one job, of which what the journal held was not sampled again
     jobs = slurm.jobs().items()
