@@ -25,9 +25,9 @@ import psutil
 import studies
 
 from itscale.running.events import Event, events_of, read_events
+from itscale.store.schemas import COMPLETION_KEY
 
 VICTIMS = ("job", "snakemake", "itscale run")
-IDENTITY = ["problem_id", "budget", "replicate", "index"]
 COMPLETIONS = "results/many/completions/sums/toy/repeated_sampling"
 UNITS = 4
 """Lines of the journal of a block that is all sampled: one per problem."""
@@ -158,7 +158,7 @@ def print_redone(costs: pl.DataFrame) -> None:
 def lost_or_double(folder: Path, expected: int) -> tuple[int, int]:
     """Return how many completions are missing, and how many are there more than once."""
     blocks = folder.glob("results/many/completions/*/*/*/*.parquet")
-    rows = pl.concat([pl.read_parquet(path, columns=IDENTITY) for path in blocks])
+    rows = pl.concat([pl.read_parquet(path, columns=list(COMPLETION_KEY)) for path in blocks])
     distinct = rows.unique().height
     return expected - distinct, rows.height - distinct
 

@@ -13,8 +13,9 @@ from itscale.planning.plan import Plan, make_plan
 from itscale.provenance import fingerprints
 from itscale.provenance.fingerprints import Fingerprints, table_at
 from itscale.stages.declaration import Stage
-from itscale.stages.declared import PLACE, STAGES
+from itscale.stages.declared import STAGES
 from itscale.store.parquet import write_table
+from itscale.store.schemas import COMBINATION
 from itscale.study import resolve
 
 WORKFLOW = Path(__file__).parents[2] / "workflow"
@@ -78,7 +79,7 @@ def test_a_stage_that_is_added_takes_one_declaration(plan, tmp_path, monkeypatch
     made_up = Stage(
         name="entropies",
         revision=3,
-        each=PLACE,
+        each=COMBINATION,
         fingerprint=lambda study, labels: {"seed": study.config.seed, "model": labels["model"]},
         tables=("entropies/{task}/{model}/{strategy}",),
         reports=("entropies/{model}.csv",),

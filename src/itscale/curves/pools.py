@@ -15,11 +15,10 @@ from itscale.estimators import stops_of
 from itscale.outcomes import COMPLETIONS, DESIGNS, UNPARSABLE, Design, IntArray, ProblemOutcomes
 from itscale.seeds import generator
 from itscale.store.parquet import read_metadata, scan_table, whole_table
-from itscale.store.schemas import OUTCOMES
+from itscale.store.schemas import COMPLETION_KEY, OUTCOMES, RUN_KEY
 
 __all__ = ["Outcomes", "Pool", "ProblemCounts", "open_outcomes", "successes_of"]
 
-RUN = ("problem_id", "budget", "replicate")
 SCORE_PREFIX = "score_"
 COUNT = "count"
 """Column of an imported table that holds counts: how many completions a row stands for."""
@@ -106,7 +105,7 @@ class Outcomes:
     def runs(self) -> pl.DataFrame:
         """Return each run that left a completion, and whether one of them is correct, sorted."""
         any_right = pl.col("correct").fill_null(False).any()
-        return self._collect(self.rows.group_by(RUN).agg(any_right).sort(RUN))
+        return self._collect(self.rows.group_by(RUN_KEY).agg(any_right).sort(RUN_KEY))
 
     def pools(self, scorers: Iterable[str] | None = None) -> Iterator[Pool]:
         """Yield the completions of each problem (and run), problems in the order of the table.
@@ -125,7 +124,7 @@ class Outcomes:
         there = [name for name in self.columns if name.startswith(SCORE_PREFIX)]
         scores = [name for name in there if scorers is None or name.removeprefix(SCORE_PREFIX) in scorers]
         weights = [] if self.ordered else [COUNT]
-        wanted = [*RUN, "index", "answer", "correct", *scores, *weights]
+        wanted = [*COMPLETION_KEY, "answer", "correct", *scores, *weights]
         for start, length in _batches(self.spans["rows"].to_list()):
             batch = self._collect(self.rows.select(wanted).slice(start, length))
             yield from _pools(_in_order(batch, self.path), scores, self.design, self.wanted)
@@ -159,7 +158,7 @@ def open_outcomes(path: Path, successes: int | None = None) -> Outcomes:
     with whole_table(path):
         spans = _spans(rows)
         if not spans["whole"].all():
-            rows = rows.sort(*RUN, "index").collect().lazy()
+            rows = rows.sort(*COMPLETION_KEY).collect().lazy()
             spans = _spans(rows)
     if spans.is_empty():
         if said := metadata.get("empty"):
@@ -242,8 +241,8 @@ def _batches(lengths: list[int]) -> Iterator[tuple[int, int]]:
 
 def _in_order(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     """Sort rows by problem, run and index; refuse a completion that appears twice."""
-    frame = frame.sort(*RUN, "index")
-    again = frame.select(same=pl.all_horizontal(pl.col(*RUN, "index").eq(pl.col(*RUN, "index").shift(1))))
+    frame = frame.sort(*COMPLETION_KEY)
+    again = frame.select(same=pl.all_horizontal(pl.col(*COMPLETION_KEY).eq(pl.col(*COMPLETION_KEY).shift(1))))
     twice = frame.filter(again["same"].fill_null(False))
     if not twice.is_empty():
         row = twice.row(0, named=True)
@@ -254,8 +253,8 @@ def _in_order(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
 def _pools(frame: pl.DataFrame, scores: list[str], design: Design, wanted: int) -> Iterator[Pool]:
     names = pl.Enum(frame["answer"].drop_nulls().unique().sort())
     classes = pl.col("answer").cast(names).to_physical().cast(pl.Int64).fill_null(UNPARSABLE)
-    for part in frame.with_columns(classes).partition_by(*RUN, maintain_order=True):
-        problem_id, budget, replicate = (part[name][0] for name in RUN)
+    for part in frame.with_columns(classes).partition_by(*RUN_KEY, maintain_order=True):
+        problem_id, budget, replicate = (part[name][0] for name in RUN_KEY)
         repeats = part[COUNT].to_numpy() if COUNT in part.columns else None
         outcomes = ProblemOutcomes(
             problem_id=problem_id,

@@ -21,7 +21,8 @@ from itscale.sampling import progress
 from itscale.sampling.blocks import BLOCK_PATTERN, Block, plan_blocks
 from itscale.sampling.throughput import Throughput, cell_size, measure, pooled
 from itscale.stages.declaration import Stage
-from itscale.stages.declared import PLACE, SAMPLING, STAGES, VERIFICATION, is_literal
+from itscale.stages.declared import SAMPLING, STAGES, VERIFICATION, is_literal
+from itscale.store.schemas import COMBINATION
 from itscale.study.imported import Combination
 from itscale.study.study import Study
 
@@ -69,9 +70,9 @@ class Plan:
     def _labels(self) -> dict[tuple[str, ...], list[dict[str, str]]]:
         """Labels of all jobs there may be, by the names of their wildcards."""
         study = self.study
-        places = [dict(zip(PLACE, place, strict=True)) for place in self.cut]
+        places = [dict(zip(COMBINATION, place, strict=True)) for place in self.cut]
         blocks = [
-            (dict(zip(PLACE, place, strict=True)), block.name)
+            (dict(zip(COMBINATION, place, strict=True)), block.name)
             for place, blocks in self.cut.items()
             for block in blocks
         ]
@@ -80,14 +81,14 @@ class Plan:
             (): [{}],
             ("task",): [{"task": task} for task in study.tasks],
             ("model",): [{"model": model} for model in study.models],
-            PLACE: places,
-            (*PLACE, "block"): [place | {"block": block} for place, block in blocks],
-            (*PLACE, "verifier", "block"): [
+            COMBINATION: places,
+            (*COMBINATION, "block"): [place | {"block": block} for place, block in blocks],
+            (*COMBINATION, "verifier", "block"): [
                 place | {"verifier": verifier, "block": block}
                 for place, block in blocks
                 for verifier in verifiers[place["task"]]
             ],
-            (*PLACE, "law"): [place | {"law": law} for place in places for law in study.curve_laws],
+            (*COMBINATION, "law"): [place | {"law": law} for place in places for law in study.curve_laws],
             ("table_law",): [{"table_law": law} for law in study.table_laws],
             ("figure",): [{"figure": figure} for figure in study.figures],
         }
@@ -170,7 +171,7 @@ class Plan:
         """Return what wildcards match: the labels of the study, and the names of blocks."""
         study = self.study
         verifiers = {label for task in study.tasks for label in study.verifiers_of(task)}
-        places = {name: {place[at] for place in self.cut} for at, name in enumerate(PLACE)}
+        places = {name: {place[at] for place in self.cut} for at, name in enumerate(COMBINATION)}
         places["model"] |= study.models.keys()  # helpers are prepared, too
         labels = {
             **{name: sorted(known) for name, known in places.items()},
@@ -196,7 +197,7 @@ class Plan:
 
     def seconds_per_verdict(self, wildcards: Any) -> float | None:
         """Return how long a verdict of a job's verifier took in blocks that are done; None where none is."""
-        place = [getattr(wildcards, name) for name in (*PLACE, "verifier")]
+        place = [getattr(wildcards, name) for name in (*COMBINATION, "verifier")]
         return seconds_per_verdict(self.results.joinpath("verdicts", *place))
 
     def computing_here(self, wildcards: Any) -> list[str]:
@@ -211,7 +212,7 @@ class Plan:
 
     def source(self, wildcards: Any) -> Source | None:
         """Return where a combination's outcomes come from, None if they are sampled."""
-        return self.study.source({name: getattr(wildcards, name) for name in PLACE})
+        return self.study.source({name: getattr(wildcards, name) for name in COMBINATION})
 
     def source_files(self, wildcards: Any) -> list[str]:
         """Return the files a combination's imported outcomes come from, as far as Snakemake can watch them.

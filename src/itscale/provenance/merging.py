@@ -15,12 +15,11 @@ from itscale.provenance.fingerprints import differences
 from itscale.sampling.blocks import Block
 from itscale.store.directory import hold
 from itscale.store.parquet import atomic_path, content_fault, payload_hash, read_metadata, read_table
-from itscale.store.schemas import COMPLETIONS, LEDGER, PROBLEMS, VERDICTS, Schema
+from itscale.store.schemas import COMPLETION_KEY, COMPLETIONS, LEDGER, PROBLEMS, VERDICTS, Schema
 from itscale.store.snakemake import snakemake_record
 
 __all__ = ["MergeConflictError", "Merged", "merge"]
 
-IDENTITY = ("problem_id", "budget", "replicate", "index")
 """Columns that say which completion a row is."""
 BESIDE = ("ledger", "trees")
 """Kinds of tables that come with a block. Trees may differ between two places: a study says how much of them
@@ -212,7 +211,7 @@ class _Merge:
         for one, other in combinations(pieces, 2):
             if other in self.dropped or one in self.dropped or not _overlap(one.block, other.block):
                 continue
-            both = _identities(one.path()).join(_identities(other.path()), on=IDENTITY)
+            both = _identities(one.path()).join(_identities(other.path()), on=COMPLETION_KEY)
             # The preferred place comes first in `pieces`, and so does what is there already.
             self._refuse(
                 other,
@@ -301,7 +300,7 @@ def _difference(one: Path, other: Path, schema: Schema) -> str:
         differs = ours[name].ne_missing(theirs[name])
         if differs.any():
             row = theirs.row(differs.arg_max() or 0, named=True)
-            where = ", ".join(f"{key} {row[key]}" for key in IDENTITY if key in row)
+            where = ", ".join(f"{key} {row[key]}" for key in COMPLETION_KEY if key in row)
             return f"another {name} than {one} ({where})"
     return ""
 
@@ -317,4 +316,4 @@ def _overlap(one: Block, other: Block) -> bool:
 
 
 def _identities(path: Path) -> pl.DataFrame:
-    return read_table(path, COMPLETIONS).select(IDENTITY)
+    return read_table(path, COMPLETIONS).select(COMPLETION_KEY)

@@ -14,6 +14,7 @@ from itscale.plugins.entries import Kind
 from itscale.plugins.ingredient import Ingredient
 from itscale.stages.declaration import Labels, Stage
 from itscale.store.parquet import payload_hash
+from itscale.store.schemas import COMBINATION
 from itscale.study.study import Study
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "MANIFEST",
     "MODELS",
     "OUTCOMES",
-    "PLACE",
     "PROBLEMS",
     "SAMPLING",
     "STAGES",
@@ -36,8 +36,6 @@ __all__ = [
     "VERIFICATION",
     "is_literal",
 ]
-
-PLACE = ("task", "model", "strategy")
 
 IMPORTED = "import"
 """What footers of imported outcomes say in place of the stage's name."""
@@ -87,10 +85,10 @@ def _sampled(study: Study, labels: Labels) -> dict[str, Any]:
 SAMPLING = Stage(
     name="sampling",
     revision=7,
-    each=(*PLACE, "block"),
+    each=(*COMBINATION, "block"),
     fingerprint=lambda study, labels: {**_sampled(study, labels), "block": labels["block"]},
     unwatched=_ancient_problems,
-    tables=tuple(_path(kind, *PLACE, "block") for kind in ("completions", "ledger", "trees")),
+    tables=tuple(_path(kind, *COMBINATION, "block") for kind in ("completions", "ledger", "trees")),
     unused=NO_ANALYSIS,
 )
 
@@ -103,10 +101,10 @@ def _verification(study: Study, labels: Labels) -> dict[str, Any]:
 VERIFICATION = Stage(
     name="verification",
     revision=4,
-    each=(*PLACE, "verifier", "block"),
+    each=(*COMBINATION, "verifier", "block"),
     fingerprint=_verification,
     unwatched=_ancient_problems,
-    tables=tuple(_path(kind, *PLACE, "verifier", "block") for kind in ("verdicts", "ledger")),
+    tables=tuple(_path(kind, *COMBINATION, "verifier", "block") for kind in ("verdicts", "ledger")),
     unused=NO_ANALYSIS,
 )
 
@@ -140,10 +138,10 @@ def _of_outcomes(study: Study, labels: Labels) -> dict[str, Any]:
 OUTCOMES = Stage(
     name="outcomes",
     revision=4,
-    each=PLACE,
+    each=COMBINATION,
     fingerprint=_outcomes,
     unwatched=_unwatched_sources,
-    tables=(_path("outcomes", *PLACE),),
+    tables=(_path("outcomes", *COMBINATION),),
     unused=NO_ANALYSIS,
 )
 
@@ -176,9 +174,9 @@ def _curves(study: Study, labels: Labels) -> dict[str, Any]:
 CURVES = Stage(
     name="curves",
     revision=10,
-    each=PLACE,
+    each=COMBINATION,
     fingerprint=_curves,
-    tables=tuple(_path(kind, *PLACE) for kind in ("curves", "accuracies")),
+    tables=tuple(_path(kind, *COMBINATION) for kind in ("curves", "accuracies")),
 )
 
 
@@ -199,9 +197,9 @@ def _fits(study: Study, labels: Labels) -> dict[str, Any]:
 FITS = Stage(
     name="fits",
     revision=7,
-    each=(*PLACE, "law"),
+    each=(*COMBINATION, "law"),
     fingerprint=_fits,
-    tables=tuple(_path(kind, *PLACE, "law") for kind in ("fits", "forecasts", "refits")),
+    tables=tuple(_path(kind, *COMBINATION, "law") for kind in ("fits", "forecasts", "refits")),
 )
 
 
@@ -217,9 +215,9 @@ def _has_curve_laws(study: Study, labels: Labels) -> bool:
 LEADERBOARD = Stage(
     name="leaderboard",
     revision=7,
-    each=PLACE,
+    each=COMBINATION,
     fingerprint=_leaderboard,
-    tables=tuple(_path(kind, *PLACE) for kind in ("leaderboard", "ensemble")),
+    tables=tuple(_path(kind, *COMBINATION) for kind in ("leaderboard", "ensemble")),
     wanted=_has_curve_laws,
 )
 

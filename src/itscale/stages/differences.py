@@ -24,6 +24,7 @@ from itscale.store.latex import booktabs
 from itscale.store.parquet import read_metadata, read_table, without_noise, write_csv, write_table, write_text
 from itscale.store.schemas import ACCURACIES, DIFFERENCES
 from itscale.study.config import ArmSection
+from itscale.study.imported import Combination
 from itscale.study.study import Study
 
 __all__ = ["compare_curves", "difference_note", "difference_rows", "shown_selectors"]
@@ -36,8 +37,6 @@ DIGITS = ",.0f"
 
 SIDES = (-1.0, 1.0)
 """Between what a difference of two shares lies."""
-
-Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ def _name(row: Mapping[str, Any], side: str) -> str:
     return " · ".join([*own, *shared]) + simulated
 
 
-def _identity(path: Path) -> Key:
+def _identity(path: Path) -> Combination:
     return path.parent.parent.name, path.parent.name, path.stem
 
 
@@ -184,8 +183,8 @@ def _read(path: Path) -> _Curves:
 
 
 def _pairs(
-    of: ArmSection, minus: ArmSection, curves: Mapping[Key, _Curves]
-) -> Iterator[tuple[str, Key, Key]]:
+    of: ArmSection, minus: ArmSection, curves: Mapping[Combination, _Curves]
+) -> Iterator[tuple[str, Combination, Combination]]:
     """Yield the task and both arms (model, strategy, selector) of every comparison a section stands for."""
     known: dict[str, list[str]] = {
         "model": sorted({key[1] for key in curves}),
@@ -204,7 +203,13 @@ def _pairs(
 
 
 def _difference(
-    study: Study, label: str, task: str, first: Key, second: Key, curves: Mapping[Key, _Curves], flips: int
+    study: Study,
+    label: str,
+    task: str,
+    first: Combination,
+    second: Combination,
+    curves: Mapping[Combination, _Curves],
+    flips: int,
 ) -> list[dict[str, Any]]:
     """Return the rows of one comparison, at equal k and at equal cost on each axis."""
     sides = [curves[task, arm[0], arm[1]] for arm in (first, second)]

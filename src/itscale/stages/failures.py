@@ -15,6 +15,7 @@ from itscale.stages.declared import FAILURES as STAGE
 from itscale.stages.outcomes import UNCLASSIFIED, units_of_blocks
 from itscale.store.parquet import scan_table, write_csv, write_table
 from itscale.store.schemas import COMPLETIONS, FAILURES, MISSING, OUTCOMES, VERDICTS
+from itscale.study.imported import Combination
 from itscale.study.study import Study
 
 __all__ = ["gather_failures", "incomplete", "missing_lines", "part_text", "unparsable"]
@@ -26,7 +27,6 @@ NEVER_REACHED = ("error", "timeout")
 MOST_REASONS = 3
 """Reasons that are printed of a task, model and strategy; the table of failures has all."""
 
-Place = tuple[str, str, str]
 Row = dict[str, Any]
 
 
@@ -126,8 +126,8 @@ def missing_lines(missing: pl.DataFrame, failures: pl.DataFrame) -> list[str]:
 
 def _by_place(
     completions: Sequence[Path], verdicts: Sequence[Path], outcomes: Sequence[Path]
-) -> Mapping[Place, _Files]:
-    files: dict[Place, _Files] = {}
+) -> Mapping[Combination, _Files]:
+    files: dict[Combination, _Files] = {}
     for path in sorted(completions):
         files.setdefault(path.parts[-4:-1], _Files()).completions.append(path)  # type: ignore[arg-type]
     for path in sorted(verdicts):
@@ -179,7 +179,7 @@ def _unread(verdicts: Path) -> int:
     return int(found.select(pl.len()).collect().item())
 
 
-def _counts(place: Place, files: _Files, found: Sequence[Row], oracle: str, *, pooled: bool) -> Row:
+def _counts(place: Combination, files: _Files, found: Sequence[Row], oracle: str, *, pooled: bool) -> Row:
     def total(**where: str) -> int:
         return sum(row["completions"] for row in found if where.items() <= row.items())
 

@@ -13,12 +13,12 @@ from itscale.messages.printable import one_line, without_tags
 from itscale.plugins.entries import FigureEntry
 from itscale.plugins.figures import FigureData, label_simulated, save, style
 from itscale.plugins.ingredient import Ingredient
-from itscale.stages.declared import PLACE
 from itscale.stages.failures import incomplete, unparsable
 from itscale.store.parquet import read_metadata, read_table
 from itscale.store.schemas import (
     ACCURACIES,
     ACCURACIES_DRAWN,
+    COMBINATION,
     CURVES,
     DIFFERENCES,
     FITS,
@@ -115,7 +115,7 @@ def _read_accuracies(study: Study, paths: Sequence[Path]) -> pl.DataFrame:
     estimands = {label: selector.entry.estimand for label, selector in study.selectors.items()}
     frames = []
     for path in paths:
-        place = dict(zip(PLACE, path.with_suffix("").parts[-len(PLACE) :], strict=True))
+        place = dict(zip(COMBINATION, path.with_suffix("").parts[-len(COMBINATION) :], strict=True))
         said = {**place, "simulated": bool(read_metadata(path).get("simulated", False))}
         columns = {name: pl.lit(value) for name, value in said.items()}
         rows = read_table(path, ACCURACIES).with_columns(**columns)

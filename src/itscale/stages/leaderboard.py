@@ -24,12 +24,11 @@ from itscale.messages.numbers import above_zero, holdout_text, share_text
 from itscale.stages.declared import LEADERBOARD as STAGE
 from itscale.store.latex import booktabs
 from itscale.store.parquet import read_table, write_csv, write_table, write_text
-from itscale.store.schemas import FITS, FORECASTS, LEADERBOARD, REFITS, Schema
+from itscale.store.schemas import COMBINATION, FITS, FORECASTS, LEADERBOARD, REFITS, Schema
 from itscale.study.study import Study
 
 __all__ = ["board_legend", "board_tables", "board_text", "rank_laws", "write_leaderboard"]
 
-IDENTITY = ("task", "model", "strategy")
 LEAST_SHOWN = 0.005
 """Weights that would be shown as 0.00 are not."""
 ALONE = 0.995
@@ -123,7 +122,7 @@ def board_tables(
     mixed = {law: members[law] for law in standing if members[law]}
     problems = max((row["problems"] or 0 for row in facts.values()), default=0)
     combined, weights = combine(mixed, standing, problems) if len(mixed) > 1 else ([], {})
-    identity = fits.select(*IDENTITY, "simulated", "axis").row(0, named=True)
+    identity = fits.select(*COMBINATION, "simulated", "axis").row(0, named=True)
     rows = []
     for row in leaderboard(members, combined, confidence, standing.keys()):
         known = facts.get(row["law"], {"status": "ok", "message": _recipe(weights)})
@@ -198,13 +197,13 @@ def write_leaderboard(study: Study, *, boards: Sequence[Path], csv: Path, tex: P
     """Write all leaderboards of a study as numbers (CSV) and as a table for a paper (LaTeX, booktabs)."""
     read = [read_table(path, LEADERBOARD).select(*LEADERBOARD) for path in boards]
     table = pl.concat([pl.DataFrame(schema=dict(LEADERBOARD)), *read])
-    table = table.sort(*IDENTITY, "place", "law", nulls_last=True)
+    table = table.sort(*COMBINATION, "place", "law", nulls_last=True)
     write_csv(table, csv)
     simulated = "Simulated completions. " if table["simulated"].any() else ""
     note = " ".join([*board_legend(table, study.config.curves.confidence), *_failures(table)])
     text = board_text(table).drop("in 80 % band", "AICc")
     caption = f"Laws of {study.name} by expected error"
-    write_text(tex, booktabs(text, caption, simulated + note, groups=IDENTITY))
+    write_text(tex, booktabs(text, caption, simulated + note, groups=COMBINATION))
 
 
 def _failures(board: pl.DataFrame) -> list[str]:
@@ -244,7 +243,7 @@ def board_text(board: pl.DataFrame) -> pl.DataFrame:
     lines = []
     for row in board.iter_rows(named=True):
         lines.append(
-            {name: str(row[name]) for name in IDENTITY}
+            {name: str(row[name]) for name in COMBINATION}
             | {
                 "#": _cell(row["place"], "d"),
                 "law": row["law"] if row["status"] == "ok" else f"{row['law']} (no fit)",
@@ -261,7 +260,7 @@ def board_text(board: pl.DataFrame) -> pl.DataFrame:
             }
         )
     columns = [
-        *IDENTITY,
+        *COMBINATION,
         "#",
         "law",
         "expected error (points)",

@@ -24,7 +24,7 @@ from itscale.sampling.failures import (
 from itscale.sandbox import containment
 from itscale.stages.declared import OUTCOMES as STAGE
 from itscale.store.parquet import read_metadata, read_table, write_batches
-from itscale.store.schemas import COMPLETIONS, OUTCOMES, PROBLEMS, VERDICTS, Schema
+from itscale.store.schemas import COMPLETION_KEY, COMPLETIONS, OUTCOMES, PROBLEMS, VERDICTS, Schema
 from itscale.study.study import Study
 
 __all__ = ["UNCLASSIFIED", "gather_outcomes", "units_of_blocks"]
@@ -32,7 +32,6 @@ __all__ = ["UNCLASSIFIED", "gather_outcomes", "units_of_blocks"]
 UNCLASSIFIED = "unclassified"
 """Status of an answer that was judged, but that its oracle failed to compare with the others."""
 
-IDENTITY = ["problem_id", "budget", "replicate", "index"]
 """The columns that name a completion within a task, model and strategy."""
 
 BATCH_ROWS = 1_000_000
@@ -184,11 +183,12 @@ class _Blocks:
         """Return some columns of all rows on some problems; refuse a completion that appears twice."""
         mine = pl.col("problem_id").is_in(problems)
         files = self.index.filter(mine)["file"].unique().sort()
-        parts = [read_table(self.paths[at], self.schema, [*IDENTITY, *columns]).filter(mine) for at in files]
-        empty = pl.DataFrame(schema={name: self.schema[name] for name in (*IDENTITY, *columns)})
+        wanted = [*COMPLETION_KEY, *columns]
+        parts = [read_table(self.paths[at], self.schema, wanted).filter(mine) for at in files]
+        empty = pl.DataFrame(schema={name: self.schema[name] for name in (*COMPLETION_KEY, *columns)})
         frame = pl.concat([empty, *parts])
-        if frame.select(pl.struct(IDENTITY).n_unique()).item() < len(frame):
-            twice = frame.filter(pl.struct(IDENTITY).is_duplicated())
+        if frame.select(pl.struct(COMPLETION_KEY).n_unique()).item() < len(frame):
+            twice = frame.filter(pl.struct(COMPLETION_KEY).is_duplicated())
             raise DataError(f"{self.folder}: {self.what} {_name(twice)} appears twice, expected once")
         return frame
 
@@ -251,10 +251,10 @@ def _gathered(
         said = _verdicts(judged[label], problems, columns, frame, label)
         if label != oracle:
             said = said.drop("status").rename({"score": f"score_{label}"})
-        frame = frame.join(said, on=IDENTITY, how="left")
+        frame = frame.join(said, on=COMPLETION_KEY, how="left")
     place = pl.DataFrame({"problem_id": problems}).with_row_index("place")
     frame = _with_classes(frame, judge, lost).join(place, on="problem_id", how="left")
-    return frame.sort("place", *IDENTITY[1:]).drop("place")
+    return frame.sort("place", *COMPLETION_KEY[1:]).drop("place")
 
 
 def _verdicts(
@@ -262,11 +262,11 @@ def _verdicts(
 ) -> pl.DataFrame:
     """Return a verifier's verdicts, one for each completion and no more."""
     frame = blocks.read(problems, columns)
-    lacking = completions.join(frame, on=IDENTITY, how="anti")
+    lacking = completions.join(frame, on=COMPLETION_KEY, how="anti")
     if len(lacking):
         raise DataError(f"{blocks.folder}: completion {_name(lacking)} has no verdict of {verifier}")
     if len(frame) > len(completions):  # each completion has one, so what is left over belongs to none
-        _refuse_beyond(frame.join(completions, on=IDENTITY, how="anti"), blocks, verifier)
+        _refuse_beyond(frame.join(completions, on=COMPLETION_KEY, how="anti"), blocks, verifier)
     empty = frame.filter(pl.col(columns[-1]).is_null(), pl.col("status").ne_missing("error"))
     if len(empty):
         raise DataError(f"{blocks.folder}: {columns[-1]} of {_name(empty)} is missing from {verifier}")
@@ -278,8 +278,8 @@ def _refuse_beyond(beyond: pl.DataFrame, blocks: _Blocks, verifier: str) -> None
 
 
 def _name(frame: pl.DataFrame) -> str:
-    row = frame.sort(IDENTITY).row(0, named=True)
-    return ", ".join(f"{key} {row[key]!r}" for key in IDENTITY)
+    row = frame.sort(COMPLETION_KEY).row(0, named=True)
+    return ", ".join(f"{key} {row[key]!r}" for key in COMPLETION_KEY)
 
 
 def _with_classes(frame: pl.DataFrame, oracle: CheckedOracle, lost: ProblemFailures) -> pl.DataFrame:

@@ -16,12 +16,11 @@ from itscale.stages.failures import part_text
 from itscale.store.latex import transposed
 from itscale.store.parquet import literal, read_table, without_noise, write_csv, write_text
 from itscale.store.restructured import side_by_side
-from itscale.store.schemas import CURVES, FITS, MISSING, SUMMARY, Schema
+from itscale.store.schemas import COMBINATION, CURVES, FITS, MISSING, SUMMARY, Schema
 from itscale.study.study import Study
 
 __all__ = ["LAW", "read_summary", "remarks", "summarise", "summary_rows", "write_summary"]
 
-IDENTITY = ("task", "model", "strategy")
 SELECTOR, LAW, MISSED = "selector", "law", "missing"
 COUNTED = ("failed_units", "missing_completions", "not_judged", "not_scored", "not_classified", "unparsable")
 """Columns of `MISSING` that count what there is not."""
@@ -56,11 +55,11 @@ def summarise(
         each law and its hold-out error, and every count of what is missing. A law that failed has one row,
         without an estimate. Tabular laws come last, without task, model and strategy.
     """
-    curve = _concat(curves, CURVES).sort(*IDENTITY, "selector", "budget")
+    curve = _concat(curves, CURVES).sort(*COMBINATION, "selector", "budget")
     fit = _concat(fits, FITS)
     lacking = _concat(missing, MISSING)
     rows: list[dict[str, Any]] = []
-    places = pl.concat([curve.select(IDENTITY), lacking.select(IDENTITY)]).unique().sort(IDENTITY)
+    places = pl.concat([curve.select(COMBINATION), lacking.select(COMBINATION)]).unique().sort(COMBINATION)
     for identity in places.iter_rows(named=True):
         here = pl.all_horizontal(pl.col(name) == value for name, value in identity.items())
         rows += _missing_rows(lacking.filter(here))
@@ -97,7 +96,9 @@ def summary_rows(summary: pl.DataFrame, *, brief: bool = False) -> list[dict[str
     curves = summary.filter(~of_tables)
     here = set(curves.select("role", "label").iter_rows())
     shown = {place: heading for place, heading in headings.items() if place in here}
-    found = [dict(_cells(rows, shown, brief)) for _, rows in curves.group_by(*IDENTITY, maintain_order=True)]
+    found = [
+        dict(_cells(rows, shown, brief)) for _, rows in curves.group_by(*COMBINATION, maintain_order=True)
+    ]
     laws = summary.filter(of_tables).partition_by("label", maintain_order=True)
     return found + [
         {"task": "(table)", headings[LAW, rows["label"][0]]: _law_text(rows, brief)}
@@ -109,12 +110,12 @@ def summary_rows(summary: pl.DataFrame, *, brief: bool = False) -> list[dict[str
 def remarks(summary: pl.DataFrame) -> list[str]:
     """Return what is remarked of laws that were fitted, a line for each law and remark."""
     fitted = summary.filter(pl.col("message") != "", role=LAW, status="ok")
-    alone = summary.select(IDENTITY).drop_nulls().unique().height == 1
+    alone = summary.select(COMBINATION).drop_nulls().unique().height == 1
     lines = []
     for (law, message), rows in fitted.group_by("label", "message", maintain_order=True):
         places = [
             " · ".join(place)
-            for place in rows.select(IDENTITY).unique(maintain_order=True).iter_rows()
+            for place in rows.select(COMBINATION).unique(maintain_order=True).iter_rows()
             if None not in place
         ]
         where = "" if alone or not places else f" ({'; '.join(places)})"
@@ -190,7 +191,7 @@ def _headings(summary: pl.DataFrame) -> dict[tuple[str, str], str]:
         for label, name in selector_names(dict(of_selectors.select("label", "estimand").iter_rows())).items()
     }
     names |= {(LAW, label): label for label in summary.filter(role=LAW)["label"].unique(maintain_order=True)}
-    taken = [*IDENTITY, "problems", MISSED, "k", *names.values()]
+    taken = [*COMBINATION, "problems", MISSED, "k", *names.values()]
     return {
         (role, label): name if taken.count(name) == 1 else f"{name} ({role})"
         for (role, label), name in names.items()
@@ -202,7 +203,7 @@ def _cells(
 ) -> Iterator[tuple[str, str]]:
     """Yield heading and text of each cell of one task, model and strategy."""
     first = rows.row(-1, named=True)  # what is missing, which is first, does not say what is simulated
-    for name in IDENTITY:
+    for name in COMBINATION:
         yield name, f"{first[name]} (simulated)" if name == "model" and first["simulated"] else first[name]
     lacking = rows.filter(role=MISSED).select("quantity", "estimate", "message")
     if len(lacking):

@@ -9,7 +9,9 @@ import polars as pl
 __all__ = [
     "ACCURACIES",
     "ACCURACIES_DRAWN",
+    "COMBINATION",
     "COMPLETIONS",
+    "COMPLETION_KEY",
     "CURVES",
     "DIFFERENCES",
     "FAILURES",
@@ -21,6 +23,7 @@ __all__ = [
     "OUTCOMES",
     "PROBLEMS",
     "REFITS",
+    "RUN_KEY",
     "SUMMARY",
     "TREES",
     "VERDICTS",
@@ -28,6 +31,13 @@ __all__ = [
 ]
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
+
+COMBINATION = ("task", "model", "strategy")
+"""Columns that name what is sampled, or imported, and compared."""
+RUN_KEY = ("problem_id", "budget", "replicate")
+"""Columns that name a run; of a pool, budget and replicate are 0."""
+COMPLETION_KEY = (*RUN_KEY, "index")
+"""Columns that name a completion of a combination."""
 
 _MESSAGE = pl.Struct({"role": pl.String, "content": pl.String})
 
