@@ -1,6 +1,7 @@
 """The vLLM engine: what it refuses before it starts, and what a real model under it does."""
 
 import asyncio
+import os
 from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -26,6 +27,7 @@ from itscale.types import (
     TextRequest,
     Trajectory,
 )
+from itscale_builtin.engines._vllm_memory import cpu_cache
 from itscale_builtin.engines._vllm_models import check_model
 from itscale_builtin.engines.vllm import VllmEngine, VllmOptions, engine_arguments, entry
 from itscale_builtin.engines.wheel import Wheel
@@ -79,6 +81,16 @@ def test_a_hub_id_is_looked_up_in_the_local_cache(tmp_path: Path, monkeypatch: p
     check_model("somebody/tiny", None)
     with pytest.raises(EngineError, match="'somebody/other': neither a directory here nor"):
         check_model("somebody/other", None)
+
+
+def test_a_share_of_memory_on_a_cpu_holds_weights_and_cache(tmp_path: Path) -> None:
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert cpu_cache(0.5, str(tmp_path)) is None
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(machine // 4)
+    assert cpu_cache(0.5, str(tmp_path)) == pytest.approx(machine / 4, abs=1)
+    with pytest.raises(EngineError, match=r"gpu_memory: found 0\.2 of .* expected more than the .* weights"):
+        cpu_cache(0.2, str(tmp_path))
 
 
 @pytest.fixture(scope="module")

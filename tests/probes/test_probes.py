@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
+import adaptive_consistency
 import archon
 import budget_forcing
 import debate
@@ -21,11 +23,21 @@ import polars as pl
 import prices
 import pytest
 import retrieval
+import retry
 import self_refine
+import tab_separated
 
 from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
-from itscale.testing import EngineContract, FigureContract, PriceContract, ScorerContract, StrategyContract
+from itscale.testing import (
+    EngineContract,
+    FigureContract,
+    PriceContract,
+    ScorerContract,
+    SelectorContract,
+    StrategyContract,
+    TaskContract,
+)
 from itscale.testing.figures import small_study
 from itscale.types import Problem
 
@@ -108,6 +120,20 @@ class TestEmulatedFineTuning(StrategyContract):
     entry = emulated_fine_tuning.entry
     options: ClassVar = {"tuned": "tuned", "untuned": "untuned"}
     helpers: ClassVar = {"tuned": {"success": 0.8}, "untuned": {"success": 0.3}}
+
+
+class TestRetry(StrategyContract):
+    entry = retry.entry
+
+
+class TestTabSeparated(TaskContract):
+    entry = tab_separated.entry
+    options: ClassVar = {"file": Path(__file__).with_name("sums.tsv")}
+
+
+class TestAdaptiveConsistency(SelectorContract):
+    entry = adaptive_consistency.entry
+    options: ClassVar = {"lead": 2}
 
 
 class TestHistogram(FigureContract):

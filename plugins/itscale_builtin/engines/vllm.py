@@ -25,6 +25,7 @@ from itscale.types import (
 )
 from itscale_builtin.engines._rewards import RewardOptions
 from itscale_builtin.engines._vllm_logprobs import Prompted, Reader
+from itscale_builtin.engines._vllm_memory import cpu_cache
 from itscale_builtin.engines._vllm_models import architecture_here, architecture_of, check_model, is_local
 from itscale_builtin.engines._vllm_requests import Output, answers, one_line
 from itscale_builtin.engines.guard import Guard
@@ -41,9 +42,6 @@ OFFERS: frozenset[Capability] = frozenset(
 SMALL_MACHINE = 4
 """Cores up to which vLLM's CPU build should not set one aside for its scheduler: on two cores, computing
 on both generated 1.2 times the tokens per second."""
-
-CPU_CACHE = 0.2
-"""Share of the machine's memory for the KV cache on a CPU."""
 
 CPU_BLOCK = 32
 """Tokens of a cache block on a CPU. Only whole blocks are shared, and vLLM's 128 there are more than most
@@ -150,12 +148,11 @@ def engine_arguments(options: VllmOptions, *, model: str, seed: int) -> dict[str
 
     on_cpu = current_platform.is_cpu()
     memory: dict[str, Any] = {}
-    if options.gpu_memory is not None:
+    if on_cpu and (cache := cpu_cache(options.gpu_memory, model)):
+        # a size that is given spares the CPU build its warm-up, which only serves to find it
+        memory["kv_cache_memory_bytes"] = cache
+    elif options.gpu_memory is not None:
         memory["gpu_memory_utilization"] = options.gpu_memory
-    elif on_cpu:  # a size that is given spares the CPU build its warm-up, which only serves to find it
-        memory["kv_cache_memory_bytes"] = int(
-            CPU_CACHE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        )
     if on_cpu and options.prefix_caching:
         memory["block_size"] = CPU_BLOCK
     return {

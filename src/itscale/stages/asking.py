@@ -18,6 +18,7 @@ from itscale.sampling.journal import JournalledAnswers, Run, ScoreJournal
 from itscale.sampling.judged import Judged
 from itscale.sampling.scoring import ChargedDesk
 from itscale.seeds import digest, seed63
+from itscale.stages.cores import share_cores
 from itscale.study.study import Study
 from itscale.types import Completion, Problem, Trajectory
 
@@ -112,6 +113,7 @@ class Asking:
         wanted = {"": self.model} if verifier.needs else {}
         wanted |= {label: label for label in self.study.models_asked_by(verifier)}
         stream = (self.study.config.seed, "verification", verifier.label, self.content, left)
+        share_cores(self.study.models[label] for label in dict.fromkeys(wanted.values()))
         for number, (name, label) in enumerate(wanted.items()):
             model = self.study.models[label]
             model.require_installed()

@@ -25,6 +25,7 @@ from itscale.sampling.progress import Sampled, Tally
 from itscale.sampling.units import Unit
 from itscale.stages.asking import close_all
 from itscale.stages.block_run import BlockRun
+from itscale.stages.cores import share_cores
 from itscale.stages.declared import SAMPLING as STAGE
 from itscale.stages.footer import provenance
 from itscale.stages.problems import problems_digest, read_problems
@@ -134,8 +135,10 @@ async def _sample(run: BlockRun, model_directories: Mapping[str, Path], waiting:
     """Start the engines of a block, sample it, then what waits for them."""
     started = time.perf_counter()
     engines: dict[str, CheckedEngine] = {}
+    labels = (run.model, *run.study.started_with(run.strategy))
+    share_cores(run.study.models[label] for label in dict.fromkeys(labels))
     try:
-        for number, label in enumerate((run.model, *run.study.started_with(run.strategy))):
+        for number, label in enumerate(labels):
             if label not in engines:  # a model may be its own critic
                 engines[label] = make_engine(
                     run.study.models[label],
