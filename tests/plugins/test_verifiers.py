@@ -457,6 +457,23 @@ def test_rewards_of_steps_are_aggregated_as_the_scorer_is_told() -> None:
         )
 
 
+def test_a_completion_drawn_in_one_piece_is_cut_at_a_delimiter() -> None:
+    def of(*texts: str) -> Trajectory:
+        here = Trajectory(problem())
+        for node, text in enumerate(texts, 1):
+            here = Trajectory(problem(), here, Step(text=text, tokens=6, logprob=-1.0, node=node), "eos")
+        return here
+
+    def pieces(*texts: str) -> list[str]:
+        return [step.text for step in process_reward.cut(of(*texts), "\n\n").steps]
+
+    assert pieces("a\n\nb\n\n", "c\n\n\n\nd\ne") == ["a\n\n", "b\n\n", "c\n\n\n\n", "d\ne"]
+    assert pieces("\n\na\n\n", "", "\n\n") == ["\n\na\n\n", "", "\n\n"]
+    whole, pieced = of("a\n\nb"), process_reward.cut(of("a\n\nb"), "\n\n")
+    assert (pieced.text, pieced.tokens, pieced.finish_reason) == (whole.text, whole.tokens, "eos")
+    assert process_reward.cut(whole, "x") is whole
+
+
 def test_a_reward_of_another_kind_than_is_aggregated_is_refused() -> None:
     given = [trajectory((1, None))]
     for aggregate, desk in (("model", Rewards(0.5)), ("min", Rewards(whole=0.5))):

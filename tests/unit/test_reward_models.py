@@ -11,10 +11,11 @@ from itscale.store.parquet import read_table
 from itscale.store.schemas import COMPLETIONS, LEDGER, VERDICTS
 from itscale.study import resolve
 
+SCORER = {"plugin": "process_reward", "model": "prm", "delimiter": "\n\n"}
 PRM = {"plugin": "simulated", "helper": True, "process_reward": {"right": 0.9, "wrong": 0.2}}
 
 
-def study(aggregate="min", **changes):
+def study(aggregate="product", **changes):
     return {
         "study": "rewarded",
         "tasks": {"sums": {"plugin": "jsonl", "file": "problems.jsonl"}},
@@ -23,7 +24,7 @@ def study(aggregate="min", **changes):
             "repeated_sampling": {"completions": 4},
             "beam_search": {"budgets": [4], "width": 2, "scorer": "steps"},
         },
-        "verifiers": {"steps": {"plugin": "process_reward", "model": "prm", "aggregate": aggregate}},
+        "verifiers": {"steps": {**SCORER, "aggregate": aggregate}},
         **changes,
     }
 
@@ -51,6 +52,13 @@ def test_a_model_that_gives_other_rewards_than_are_wanted_is_refused_before_the_
     assert found["verifiers.steps"].startswith("needs step_rewards of the engine; models.toy (openai) offers")
 
 
+def product(text):
+    """Return the product of the rewards of a completion's steps, each of which a blank line ends."""
+    steps = text.split("\n\n")
+    right = next((at for at, step in enumerate(steps) if "fails" in step), len(steps))
+    return 0.9**right * 0.2 ** (len(steps) - right)
+
+
 @pytest.mark.parametrize(("strategy", "block"), [("repeated_sampling", "pool"), ("beam_search", "runs")])
 def test_a_reward_model_is_charged_for_what_it_reads(tmp_path, monkeypatch, strategy, block):
     monkeypatch.chdir(tmp_path)
@@ -72,7 +80,7 @@ def test_a_reward_model_is_charged_for_what_it_reads(tmp_path, monkeypatch, stra
     )  # fmt: skip
     drawn = read_table(completions, COMPLETIONS)
     scores = read_table(verdicts, VERDICTS)["score"].to_list()
-    assert scores == [0.2 if "fails" in text else 0.9 for text in drawn["text"]]
+    assert scores == pytest.approx([product(text) for text in drawn["text"]])
     rows = [row for path in (spent, asked) for row in read_table(path, LEDGER).iter_rows(named=True)]
     (charged,) = (row for row in rows if row["call"] == "score")
     assert (charged["by"], charged["scorer"]) == ("prm", "steps")

@@ -101,9 +101,9 @@ class Endpoints:
         endpoint = endpoint_of(self._options)
         body = {**self._text(trajectory, trajectory.text), "use_activation": not self._options.logits}
         rows, read = await self._asked(
-            f"{self._root}/{endpoint}", body, lambda reply: _rows(_item(reply), endpoint)
+            f"{self._root}/{endpoint}", body, lambda reply: _some(_rows(_item(reply), endpoint))
         )
-        (whole,) = self._values(rows[-1:])
+        (whole,) = self._values(rows[-1:])  # that of the last token, where it gives one for each
         return Reward(whole=whole, prompt_tokens=read[0], cached_prompt_tokens=read[1])
 
     async def _steps(self, trajectory: Trajectory) -> Reward:
@@ -138,8 +138,8 @@ class Endpoints:
         if len(rows) != len(tokens) or len(places) != steps:
             raise EngineError(
                 f"{self._where}: replied with {len(rows)} rewards for {steps} steps, and {len(places)} "
-                f"markers in {len(tokens)} tokens; is {self._reward.marker!r} the model's own marker, and in "
-                "no step's text?"
+                f"markers in {len(tokens)} tokens; is {self._reward.marker!r} what the server reads at "
+                "(step_tag_id of its --pooler-config), and in no step's text?"
             )
         return [rows[place] for place in places]
 
@@ -232,13 +232,19 @@ def _rows(item: dict[str, Any], endpoint: Endpoint) -> list[list[float]]:
     if endpoint == "classify":
         return [_numbers(item, "probs")]
     data = item.get("data")
-    if not isinstance(data, list) or not data:
+    if not isinstance(data, list):
         raise MalformedReply("the reply has no numbers in data")
-    if not isinstance(data[0], list):
+    if data and not isinstance(data[0], list):
         return [_numbers(item, "data")]
     rows = [_numbers({"data": row}, "data") for row in data]
     if len({len(row) for row in rows}) > 1:
         raise MalformedReply("the reply has rows of several lengths")
+    return rows
+
+
+def _some(rows: list[list[float]]) -> list[list[float]]:
+    if not rows:
+        raise MalformedReply("the reply has no numbers in data")
     return rows
 
 

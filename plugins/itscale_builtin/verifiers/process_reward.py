@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Literal
+
+from pydantic import Field
 
 from itscale.errors import EngineError
 from itscale.plugins import Options, VerdictCost, VerifierEntry
@@ -29,6 +32,9 @@ class ProcessRewardOptions(Options):
     aggregate: Literal["last", "min", "product", "mean", "max", "model"] = "last"
     """The score is the reward of the `last` step, the smallest (`min`), the `product`, the `mean` or the
     largest (`max`) of all steps, or the `model`'s own reward of the whole."""
+    delimiter: str | None = Field(default=None, min_length=1)
+    """Text that ends a step, as a blank line ("\\n\\n"), of completions that were drawn in one piece; if left
+    out, such a completion is one step."""
 
 
 class ProcessReward:
@@ -45,7 +51,9 @@ class ProcessReward:
         EngineError
             If the model gives no rewards of the kind that is aggregated.
         """
-        rewards = await desk.rewards(trajectories, by=self.options.model)
+        delimiter = self.options.delimiter
+        read = [one if delimiter is None else cut(one, delimiter) for one in trajectories]
+        rewards = await desk.rewards(read, by=self.options.model)
         return [self._score(one, reward) for one, reward in zip(trajectories, rewards, strict=True)]
 
     def _score(self, trajectory: Trajectory, reward: Reward) -> float:
@@ -60,6 +68,34 @@ class ProcessReward:
                 f"{'steps' if reward.steps else 'the whole'} alone, which aggregate: {how} has no use for"
             )
         return AGGREGATES[how](reward.steps)
+
+
+def cut(trajectory: Trajectory, delimiter: str) -> Trajectory:
+    """Return a trajectory of the same text, whose steps end at a delimiter, too."""
+    cuts = [(step, _pieces(step.text, delimiter)) for step in trajectory.steps]
+    if all(len(texts) == 1 for _, texts in cuts):
+        return trajectory
+    made = trajectory
+    while made.parent is not None:
+        made = made.parent
+    for step, texts in cuts:
+        for number, text in enumerate(texts, 1):
+            tokens = step.tokens if number == len(texts) else 0  # nobody counted them one by one
+            piece = replace(step, text=text, token_ids=(), tokens=tokens, logprob=None)
+            made = Trajectory(trajectory.problem, made, piece, messages=trajectory.messages)
+    return replace(made, finish_reason=trajectory.finish_reason)
+
+
+def _pieces(text: str, delimiter: str) -> list[str]:
+    """Return a text in pieces that end at a delimiter, none of white space alone if there is any other."""
+    *ended, rest = text.split(delimiter)
+    pieces: list[str] = []
+    for part in (*(f"{part}{delimiter}" for part in ended), rest):
+        if pieces and not (part.strip() and pieces[-1].strip()):
+            pieces[-1] += part
+        else:
+            pieces.append(part)
+    return pieces
 
 
 def wanted(options: ProcessRewardOptions) -> frozenset[Capability]:

@@ -121,7 +121,7 @@ class ChargedDesk:
     answers
         What was answered before, and where the rest is kept.
     knows
-        Whether a trajectory is one of those that are scored, or what such a one continues.
+        Whether a trajectory begins as one of those that are scored.
     place
         How messages call the scorer.
     tally
@@ -266,7 +266,7 @@ class ChargedDesk:
         given = own_trajectories(self._place, "desk.rewards()", trajectories, self._problem.problem_id)
         for one in given:
             if not self._is_known(one):
-                expected = "one that score() was given, or that such a one continues"
+                expected = "one that begins as what score() was given"
                 raise self._broken("desk.rewards()", Shown(repr(one)[:80]), expected)
 
         async def ask(one: Trajectory, desk: Desk) -> dict[str, Any]:

@@ -355,7 +355,7 @@ class Session(Reading):
             scorer=scorer.label,
             stream=scorer.stream,
             answers=Answers(self.ledger),
-            knows=self.tree.has,
+            knows=self.tree.began,
             tally=self._desk.tally,
         )
         return Scores(scorer.scorer, desk, self.tree.scores, alone=bool(scorer.engines))

@@ -124,6 +124,12 @@ class Tree:
         known = self.made.get(trajectory.node) or self.roots.get(trajectory.lineage)
         return trajectory is known
 
+    def began(self, trajectory: Trajectory) -> bool:
+        """Return whether a trajectory begins where one of this tree's own does, whatever its steps."""
+        while trajectory.parent is not None:
+            trajectory = trajectory.parent
+        return self.roots.get(trajectory.lineage) is trajectory
+
     def context_tokens(self, trajectory: Trajectory) -> int | None:
         """Return how many tokens of what a trajectory was generated from no model wrote; None if unknown."""
         generated = [step.node for step in trajectory.steps if not step.given]

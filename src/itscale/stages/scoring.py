@@ -138,7 +138,7 @@ class _Given:
         return made
 
     def has(self, trajectory: Trajectory) -> bool:
-        """Return whether a trajectory is one of these, or one that such a one continues."""
+        """Return whether a trajectory begins as one of these."""
         return id(_root(trajectory)) in self._roots
 
 

@@ -77,7 +77,7 @@ class ScorerDesk(Protocol):
         ...
 
     async def rewards(self, trajectories: Sequence[Trajectory], *, by: str | None = None) -> list[Reward]:
-        """Return a model's reward of each trajectory that is scored, or that such a one continues."""
+        """Return a model's reward of each trajectory: one that is scored, or that begins as such a one."""
         ...
 
     async def embed(self, texts: Sequence[str], *, by: str | None = None) -> list[Embedding]:
