@@ -7,13 +7,14 @@ from tables_of_laws import CHINCHILLA, twin
 
 from itscale.errors import DataError, StudyError
 from itscale.fitting.report import FitSettings
+from itscale.fitting.tabular import origins, report_table, table_gates
 from itscale.planning.plan import make_plan
 from itscale.plugins import LawEntry, Options
 from itscale.plugins.laws import FitFailure, TableData
 from itscale.plugins.table_laws import Table, TableOptions
 from itscale.provenance.manifest import write_manifest
 from itscale.stages.summary import summarise, summary_rows
-from itscale.stages.table_fits import TABLE_FORECASTS, check_table, fit_table, gates, origins, report_table
+from itscale.stages.table_fits import TABLE_FORECASTS, check_table, fit_table
 from itscale.store.parquet import read_metadata, read_table
 from itscale.store.schemas import FITS
 from itscale.study import resolve
@@ -280,16 +281,16 @@ def test_gates_close_where_runs_do_not_determine_a_law(runs):
     """Along one line in (log N, log D) nothing tells size from data."""
     law, table = check_table(study().laws["loss"])
     found = law.fit(table.data)
-    condition, correlation, reasons = gates(law, found, table.data)
+    condition, correlation, reasons = table_gates(law, found, table.data)
     assert not any("collinear" in reason or "rows" in reason for reason in reasons)
     assert condition < 1e5
     assert 0.9 < correlation < 0.99
     n = table.data.inputs["n"]
     collinear = TableData(inputs={"n": n, "flops": 6 * n * 20 * n}, response=table.data.response)
-    condition, _, reasons = gates(law, found, collinear)
+    condition, _, reasons = table_gates(law, found, collinear)
     assert any("log n and log d are collinear (correlation 1.000)" in reason for reason in reasons)
     few = table.rows(np.arange(8))
-    assert any("8 rows for 5 parameters" in reason for reason in gates(law, found, few.data)[2])
+    assert any("8 rows for 5 parameters" in reason for reason in table_gates(law, found, few.data)[2])
 
 
 # --- the contract ---------------------------------------------------------------------------------------

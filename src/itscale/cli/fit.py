@@ -137,8 +137,9 @@ def _laws(name: str, options: str, data: Path, columns: Mapping[str, str]) -> di
 def _fit_table(laws: Mapping[str, Ingredient[Any]], settings: FitSettings) -> dict[str, pl.DataFrame]:
     """Return the fits and the forecasts of a tabular law, which its options name."""
     from itscale.fitting import forecast_rows
+    from itscale.fitting.tabular import report_table
     from itscale.stages.fits import named_rows
-    from itscale.stages.table_fits import TABLE_FORECASTS, check_table, report_table
+    from itscale.stages.table_fits import TABLE_FORECASTS, check_table
     from itscale.store.schemas import FITS
     from itscale.study.config import FitSection
 

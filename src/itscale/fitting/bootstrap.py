@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,6 +23,17 @@ AT_ONCE = 250
 
 PILE = 0.05
 """Share of refits at the very same least or largest value that makes it a bound."""
+
+
+D = TypeVar("D", contravariant=True)
+
+
+class Fitter(Protocol[D]):
+    """What a law of a curve, of counts or of a table has in common: it is fitted to data of its kind."""
+
+    def fit(self, data: D, start: FloatArray | None = None) -> FloatArray:
+        """Return the parameters; see `itscale.plugins.laws.Law.fit`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -77,51 +89,56 @@ def fit_with_refits(law: Law, evidence: Evidence, refits: int, rng: np.random.Ge
     FitFailure
         If the data themselves cannot be fitted; refits that fail are counted.
     """
-    parameters, remarks = fit_once(law, evidence)
-    again, reasons = fit_again(law, evidence, parameters, refits, rng)
-    if reasons:
-        reason, _ = Counter(reasons).most_common(1)[0]
-        remarks.append(f"{len(reasons)} of {len(again)} refits failed, mostly: {reason}")
-    return Fitted(law, parameters, again, tuple(remarks), evidence.kind)
+    parameters, remarks = fit_once(law, evidence.data())
+    if evidence.problems < 2:  # a single one cannot be resampled
+        return Fitted(law, parameters, np.empty((0, len(parameters))), tuple(remarks), evidence.kind)
+    resamples = (evidence.data(problems) for problems in evidence.resamples(refits, rng))
+    at_once = law.fit_resamples if isinstance(law, Resampled) else None
+    again, failed = fit_again(law, resamples, parameters, refits, at_once)
+    return Fitted(law, parameters, again, (*remarks, *failed), evidence.kind)
 
 
-def fit_once(law: Law, evidence: Evidence) -> tuple[FloatArray, list[str]]:
+def fit_once(law: Fitter[D], data: D) -> tuple[FloatArray, list[str]]:
     """Return the parameters and what the law said of the fit; FitFailure if there is none."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FitWarning)
-        parameters = np.asarray(law.fit(evidence.data()), dtype=np.float64)
+        parameters = np.asarray(law.fit(data), dtype=np.float64)
     if not np.all(np.isfinite(parameters)):
         raise FitFailure(f"parameters are not finite: {parameters.tolist()}")
     return parameters, [str(found.message) for found in caught if issubclass(found.category, FitWarning)]
 
 
 def fit_again(
-    law: Law, evidence: Evidence, start: FloatArray, refits: int, rng: np.random.Generator
+    law: Fitter[D],
+    resamples: Iterator[D],
+    start: FloatArray,
+    refits: int,
+    at_once: Callable[[Sequence[D], FloatArray], FloatArray] | None = None,
 ) -> tuple[FloatArray, list[str]]:
-    """Return the parameters of each refit, shape (refits, p), and why those failed that are NaN.
+    """Return the parameters of each refit, shape (refits, p), NaN where it failed, and a remark on those.
 
-    A single problem cannot be resampled: there are no refits then.
+    A law that fits resamples `at_once` gives NaN for those that `fit` is to be asked for.
     """
-    if evidence.problems < 2:
-        return np.empty((0, len(start))), []
     again = np.full((refits, len(start)), np.nan)
-    reasons = []
+    reasons: Counter[str] = Counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)
-        drawn = evidence.resamples(refits, rng)
         for first in range(0, refits, AT_ONCE):
-            resamples = [evidence.data(problems) for problems in islice(drawn, AT_ONCE)]
-            if isinstance(law, Resampled):
-                again[first : first + AT_ONCE] = law.fit_resamples(resamples, start)
-            for row, data in enumerate(resamples, start=first):
+            drawn = list(islice(resamples, AT_ONCE))
+            if at_once is not None:
+                again[first : first + AT_ONCE] = at_once(drawn, start)
+            for row, data in enumerate(drawn, start=first):
                 if np.all(np.isfinite(again[row])):
                     continue
                 again[row] = np.nan
                 try:
                     again[row] = law.fit(data, start)
                 except FitFailure as failure:
-                    reasons.append(str(failure))
-    return again, reasons
+                    reasons[str(failure)] += 1
+    if not reasons:
+        return again, []
+    reason, _ = reasons.most_common(1)[0]
+    return again, [f"{reasons.total()} of {refits} refits failed, mostly: {reason}"]
 
 
 def bounds(refits: FloatArray, confidence: float) -> tuple[FloatArray, FloatArray]:

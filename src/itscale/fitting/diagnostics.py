@@ -16,6 +16,7 @@ from itscale.plugins.laws import Law
 __all__ = [
     "HoldoutScores",
     "condition_number",
+    "condition_of",
     "effective_slope",
     "gates",
     "holdout_scores",
@@ -23,7 +24,9 @@ __all__ = [
     "largest_correlation",
     "open_sides",
     "residual_log_likelihood",
+    "scaled_columns",
     "slope_budgets",
+    "too_few",
 ]
 
 SLOPE_POINTS = 20
@@ -76,10 +79,20 @@ def condition_number(law: Law, parameters: FloatArray, budgets: FloatArray) -> f
             below, above = (law.predict(point, budgets) for point in moved)
         columns.append((above - below) / (2 * step))
     jacobian = np.nan_to_num(np.column_stack(columns), nan=0.0, posinf=0.0, neginf=0.0)
+    return condition_of(scaled_columns(jacobian))
+
+
+def scaled_columns(jacobian: FloatArray) -> FloatArray:
+    """Return J with columns of length 1; one of zeros is left as it is."""
     lengths = np.linalg.norm(jacobian, axis=0)
-    if np.any(lengths == 0):
+    return np.asarray(jacobian / np.where(lengths > 0, lengths, 1.0))
+
+
+def condition_of(scaled: FloatArray) -> float:
+    """Return the condition of J'J; infinite if a column of J is zero, or they depend on each other."""
+    if np.any(np.all(scaled == 0, axis=0)):
         return float("inf")
-    singular = np.linalg.svd(jacobian / lengths, compute_uv=False)
+    singular = np.linalg.svd(scaled, compute_uv=False)
     return float((singular[0] / singular[-1]) ** 2) if singular[-1] > 0 else float("inf")
 
 
@@ -146,8 +159,7 @@ def gates(
     wanted = DECADES[2 if parameters <= 2 else 3]
     if decades < wanted:
         reasons.append(f"k spans {decades:.1f} decades, fewer than {wanted:g}")
-    if observations < POINTS_PER_PARAMETER * parameters:
-        reasons.append(f"{observations} {what} for {parameters:.3g} parameters, fewer than 2 each")
+    reasons += too_few(observations, what, parameters)
     if condition >= WORST_CONDITION:
         reasons.append(
             f"parameters are hardly determined: the condition of J'J is {condition:.1e}, at least 1e8"
@@ -157,6 +169,13 @@ def gates(
     if correlation >= WORST_CORRELATION:
         reasons.append(f"two parameters go together in refits (rank correlation {correlation:.3f})")
     return reasons
+
+
+def too_few(observations: int, what: str, parameters: float) -> list[str]:
+    """Say that there are fewer observations than two for each parameter; nothing if there are not."""
+    if observations >= POINTS_PER_PARAMETER * parameters:
+        return []
+    return [f"{observations} {what} for {parameters:.3g} parameters, fewer than 2 each"]
 
 
 def information_criteria(log_likelihood: float, parameters: float, observations: int) -> tuple[float, float]:
