@@ -160,6 +160,24 @@ def test_scores_given_afterwards_are_charged_to_the_selectors_that_read_them(
     assert by_problem["best"] - by_problem["oracle"] == pytest.approx(read + 12 - before)
 
 
+@pytest.mark.parametrize(("strategy", "counted"), [("repeated", 1), ("beam", 0)])
+def test_what_a_pools_scorer_did_not_have_to_ask_again_counts_and_what_failed_does_not(
+    tmp_path, request, strategy, counted
+):
+    """Of a pool: else its cost would depend on how it is cut. A run is a whole, and costs what was paid."""
+    outcomes, ledger, rows = request.getfixturevalue("runs" if strategy == "beam" else "pool")
+    table = pl.read_parquet(ledger)
+    scores = pl.col("scorer").is_not_null()
+    saved = pl.when(scores).then(5).otherwise(0).cast(pl.Int64)
+    table = table.with_columns(saved_prompt_tokens=saved, saved_generated_tokens=saved)
+    write_table(pl.concat([table, table.with_columns(failed=pl.lit(True))]), tmp_path / "saved.parquet", {})
+    cost = {}
+    for path in (ledger, tmp_path / "saved.parquet"):
+        points = curve(curves_of(tmp_path, (outcomes, path, rows), strategy=strategy), "best")
+        cost[path] = points.sort("budget")["scorer_tokens"][-1]
+    assert cost[tmp_path / "saved.parquet"] - cost[ledger] == pytest.approx(10 * counted)
+
+
 def test_a_run_that_left_no_completion_counts_as_wrong(tmp_path, runs):
     _, ledger, rows = runs
     kept = [row for row in rows if row[1:3] != (4, 1)]
