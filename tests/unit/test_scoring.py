@@ -22,9 +22,8 @@ from itscale.sampling.partners import Partners, SessionScorer
 from itscale.sampling.scoring import Answers, ChargedDesk
 from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
-from itscale.stages.declared import VERIFICATION
 from itscale.stages.problems import write_problems
-from itscale.stages.verification import verify_block
+from itscale.stages.verification import journalled, verify_block
 from itscale.store.parquet import read_metadata, write_table
 from itscale.store.schemas import COMPLETIONS
 from itscale.study import resolve
@@ -206,7 +205,7 @@ def test_a_job_starts_the_models_that_its_scorer_names_and_its_params_hold_them(
     assert asked == {"critic": study.models["critic"].fingerprint()}
 
 
-def verified(study, name, wanted, paths=None):
+def verified(study, name, wanted, paths=None, footer=None):
     """Judge completions: scores and asked tokens by problem and index, and the ledger."""
     rows = [
         Completion(
@@ -227,7 +226,7 @@ def verified(study, name, wanted, paths=None):
     ]
     names = (name, f"{name}-verdicts", f"{name}-spent")
     block, judged, spent = paths or (Path(f"{name}.parquet") for name in names)
-    write_table(pl.DataFrame([asdict(row) for row in rows], schema=dict(COMPLETIONS)), block, {})
+    write_table(pl.DataFrame([asdict(row) for row in rows], schema=dict(COMPLETIONS)), block, footer or {})
     where = {"problems": Path("problems.parquet"), "completions": block, "model_directories": {}}
     output = {"output": judged, "ledger": spent}
     verify_block(study, "numbers", "sim", "repeated_sampling", "judge", **where, **output)
@@ -317,7 +316,7 @@ def test_scores_are_put_back_where_the_journal_is_gone(study):
     )
     paths = [Path("results") / folder / block for folder in folders]
     scores, ledger = verified(study, "", [(0, "a"), (1, "broken"), (2, "b")], paths)
-    identity = VERIFICATION.journalled(read_metadata(paths[1])["fingerprint"])
+    identity = journalled(read_metadata(paths[1])["fingerprint"], paths[0])
     journal_of(paths[1]).unlink()
     assert reopen_failures(Path("results"), Path("manifest.json")).verdicts == 2
     with ScoreJournal(journal_of(paths[1]), identity) as journal:
@@ -325,3 +324,21 @@ def test_scores_are_put_back_where_the_journal_is_gone(study):
         assert kept == {name: score for name, (score, _) in scores.items() if score is not None}
         paid = [row for _, account in sorted(journal.ledgers.items()) for row in account.rows()]
     assert paid == ledger.select(list(paid[0])).to_dicts()
+
+
+def test_nothing_of_a_journal_is_charged_to_completions_that_are_made_otherwise(study, monkeypatch):
+    place, block = Path("numbers/sim/repeated_sampling"), "p00000-00002_c00000-00002.parquet"
+    folders = (
+        Path("completions") / place,
+        Path("verdicts") / place / "judge",
+        Path("ledger") / place / "judge",
+    )
+    paths = [Path("results") / folder / block for folder in folders]
+    texts = [(0, "a"), (1, "unreadable")]
+    monkeypatch.setattr(Judge, "beyond", {"unreadable": ValueError("neither yes nor no")})
+    _, before = verified(study, "", texts, paths)
+    assert journal_of(paths[1]).exists()
+    monkeypatch.setattr(Judge, "beyond", {})
+    _, after = verified(study, "", texts, paths, {"fingerprint": {"temperature": 2}})
+    assert (before["calls"].sum(), after["calls"].sum()) == (4, 4)
+    assert not after["failed"].any()

@@ -19,7 +19,7 @@ from itscale.stages.judging import ruling
 from itscale.stages.problems import read_problems
 from itscale.stages.sampling import units_of
 from itscale.stages.scoring import name_of
-from itscale.stages.verification import read_completions
+from itscale.stages.verification import journalled, read_completions
 from itscale.store.parquet import read_metadata, read_table
 from itscale.store.schemas import LEDGER, TREES, VERDICTS
 from itscale.types import Completion, Verdict
@@ -134,7 +134,8 @@ def _reopen_verdicts(path: Path, completions: Path, ledger: Path, problems: Path
     table = read_table(path, VERDICTS)
     spent = list(read_table(ledger, LEDGER).select(*LEDGER).iter_rows(named=True)) if ledger.is_file() else []
     metadata = read_metadata(path)
-    with ScoreJournal(journal_of(path), _journalled(metadata)) as journal:
+    identity = journalled(metadata["fingerprint"], completions, metadata.get("revision"))
+    with ScoreJournal(journal_of(path), identity) as journal:
         journal.know({name: metadata[name] for name in ("simulated", "seed_scope") if name in metadata})
         for run, paid in _by_run(spent).items():
             if run not in journal.ledgers:

@@ -14,6 +14,7 @@ from itscale.sampling.failures import ProblemFailures
 from itscale.sampling.journal import ScoreJournal, journal_of
 from itscale.sampling.scoring import Asked
 from itscale.sandbox import containment
+from itscale.seeds import digest
 from itscale.stages.asking import Asking, Progress, spending
 from itscale.stages.declared import VERIFICATION as STAGE
 from itscale.stages.judging import Judging
@@ -24,7 +25,7 @@ from itscale.store.schemas import COMPLETIONS, LEDGER, VERDICTS
 from itscale.study.study import Study
 from itscale.types import Completion, Problem, Verdict
 
-__all__ = ["read_completions", "verify_block"]
+__all__ = ["journalled", "read_completions", "verify_block"]
 
 Row = dict[str, Any]
 
@@ -84,7 +85,7 @@ def verify_block(
     metadata = STAGE.footer(study, labels, inputs, study.tasks[task], ingredient, *asked)
     with (
         containment(study.config.sandbox) as contained,
-        ScoreJournal(journal_of(output), STAGE.journalled(metadata["fingerprint"])) as journal,
+        ScoreJournal(journal_of(output), journalled(metadata["fingerprint"], completions)) as journal,
     ):
         content = metadata["inputs"]["completions"]
         asking = Asking(study, task, model, ingredient, model_directories, content, journal, progress)
@@ -104,6 +105,26 @@ def verify_block(
         write_table(pl.DataFrame(rows, schema=dict(VERDICTS)), output, metadata)
         if not failures.found:  # else it is kept for who tries them again
             journal.delete()
+
+
+def journalled(
+    fingerprint: Mapping[str, Any], completions: Path, revision: int | None = STAGE.revision
+) -> dict[str, Any]:
+    """Return what the journal of a block's verdicts belongs to.
+
+    Completions that are made otherwise have verdicts of their own; those that are tried again keep theirs.
+
+    Parameters
+    ----------
+    fingerprint
+        That of the verdicts.
+    completions
+        What they are on.
+    revision
+        The stage's, when they were made.
+    """
+    made = digest(read_metadata(completions).get("fingerprint"))
+    return {**fingerprint, "completions": made, "revision": revision}
 
 
 def _check_problems(completions: Path, problems: Path, known: Sequence[Problem]) -> None:
