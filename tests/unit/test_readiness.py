@@ -212,7 +212,7 @@ def test_what_is_not_installed_is_a_mistake_unless_models_run_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "itscale.plugins.entries.find_spec", lambda module: None if module == "openai" else object()
+        "itscale.plugins.modules.find_spec", lambda module: None if module == "openai" else object()
     )
     server = {"plugin": "openai", "model": "m", "base_url": "http://localhost:8000/v1"}
     (message,) = found(models={"toy": server})

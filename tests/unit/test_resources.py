@@ -1,5 +1,6 @@
 """What jobs ask of a cluster follows from what is measured, and grows with every attempt."""
 
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ from itscale.planning.resources import (
 )
 from itscale.plugins import VerdictCost
 from itscale.sampling.throughput import Throughput
+from itscale.stages.cores import share_cores
 from itscale.store.parquet import write_table
 from itscale.store.schemas import VERDICTS
 from itscale.study import resolve
@@ -138,3 +140,12 @@ def test_memory_and_disk_grow_with_the_block(tmp_path):
     small, large = job(block="p00000-00001_c00000-00001"), job(block="p00000-01000_c00000-00128")
     assert mem_mb(plan, small, 1) < mem_mb(plan, large, 1)
     assert disk_mb(plan, small, 1) < disk_mb(plan, large, 1)
+
+
+@pytest.mark.parametrize(("labels", "threads"), [("a", "4"), ("as", "4"), ("ab", "2"), ("abcde", "1")])
+def test_models_that_compute_in_one_job_share_its_cores(monkeypatch, labels, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    models = {label: {"plugin": "vllm", "model": label} for label in "abcde"} | {"s": {"plugin": "simulated"}}
+    study = resolve({**STUDY, "models": models})
+    share_cores(study.models[label] for label in labels)
+    assert os.environ["OMP_NUM_THREADS"] == threads
