@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 from test_conversations import CHAT, WHOLE, Recording, session
 
+from itscale.curves.trees import drawable
 from itscale.errors import BudgetExhausted
 from itscale.sampling.nodes import Recorder
-from itscale.store.schemas import TREES
+from itscale.store.schemas import OUTCOMES_DRAWN, TREES
 from itscale.types import SamplingParams
 
 STEP = SamplingParams(max_tokens=1000, stop=("\n\n",))
@@ -180,3 +181,57 @@ def test_texts_that_no_model_wrote_and_other_chats_are_nodes_too():
     (own,) = (row for node, row in chats.items() if node)
     assert (own["reads"], own["text"]) == ([draft.node], draft.text)
     assert by_model(table) == charged(one)
+
+
+def drawn(one, completions, right=()):
+    """The tree as it is drawn, with these indices correct."""
+    table, _ = rows(one, completions)
+    identity = table.select("problem_id", "budget", "replicate").row(0, named=True)
+    judged = [{**identity, "index": each.index, "correct": each.index in right} for each in completions]
+    schema = {name: OUTCOMES_DRAWN[name] for name in (*identity, "index", "correct")}
+    return drawable(table, pl.DataFrame(judged, schema=schema))
+
+
+def test_a_search_is_drawn_by_depth_with_a_lane_for_each_leaf():
+    one = session(budget=3, stop=3)
+    completions = asyncio.run(search(one))
+    tree = drawn(one, completions, right={1})
+    assert dict(tree.group_by("depth").len().rows()) == {0: 1, 1: 6, 2: 6, 3: 6}
+    lanes = dict(tree.select("node", "lane").rows())
+    parents = dict(tree.select("node", "parent").rows())
+    leaves = set(parents) - set(parents.values())
+    assert sorted(lanes[node] for node in leaves) == [float(n) for n in range(len(leaves))]
+    assert all(tree.group_by("depth", "lane").len()["len"] == 1)
+    ends = {each.nodes[-1]: each.index for each in completions}
+    assert {
+        ends[node]: right for node, right in tree.drop_nulls("correct").select("node", "correct").rows()
+    } == {
+        0: False,
+        1: True,
+        2: False,
+    }
+    assert not tree["chosen"].any()  # nothing says which
+
+
+def test_a_chat_stands_for_what_it_quotes_and_each_model_has_its_lane():
+    one = session(helpers={"critic": Recording()}, worth=10**5)
+
+    async def turns():
+        mine, theirs = await asyncio.gather(one.write(None, WHOLE), one.write(None, WHOLE, by="critic"))
+        for turn in range(2):
+            chat = [{"role": "user", "content": f"{turn}: {mine.text}, {theirs.text}"}]
+            said = [await one.write(chat, WHOLE, by=by, reads=[mine, theirs]) for by in (None, "critic")]
+            mine, theirs = said
+        return one.complete([mine])
+
+    completions = asyncio.run(turns())
+    tree = drawn(one, completions, right={0})
+    assert tree["depth"].to_list() == [0, 1, 1, 2, 2, 3, 3]
+    assert tree.filter(pl.col("depth") > 0).group_by("by").agg(pl.col("lane").n_unique())[
+        "lane"
+    ].to_list() == [1, 1]
+    by = dict(tree.select("node", "by").rows())
+    for row in tree.filter(pl.col("depth") > 1).iter_rows(named=True):
+        assert by[row["parent"]] == row["by"]
+        assert [by[node] for node in row["follows"]] != [row["by"]]
+    assert tree.filter("chosen")["completions"].to_list() == [[0]]

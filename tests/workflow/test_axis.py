@@ -57,7 +57,7 @@ def test_a_budget_of_documents_is_called_so_everywhere(library):
     read = completions.group_by("budget").agg(pl.col("prompt_tokens").mean()).sort("budget")["prompt_tokens"]
     assert read.is_sorted()
     assert read.n_unique() == 6  # more documents are longer prompts
-    for kind in ("curves/sums/sim/{}", "fits/sums/sim/{}/log_linear", "forecasts/sums/sim/{}/log_linear"):
+    for kind in ("curves/sums/sim/{}", "fits/sums/sim/{}/log_linear"):
         for strategy, axis in (("retrieval", "documents"), ("repeated_sampling", "completions")):
             table = pl.read_parquet(results / f"{kind.format(strategy)}.parquet")
             assert set(table["axis"]) == {axis}

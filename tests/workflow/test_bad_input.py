@@ -146,7 +146,7 @@ def test_problems_that_cannot_be_used_are_refused_before_anything_runs(
 def test_an_engine_that_is_not_installed_says_what_to_install(workspace, monkeypatch):
     monkeypatch.chdir(workspace.folder)
     monkeypatch.setattr(
-        "itscale.plugins.entries.find_spec", lambda module: None if module == "vllm" else find_spec(module)
+        "itscale.plugins.modules.find_spec", lambda module: None if module == "vllm" else find_spec(module)
     )
     name = workspace.write(changed("models.toy", {"plugin": "vllm", "model": "some/model"}))
     done = CliRunner().invoke(app, ["run", name])

@@ -1,4 +1,4 @@
-"""Inputs: curves, fits, forecasts, differences, accuracies. Outputs: each figure as PDF, SVG and PNG, with the table it draws."""
+"""Inputs: the tables of the study that a figure reads. Outputs: it as PDF, SVG and PNG, with the table it draws."""
 
 
 # Seconds each: not worth a cluster job.
@@ -33,6 +33,14 @@ rule figures:
         ),
         accuracies=read_by_figure(
             "accuracies", "<results>/accuracies/{task}/{model}/{strategy}.parquet"
+        ),
+        outcomes=read_by_figure(
+            "outcomes", "<results>/outcomes/{task}/{model}/{strategy}.parquet"
+        ),
+        trees=lambda wildcards: (
+            expand("<results>/trees/{block}.parquet", block=plan.block_paths())
+            if "trees" in study.figures[wildcards.figure].entry.reads
+            else []
         ),
         missing=get_missing(),
     output:

@@ -6,7 +6,7 @@ from itscale.running.job import job, paths
 from itscale.stages.figures import draw_figure
 
 with job(snakemake) as study:
-    kinds = ("curves", "fits", "forecasts", "differences", "accuracies", "missing")
+    kinds = ("curves", "fits", "forecasts", "differences", "accuracies", "outcomes", "trees", "missing")
     tables = {name: paths(snakemake.input[name]) for name in kinds}
     tables["forecasts"] += paths(snakemake.input.ensembles)
     files = {name: Path(path) for name, path in snakemake.output.items()}

@@ -17,8 +17,9 @@ def itscale_register_figures() -> Iterable[FigureEntry]:
         coverage_curves,
         difference_curves,
         law_fits,
+        search_trees,
         selection_curves,
     )
 
     curves = [coverage_curves, selection_curves, compute_curves, difference_curves]
-    return [module.entry for module in (*curves, law_fits)]
+    return [module.entry for module in (*curves, law_fits, search_trees)]

@@ -330,5 +330,7 @@ class FigureEntry(Entry):
     """
 
     kind: ClassVar[Kind] = "figures"
-    reads: tuple[Literal["curves", "fits", "forecasts", "differences", "accuracies"], ...]
+    reads: tuple[
+        Literal["curves", "fits", "forecasts", "differences", "accuracies", "outcomes", "trees"], ...
+    ]
     caption: str

@@ -20,7 +20,7 @@ from itscale.outcomes import COVERAGE, selector_names
 from itscale.plugins.entries import Options
 from itscale.store.latex import booktabs
 from itscale.store.parquet import atomic_path, write_csv, write_text
-from itscale.store.schemas import ACCURACIES_DRAWN, DIFFERENCES
+from itscale.store.schemas import ACCURACIES_DRAWN, DIFFERENCES, OUTCOMES_DRAWN, TREES_DRAWN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,6 +82,9 @@ class FigureData:
         read them.
     accuracies
         What curves are means of (schema `ACCURACIES_DRAWN`): a row for each problem and budget.
+    outcomes, trees
+        What became of each completion, and all that was generated (schemas `OUTCOMES_DRAWN`, `TREES_DRAWN`).
+        They may be larger than memory: nothing of them is read before they are collected, so filter first.
     """
 
     curves: pl.DataFrame
@@ -89,6 +92,8 @@ class FigureData:
     forecasts: pl.DataFrame
     differences: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(DIFFERENCES)))
     accuracies: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(ACCURACIES_DRAWN)))
+    outcomes: pl.LazyFrame = field(default_factory=lambda: pl.LazyFrame(schema=dict(OUTCOMES_DRAWN)))
+    trees: pl.LazyFrame = field(default_factory=lambda: pl.LazyFrame(schema=dict(TREES_DRAWN)))
 
     @property
     def coverage(self) -> pl.DataFrame:

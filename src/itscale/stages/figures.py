@@ -10,11 +10,12 @@ import polars as pl
 from itscale.boundary import make_figure
 from itscale.errors import StudyError, nearest
 from itscale.messages.printable import one_line, without_tags
+from itscale.outcomes import COMPLETIONS
 from itscale.plugins.entries import FigureEntry
 from itscale.plugins.figures import FigureData, label_simulated, save, style
 from itscale.plugins.ingredient import Ingredient
 from itscale.stages.failures import incomplete, unparsable
-from itscale.store.parquet import read_metadata, read_table
+from itscale.store.parquet import read_metadata, read_table, scan_table
 from itscale.store.schemas import (
     ACCURACIES,
     ACCURACIES_DRAWN,
@@ -24,6 +25,10 @@ from itscale.store.schemas import (
     FITS,
     FORECASTS,
     MISSING,
+    OUTCOMES,
+    OUTCOMES_DRAWN,
+    TREES,
+    TREES_DRAWN,
     Schema,
 )
 from itscale.study.study import Study
@@ -40,6 +45,8 @@ def draw_figure(
     forecasts: Sequence[Path],
     differences: Sequence[Path] = (),
     accuracies: Sequence[Path] = (),
+    outcomes: Sequence[Path] = (),
+    trees: Sequence[Path] = (),
     missing: Sequence[Path] = (),
     pdf: Path,
     svg: Path,
@@ -55,7 +62,7 @@ def draw_figure(
         The study.
     figure
         Label of the figure.
-    curves, fits, forecasts, differences, accuracies
+    curves, fits, forecasts, differences, accuracies, outcomes, trees
         All tables of the study of the kinds the figure reads, in any order; others may be left empty.
     missing
         What the study lacks: the figure says so if it draws some of it.
@@ -78,6 +85,8 @@ def draw_figure(
         forecasts=_read(forecasts, FORECASTS),
         differences=_read(differences, DIFFERENCES),
         accuracies=_read_accuracies(study, accuracies),
+        outcomes=_scan(outcomes, OUTCOMES, OUTCOMES_DRAWN),
+        trees=_scan(trees, TREES, TREES_DRAWN, below=1),
     )
     maker = make_figure(ingredient)
     with style(ingredient.options):
@@ -116,12 +125,32 @@ def _read_accuracies(study: Study, paths: Sequence[Path]) -> pl.DataFrame:
     frames = []
     for path in paths:
         place = dict(zip(COMBINATION, path.with_suffix("").parts[-len(COMBINATION) :], strict=True))
-        said = {**place, "simulated": bool(read_metadata(path).get("simulated", False))}
+        footer = read_metadata(path)
+        said = {**place, "simulated": bool(footer.get("simulated", False))}
+        said["axis"] = str(footer.get("axis", COMPLETIONS))
         columns = {name: pl.lit(value) for name, value in said.items()}
         rows = read_table(path, ACCURACIES).with_columns(**columns)
         estimand = pl.col("selector").replace_strict(estimands, default=None, return_dtype=pl.String)
         frames.append(rows.with_columns(estimand=estimand).select(list(ACCURACIES_DRAWN)))
     return pl.concat([pl.DataFrame(schema=ACCURACIES_DRAWN), *frames]).sort(list(ACCURACIES_DRAWN))
+
+
+def _scan(paths: Sequence[Path], schema: Schema, drawn: Schema, *, below: int = 0) -> pl.LazyFrame:
+    """Open tables, with what their files are called and what their footers say.
+
+    Parameters
+    ----------
+    below
+        How many folders lie between a task, model and strategy and their file.
+    """
+    frames = []
+    for path in paths:
+        parts = path.with_suffix("").parts
+        place = dict(zip(COMBINATION, parts[-len(COMBINATION) - below : len(parts) - below], strict=True))
+        said = {**place, "simulated": bool(read_metadata(path).get("simulated", False))}
+        columns = {name: pl.lit(value) for name, value in said.items()}
+        frames.append(scan_table(path, schema).with_columns(**columns).select(list(drawn)))
+    return pl.concat([pl.LazyFrame(schema=dict(drawn)), *frames])
 
 
 def _read(paths: Sequence[Path], schema: Schema) -> pl.DataFrame:

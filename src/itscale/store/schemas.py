@@ -21,11 +21,13 @@ __all__ = [
     "LEDGER",
     "MISSING",
     "OUTCOMES",
+    "OUTCOMES_DRAWN",
     "PROBLEMS",
     "REFITS",
     "RUN_KEY",
     "SUMMARY",
     "TREES",
+    "TREES_DRAWN",
     "VERDICTS",
     "Schema",
 ]
@@ -146,6 +148,17 @@ OUTCOMES: Schema = {
     # column `count`: how many completions, of consecutive indices, the row stands for
 }
 
+_DRAWN: Schema = {"task": pl.String, "model": pl.String, "strategy": pl.String, "simulated": pl.Boolean}
+
+TREES_DRAWN: Schema = {**_DRAWN, **TREES}
+"""Trees as figures get them."""
+
+OUTCOMES_DRAWN: Schema = {
+    **_DRAWN,
+    **{name: OUTCOMES[name] for name in ("problem_id", "budget", "replicate", "index", "answer", "correct")},
+}
+"""Outcomes as figures get them."""
+
 FAILURES: Schema = {
     "task": pl.String,
     "model": pl.String,
@@ -193,6 +206,7 @@ ACCURACIES_DRAWN: Schema = {
     "strategy": pl.String,
     **ACCURACIES,
     "estimand": pl.String,
+    "axis": pl.String,
     "simulated": pl.Boolean,
 }
 """Accuracies of a whole study, as figures read them: what files and footers say of each is in columns."""

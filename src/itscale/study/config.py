@@ -129,7 +129,7 @@ class StrategySection(Section):
     completions: Count | None = None
     """Exchangeable strategies: completions per problem."""
     budgets: Budgets | None = None
-    """Run-based strategies: the budgets (completions per run) of the grid."""
+    """Run-based strategies: the budgets of the grid: completions per run, or what else they count."""
     replicates: Count = 1
     """Run-based strategies: independent runs per problem and budget."""
 

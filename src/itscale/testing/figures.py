@@ -12,7 +12,16 @@ import polars as pl
 from itscale.boundary import make_figure
 from itscale.outcomes import COMPLETIONS
 from itscale.plugins.figures import Drawing, FigureData, save, style
-from itscale.store.schemas import ACCURACIES_DRAWN, CURVES, DIFFERENCES, FITS, FORECASTS, Schema
+from itscale.store.schemas import (
+    ACCURACIES_DRAWN,
+    CURVES,
+    DIFFERENCES,
+    FITS,
+    FORECASTS,
+    OUTCOMES_DRAWN,
+    TREES_DRAWN,
+    Schema,
+)
 from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["FigureContract", "small_study"]
@@ -52,12 +61,15 @@ def small_study(*, simulated: bool = True) -> FigureData:
                 band = {"estimate": value, "low": 0.9 * value, "high": min(1.0, 1.1 * value)}
                 seen = {"budget": float(k), "role": role, "observed": value if k <= 16 else None}
                 forecasts.append({**law, "fitted_to": fitted_to, **seen, **band})
+    trees, outcomes = _trees(simulated)
     return FigureData(
         curves=_table(CURVES, curves),
         fits=_table(FITS, fits),
         forecasts=_table(FORECASTS, forecasts),
         differences=_table(DIFFERENCES, _differences(simulated)),
         accuracies=_table(ACCURACIES_DRAWN, accuracies),
+        outcomes=_table(OUTCOMES_DRAWN, outcomes).lazy(),
+        trees=_table(TREES_DRAWN, trees).lazy(),
     )
 
 
@@ -90,7 +102,25 @@ def _differences(simulated: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def _each_table(data: FigureData, change: Callable[[pl.DataFrame], pl.DataFrame]) -> FigureData:
+def _trees(simulated: bool) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return trees of two problems, one of three continuations kept, and the outcomes of what ends there."""
+    trees, outcomes = [], []
+    empty: dict[str, list[int]] = {"completions": [], "weights": [], "reads": []}
+    for model, problem in (("large", "0"), ("large", "1"), ("small", "0"), ("small", "1")):
+        where = {"task": "sums", "model": model, "strategy": "beam_search", "simulated": simulated}
+        where |= {"problem_id": problem, "budget": 2, "replicate": 0}
+        done = {**where, "status": "done", **empty}
+        trees.append({**done, "node": 0, "kind": "chat", "children": 3})
+        for node, parent in ((1, 0), (2, 0), (3, 0), (4, 2), (5, 2)):
+            ends = [node - 4] if node > 3 else []
+            step = {"node": node, "parent": parent, "kind": "drawn", "by": model, "score": node / 6}
+            row = {**done, **step, "generated_tokens": 12, "children": 2 * (node == 2)}
+            trees.append({**row, "completions": ends, "weights": [None for _ in ends]})
+            outcomes += [{**where, "index": index, "correct": node == 4} for index in ends]
+    return trees, outcomes
+
+
+def _each_table(data: FigureData, change: Callable[[Any], Any]) -> FigureData:
     return replace(data, **{table.name: change(getattr(data, table.name)) for table in fields(data)})
 
 
@@ -129,12 +159,12 @@ class FigureContract(EntryContract):
 
     def test_nothing_to_draw_is_no_crash(self) -> None:
         """A study in which every fit failed still gets its report."""
-        assert len(self.draw(_each_table(small_study(), pl.DataFrame.clear)).table) == 0
+        assert len(self.draw(_each_table(small_study(), lambda table: table.clear())).table) == 0
 
     def test_the_order_of_rows_does_not_matter(self) -> None:
         """Tables are gathered from many files."""
         data = small_study()
-        backwards = _each_table(data, pl.DataFrame.reverse)
+        backwards = _each_table(data, lambda table: table.reverse())
         assert self.draw(backwards).table.equals(self.draw(data).table)
 
     def test_simulated_rows_stay_labelled(self) -> None:

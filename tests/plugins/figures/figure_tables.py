@@ -12,7 +12,11 @@ from itscale.store.schemas import CURVES, FITS, FORECASTS
 from itscale_builtin.figures import itscale_register_figures
 
 # Figures of curves; that of differences has the contract and a test of its own.
-ENTRIES = [entry for entry in itscale_register_figures() if "differences" not in entry.reads]
+ENTRIES = [
+    entry
+    for entry in itscale_register_figures()
+    if "curves" in entry.reads and "differences" not in entry.reads
+]
 NAMES = [entry.name for entry in ENTRIES]
 KINDS = ("pdf", "svg", "png", "csv", "tex")
 ESTIMANDS = {"oracle": "coverage", "first": "single"}

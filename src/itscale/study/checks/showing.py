@@ -25,7 +25,9 @@ def check_figures(study: Study) -> Iterator[Mistake]:
         "differences": "" if config.differences else "names none: add differences",
     }
     lacking["forecasts"] = lacking["fits"]
-    lacking["accuracies"] = lacking["curves"]
+    lacking["accuracies"] = lacking["outcomes"] = lacking["curves"]
+    sampled = study.samples
+    lacking["trees"] = "" if sampled else "samples none: add tasks, models and strategies"
     for label, figure in study.figures.items():
         reasons = [(table, lacking[table]) for table in figure.entry.reads if lacking.get(table)]
         if reasons:
