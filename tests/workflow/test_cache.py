@@ -53,7 +53,7 @@ def test_two_studies_share_blocks_and_no_two_blocks_collide(tmp_path):
     first = sample(one, cache)
     assert len(set(first.values())) == len(first) == 12
     entries = sorted(path.name for path in cache.iterdir())
-    assert len(entries) == 2 * 12
+    assert len(entries) == 3 * 12
     second = sample(two, cache, study="other", laws=["exponentiated_power_law"])
     assert second == first
     assert sorted(path.name for path in cache.iterdir()) == entries  # nothing was sampled
