@@ -57,4 +57,4 @@ def test_a_model_that_is_nowhere_is_said_before_anything_runs(talk):
     done = talk.itscale("check", "study.yaml")
     assert done.returncode != 0
     assert "strategies.debate.opponent: no model 'othr'; did you mean 'other'?" in done.stderr
-    assert "models.other.helper: found true, but no strategy or scorer names this model" in done.stderr
+    assert "models.other.helper: found true, but no strategy or verifier names this model" in done.stderr
