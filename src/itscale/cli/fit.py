@@ -138,8 +138,8 @@ def _fit_table(laws: Mapping[str, Ingredient[Any]], settings: FitSettings) -> di
     """Return the fits and the forecasts of a tabular law, which its options name."""
     from itscale.fitting import forecast_rows
     from itscale.fitting.tabular import report_table
-    from itscale.stages.fits import named_rows
     from itscale.stages.table_fits import TABLE_FORECASTS, check_table
+    from itscale.store.rows import named_rows
     from itscale.store.schemas import FITS
     from itscale.study.config import FitSection
 
@@ -204,8 +204,8 @@ def _series_tables(
     import polars as pl
 
     from itscale.fitting import forecast_rows
-    from itscale.stages.fits import named_rows
     from itscale.stages.table_fits import TABLE_FORECASTS
+    from itscale.store.rows import named_rows
     from itscale.store.schemas import FITS, REFITS
 
     rows = [row for one in report.forecasts for row in forecast_rows(one, confidence)]

@@ -32,10 +32,11 @@ from itscale.plugins.process import seed_global_generators
 from itscale.seeds import generator
 from itscale.stages.declared import FITS as STAGE
 from itscale.store.parquet import read_table, write_table
-from itscale.store.schemas import CURVES, FITS, FORECASTS, REFITS, Schema
+from itscale.store.rows import named_rows
+from itscale.store.schemas import CURVES, FITS, FORECASTS, REFITS
 from itscale.study.study import Study
 
-__all__ = ["fit_law", "named_rows", "pool_evidence", "report_ingredient", "report_tables", "settings_of"]
+__all__ = ["fit_law", "pool_evidence", "report_ingredient", "report_tables", "settings_of"]
 
 
 def fit_law(
@@ -133,14 +134,6 @@ def report_tables(
         named_rows(forecasts, FORECASTS, identity),
         named_rows(refits, REFITS, identity),
     )
-
-
-def named_rows(
-    rows: Iterable[Mapping[str, Any]], schema: Schema, identity: Mapping[str, Any]
-) -> pl.DataFrame:
-    """Return rows as a table of a schema, `identity` on each of them; what is in neither is null."""
-    known = [{name: {**identity, **row}.get(name) for name in schema} for row in rows]
-    return pl.DataFrame(known, schema=dict(schema), orient="row")
 
 
 def pool_evidence(

@@ -24,6 +24,7 @@ from itscale.messages.numbers import above_zero, holdout_text, share_text
 from itscale.stages.declared import LEADERBOARD as STAGE
 from itscale.store.latex import booktabs
 from itscale.store.parquet import read_table, write_csv, write_table, write_text
+from itscale.store.rows import named_rows
 from itscale.store.schemas import COMBINATION, FITS, FORECASTS, LEADERBOARD, REFITS, Schema
 from itscale.study.study import Study
 
@@ -139,8 +140,8 @@ def board_tables(
         rows.insert(0, {**identity, **_bound_row(ahead[-1], "every problem is solved: an exact lower bound")})
     origins = max((row.get("holdout_origins") or 0 for row in rows), default=0)
     return (
-        _table([{**row, "origins": origins} for row in rows], LEADERBOARD),
-        _table([{**identity, "law": ENSEMBLE, **row} for row in ahead], FORECASTS),
+        named_rows([{**row, "origins": origins} for row in rows], LEADERBOARD),
+        named_rows([{**identity, "law": ENSEMBLE, **row} for row in ahead], FORECASTS),
     )
 
 
@@ -186,11 +187,6 @@ def _bound_row(last: Mapping[str, Any], message: str) -> dict[str, Any]:
 def _recipe(weights: Mapping[str, float]) -> str:
     heavy = sorted((pair for pair in weights.items() if pair[1] >= LEAST_SHOWN), key=lambda pair: -pair[1])
     return "weights " + ", ".join(f"{law} {weight:.2f}" for law, weight in heavy)
-
-
-def _table(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
-    known = [{name: row.get(name) for name in schema} for row in rows]
-    return pl.DataFrame(known, schema=dict(schema), orient="row")
 
 
 def write_leaderboard(study: Study, *, boards: Sequence[Path], csv: Path, tex: Path) -> None:

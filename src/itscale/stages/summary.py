@@ -16,6 +16,7 @@ from itscale.stages.failures import part_text
 from itscale.store.latex import transposed
 from itscale.store.parquet import literal, read_table, without_noise, write_csv, write_text
 from itscale.store.restructured import side_by_side
+from itscale.store.rows import named_rows
 from itscale.store.schemas import COMBINATION, CURVES, FITS, MISSING, SUMMARY, Schema
 from itscale.study.study import Study
 
@@ -73,8 +74,7 @@ def summarise(
             rows += _law_rows(fit.filter(here, pl.col("law") == label))
     for label in study.table_laws:
         rows += _law_rows(fit.filter(pl.col("law") == label, pl.col("task").is_null()))
-    known = [{name: row.get(name) for name in SUMMARY} for row in rows]
-    return without_noise(pl.DataFrame(known, schema=dict(SUMMARY), orient="row").fill_nan(None))
+    return without_noise(named_rows(rows, SUMMARY).fill_nan(None))
 
 
 def read_summary(path: Path) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from itscale.plugins.laws import TableLaw
 from itscale.plugins.table_laws import Table, TableOptions, load_table
 from itscale.stages.declared import TABLE_FITS as STAGE
 from itscale.store.parquet import write_table
+from itscale.store.rows import named_rows
 from itscale.store.schemas import FITS, FORECASTS, Schema
 from itscale.study.study import Study
 
@@ -53,8 +54,7 @@ def fit_table(study: Study, law: str, *, fits: Path, forecasts: Path) -> None:
     rows = [row for forecast in report.forecasts for row in forecast_rows(forecast, confidence)]
     identity = {"law": law, "simulated": False}
     for found, schema, path in ((report.fits, FITS, fits), (rows, TABLE_FORECASTS, forecasts)):
-        whole = [{name: {**identity, **row}.get(name) for name in schema} for row in found]
-        write_table(pl.DataFrame(whole, schema=dict(schema), orient="row"), path, metadata)
+        write_table(named_rows(found, schema, identity), path, metadata)
 
 
 def check_table(ingredient: Ingredient[LawEntry]) -> tuple[TableLaw, Table]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from itscale.boundary import make_figure
 from itscale.outcomes import COMPLETIONS
 from itscale.plugins.figures import Drawing, FigureData, save, style
+from itscale.store.rows import named_rows
 from itscale.store.schemas import (
     ACCURACIES_DRAWN,
     CURVES,
@@ -20,15 +19,10 @@ from itscale.store.schemas import (
     FORECASTS,
     OUTCOMES_DRAWN,
     TREES_DRAWN,
-    Schema,
 )
 from itscale.testing.entries import EntryContract, kept_word
 
 __all__ = ["FigureContract", "small_study"]
-
-
-def _table(schema: Schema, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))
 
 
 def small_study(*, simulated: bool = True) -> FigureData:
@@ -63,13 +57,13 @@ def small_study(*, simulated: bool = True) -> FigureData:
                 forecasts.append({**law, "fitted_to": fitted_to, **seen, **band})
     trees, outcomes = _trees(simulated)
     return FigureData(
-        curves=_table(CURVES, curves),
-        fits=_table(FITS, fits),
-        forecasts=_table(FORECASTS, forecasts),
-        differences=_table(DIFFERENCES, _differences(simulated)),
-        accuracies=_table(ACCURACIES_DRAWN, accuracies),
-        outcomes=_table(OUTCOMES_DRAWN, outcomes).lazy(),
-        trees=_table(TREES_DRAWN, trees).lazy(),
+        curves=named_rows(curves, CURVES),
+        fits=named_rows(fits, FITS),
+        forecasts=named_rows(forecasts, FORECASTS),
+        differences=named_rows(_differences(simulated), DIFFERENCES),
+        accuracies=named_rows(accuracies, ACCURACIES_DRAWN),
+        outcomes=named_rows(outcomes, OUTCOMES_DRAWN).lazy(),
+        trees=named_rows(trees, TREES_DRAWN).lazy(),
     )
 
 
