@@ -141,7 +141,7 @@ def test_an_oracle_of_a_command_goes_by_its_other_names_too() -> None:
         ("reward", "no scorer 'reward'; did you mean 'outcome_reward'? If so, add it to the study's verif"),
         ("logprob", "no scorer 'logprob'; add it to the study's verifiers: `verifiers: [logprob]`"),
         ("sums", "'sums' is one of the tasks, expected a verifier that gives scores"),
-        ("zzz", "no scorer 'zzz'; expected a verifier that gives scores, as logprob, outcome_reward, pro"),
+        ("zzz", "no scorer 'zzz'; expected a verifier that gives scores, as llm_judge, logprob, outcome"),
     ],
 )
 def test_a_scorer_that_is_none_is_answered_by_one_that_is(scorer: str, said: str) -> None:
