@@ -280,6 +280,26 @@ def test_commands_go_on_beside_a_broken_package(site: Path, tmp_path: Path) -> N
             "strategies/x: design: found 'until', expected 'fixed', 'until_success' or 'adaptive'",
         ),
         (
+            lambda: StrategyEntry(
+                name="x",
+                factory=lambda problem, session, options: [],
+                draws="runs",
+                axis="Documents!",
+                summary="",
+            ),
+            "strategies/x: axis: found 'Documents!', expected a word or a few in lower case",
+        ),
+        (
+            lambda: StrategyEntry(
+                name="x",
+                factory=lambda problem, session, options: [],
+                draws="exchangeable",
+                axis="rounds",
+                summary="",
+            ),
+            "strategies/x: axis: found one with draws 'exchangeable', expected 'runs'",
+        ),
+        (
             lambda: VerifierEntry(name="x", factory=list, role="score", summary=""),
             "verifiers/x: role: found 'score', expected 'oracle' or 'scorer'; did you mean 'scorer'",
         ),

@@ -25,7 +25,7 @@ STUDY = {
     },
     "selectors": {"oracle": {}},
     "laws": {"log_linear": {}},
-    "figures": {"coverage_curves": {}, "law_fits": {}, "difference_curves": {}},
+    "figures": {"coverage_curves": {}, "law_fits": {}, "difference_curves": {}, "search_trees": {}},
     "differences": {
         "documents": {"of": {"strategy": "retrieval"}, "minus": {"strategy": "repeated_sampling"}}
     },
@@ -68,4 +68,8 @@ def test_a_budget_of_documents_is_called_so_everywhere(library):
     assert "completions per problem, k" in drawn
     assert "documents per problem" in (reports / "figures/law_fits.svg").read_text()
     assert "6 documents" in (reports / "summary.tex").read_text()
+    drawn = pl.read_csv(reports / "tables/search_trees.csv")
+    assert drawn.filter(strategy="retrieval").select("kind", "budget", "correct").height == 1  # of one run
+    assert drawn.filter(strategy="repeated_sampling", kind="drawn").height == 8  # of one pool
+    assert drawn.filter(kind="drawn")["correct"].null_count() == 0  # each is a completion
     assert library.itscale("verify", "study.yaml").returncode == 0

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from hostile import NAN, hostile, refusal, sample, strategy
 
+from itscale.boundary import completions_of_run, tokens_of_run
+from itscale.errors import ContractError
 from itscale.types import Step, Trajectory
 
 
@@ -83,3 +85,31 @@ def test_strategies(study, factory, said):
     changed = hostile(study, "strategies", "pool", factory)
     line = refusal(lambda: sample(changed), "strategies/repeated_sampling (label 'pool'): problem '")
     assert said in line
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (
+            {"hands_in": lambda options, budget: 0},
+            "hands_in(): found 0, expected a whole number of completions",
+        ),
+        ({"grant": lambda options, budget: 0.5}, "grant(): found 0.5, expected a whole number of tokens"),
+    ],
+)
+def test_what_a_run_of_a_budget_is_worth(study, told, said):
+    ingredient = study.strategies["search"]
+    mended = replace(ingredient, entry=replace(ingredient.entry, **told))
+    changed = replace(study, strategies={**study.strategies, "search": mended})
+    with pytest.raises(ContractError) as caught:
+        sample(changed, "search")
+    assert said in str(caught.value)
+
+
+def test_a_run_on_another_axis_hands_in_one_completion_and_spends_what_it_is_granted(study):
+    ingredient = study.strategies["search"]
+    entry = replace(ingredient.entry, axis="rounds", grant=lambda options, budget: 10 * budget)
+    ingredient = replace(ingredient, entry=entry)
+    assert completions_of_run(ingredient, 7) == 1
+    assert tokens_of_run(ingredient, 7) == 70
+    assert completions_of_run(replace(ingredient, entry=replace(entry, hands_in=lambda _, n: n + 1)), 7) == 8
