@@ -50,6 +50,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "selectors/weighted_vote": REWARD,
     "strategies/beam_search": REWARD,
     "strategies/particle_filter": REWARD,
+    "prices/per_token": {"options": {"prompt": 1.0, "generated": 2.0}},
     "tasks/gsm8k": {"options": {"file": DATA / "gsm8k.jsonl"}},
     "tasks/jsonl": {"options": {"file": DATA / "sums.jsonl"}},
     "tasks/math500": {"options": {"file": DATA / "math500.jsonl"}},
