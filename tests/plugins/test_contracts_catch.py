@@ -3,6 +3,7 @@
 import re
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,7 @@ from itscale.plugins import (
 )
 from itscale.plugins.figures import Drawing
 from itscale.plugins.laws import TableData
+from itscale.plugins.references import ModelLabel
 from itscale.plugins.strategies import SamplingOptions
 from itscale.plugins.table_laws import TableOptions, table_file
 from itscale.testing import (
@@ -417,3 +419,52 @@ def test_an_oracle_that_raises_is_noticed(kind) -> None:
 def test_an_oracle_that_hangs_is_noticed() -> None:
     with pytest.raises(pytest.fail.Exception, match="still running"):
         ORACLE().test_hostile_text_gets_a_verdict("tower of powers")
+
+
+class FileOptions(Options):
+    file: Path
+    """Where problems are."""
+
+
+def test_a_file_that_options_name_and_the_entry_does_not_is_noticed() -> None:
+    about = {"name": "x", "factory": lambda _: (), "oracle": "math", "summary": "x", "options": FileOptions}
+    given = {"file": "problems.tsv"}
+    contract = broken(TaskContract, TaskEntry(**about), options=given)
+    with pytest.raises(AssertionError, match=r"files\(\) leaves out problems.tsv, which the options name"):
+        contract.test_files_that_options_name_are_part_of_the_fingerprint()
+    about["files"] = lambda options: {"file": options.file}
+    contract = broken(TaskContract, TaskEntry(**about), options=given)
+    contract.test_files_that_options_name_are_part_of_the_fingerprint()
+
+
+def test_a_reference_is_judged_by_the_answer_in_it() -> None:
+    spelled = Problem(problem_id="7", messages=CHAT, reference="1,200")
+    about = {"name": "x", "factory": lambda _: iter([spelled]), "oracle": "math", "summary": "x"}
+    broken(TaskContract, TaskEntry(**about)).test_its_oracle_accepts_every_reference()
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_whether_a_strategy_draws_nothing_is_its_contracts_to_say(says) -> None:
+    async def greedy(problem, session, options):
+        found = await session.next_logprobs(session.start(), top=1)
+        return session.complete([await session.take(found, int(found.token_ids[0]))])
+
+    about = {"options": SamplingOptions, "draws": "runs", "needs": frozenset({"next_logprobs"})}
+    entry = StrategyEntry(name="x", factory=greedy, summary="x", **about)
+    contract = broken(StrategyContract, entry, deterministic=says)
+    if says:
+        contract.test_the_same_seed_gives_the_same_completions()
+    else:
+        with pytest.raises(AssertionError, match="say in `deterministic`"):
+            contract.test_the_same_seed_gives_the_same_completions()
+
+
+def test_helpers_that_a_contract_lacks_are_named() -> None:
+    class Asking(SamplingOptions):
+        critic: ModelLabel
+        """Who is asked."""
+
+    entry = StrategyEntry(name="x", factory=None, options=Asking, draws="exchangeable", summary="x")
+    contract = broken(StrategyContract, entry, options={"critic": "one"})
+    with pytest.raises(AssertionError, match="helpers: found none called 'one', which the options name"):
+        contract.run(contract.unit(4))

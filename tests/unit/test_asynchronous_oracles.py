@@ -23,6 +23,7 @@ from itscale.stages.verification import verify_block
 from itscale.store.parquet import write_table
 from itscale.store.schemas import COMPLETIONS
 from itscale.study import resolve
+from itscale.study.checks.needs import check_files, check_oracles
 from itscale.testing import OracleContract
 from itscale.testing.doubles import Tallied
 from itscale.types import Completion, SamplingParams, Verdict
@@ -227,3 +228,24 @@ def test_who_cannot_wait_is_refused_in_words(study):
         sample_block(
             study, "numbers", "sim", "repeated_sampling", Block(0, 0, 2, 0, 6), **files, model_directories={}
         )
+
+
+def test_a_strategy_that_asks_an_oracle_which_is_waited_for_is_refused_before_it_starts(study):
+    (strategy,) = study.strategies.values()
+    asking = replace(strategy, entry=replace(strategy.entry, asks_oracle=True, design="until_success"))
+    study.strategies["repeated_sampling"] = asking
+    said = [one.message for one in check_oracles(study)]
+    assert said == [
+        "asks the oracle while it samples, and judge() of verifiers.court, that of tasks.numbers, is a "
+        "coroutine; expected one that answers at once"
+    ]
+
+
+def test_files_that_an_entry_names_otherwise_are_refused_before_it_starts(study):
+    task = study.tasks["numbers"]
+    listed = replace(task.entry, files=lambda options: [options.file])
+    study.tasks["numbers"] = replace(task, entry=listed)
+    ((place, said),) = ((one.place, one.message) for one in check_files(study))
+    assert place == ("tasks", "numbers")
+    assert said.startswith("tasks/jsonl (label 'numbers'): files(): found [")
+    assert said.endswith('expected a mapping of names to paths, as {"file": options.file}')

@@ -43,8 +43,9 @@ def test_what_is_left_takes_as_long_as_its_verifier_did_of_late(tmp_path, tell):
     assert seen.seconds_left == pytest.approx((40 + 100) / 2)  # 20 in ten seconds
     tell(QUICK, Judged(verdicts=100, made=100))
     tell(SLOW, Judged(verdicts=100, made=60))
-    tell(OTHER, Judged(verdicts=100, made=100))
-    assert not watch.look(20.0).at_work
+    tell(OTHER, Judged(verdicts=60, made=60, wanted=60))  # runs that handed in fewer than they might
+    seen = watch.look(20.0)
+    assert (seen.at_work, seen.verdicts, seen.all_verdicts, seen.seconds_left) == (False, 260, 260, 0.0)
 
 
 def test_what_an_earlier_run_or_nobody_told_counts_for_nothing(tmp_path, tell):

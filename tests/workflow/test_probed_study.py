@@ -93,14 +93,12 @@ def test_a_killed_study_of_probes_comes_out_as_one_that_was_not(probed, monkeypa
     done = killed.itscale("run", "study.yaml", "--cores", "1")
     assert done.returncode == 0, done.stderr
     assert tables(killed, "completions").equals(tables(whole, "completions"))
-    # Equal completions of one block are scored once: of chosen sentences there are some.
-    drawn = (pl.col("strategy") != "emulated_fine_tuning") | (pl.col("call") != "score")
-    tokens = pl.col("prompt_tokens", "generated_tokens").filter(drawn).sum()
+    tokens = pl.col("prompt_tokens", "generated_tokens").sum()
     assert tables(killed, "ledger").select(tokens).equals(ledger.select(tokens))
     curve = pl.read_parquet(whole.folder / "results/probed/curves/sums/sim/archon.parquet")
     sampled = ledger.filter(pl.col("scorer").is_null(), strategy="archon")  # coverage reads no scores
     rows = sampled.select("by", "prompt_tokens", "generated_tokens").rows()
     usd = sum(USD[by][0] * read + USD[by][1] * made for by, read, made in rows) / 1e6
     assert curve.filter(budget=4)["usd"].item() == pytest.approx(usd / 4)
-    bars = pl.read_csv(whole.folder / "reports/probed/tables/histogram.csv")
-    assert bars.filter(strategy="archon")["problems"].sum() == 4
+    drawn = pl.read_csv(whole.folder / "reports/probed/tables/histogram.csv")
+    assert drawn.filter(strategy="archon")["problems"].sum() == 4

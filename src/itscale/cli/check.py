@@ -65,6 +65,8 @@ def _print_judges(plan: Plan, console: Console) -> None:
         table.add_column(column, justify="right")
     for one in extents:
         tokens = "unknown" if one.tokens is None else f"{one.tokens:,}"
+        if one.while_sampling and one.tokens:
+            tokens += " and more while sampling"
         verdicts = f"{one.verdicts:,}{' and while sampling' * one.while_sampling}"
         table.add_row(one.verifier, ", ".join(one.models), verdicts, tokens)
     console.print()

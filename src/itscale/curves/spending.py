@@ -25,7 +25,7 @@ __all__ = [
     "spending_by_problem",
     "spending_of_pools",
     "spending_of_runs",
-    "spent_on_runs",
+    "spent_for",
 ]
 
 Prices = Mapping[str, Mapping[TokenClass, float]]
@@ -133,9 +133,10 @@ def _paid(path: Path) -> pl.DataFrame:
 
 
 def _asked(path: Path, scorer: str) -> pl.DataFrame:
-    """Return what the verdicts of a block asked of models, by run (or pool)."""
+    """Return what the verdicts of a block asked of models, by run (or pool); what failed is left out."""
     key = ("problem_id", "budget", "replicate")
-    table = read_table(path, VERDICTS, [*key, "asked"]).explode("asked").unnest("asked").drop_nulls("by")
+    judged = read_table(path, VERDICTS, [*key, "status", "asked"]).filter(pl.col("status") != "error")
+    table = judged.explode("asked").unnest("asked").drop_nulls("by")
     tokens = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
     known = [pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()) for name in tokens]
     summed = table.group_by(*key, "by").agg(known).sort(*key, "by")
@@ -151,8 +152,10 @@ def _rate(prices: Prices, name: TokenClass) -> pl.Expr:
     return pl.col("by").replace_strict(each, default=None, return_dtype=pl.Float64)
 
 
-def spent_on_runs(spent: pl.DataFrame, scorer: str) -> pl.DataFrame:
-    """Return what runs cost a selector: all of sampling, and of the scores given afterwards its own.
+def spent_for(spent: pl.DataFrame, scorer: str) -> pl.DataFrame:
+    """Return what completions cost a selector: all of sampling, and of the scores given afterwards its own.
+
+    Scores that the strategy asked for are a part of sampling: without them there were other completions.
 
     Parameters
     ----------
@@ -164,13 +167,9 @@ def spent_on_runs(spent: pl.DataFrame, scorer: str) -> pl.DataFrame:
     return spent.filter(~pl.col("afterwards") | (pl.col("asked_by") == scorer))
 
 
-def _known_sum(name: str, where: pl.Expr | None = None) -> pl.Expr:
-    """Return the sum of a column of a ledger as Float64: NaN, not less, where a term is not known.
-
-    `where` leaves out rows.
-    """
-    column = pl.col(name) if where is None else pl.col(name).filter(where)
-    return column.cast(pl.Float64).fill_null(np.nan).sum().alias(name)
+def _known_sum(name: str) -> pl.Expr:
+    """Return the sum of a column of a ledger as Float64: NaN, not less, where a term is not known."""
+    return pl.col(name).cast(pl.Float64).fill_null(np.nan).sum().alias(name)
 
 
 def spending_of_pools(
@@ -178,11 +177,10 @@ def spending_of_pools(
     spent: pl.DataFrame,
     problems: Sequence[str],
     drawn: FloatArray,
-    scorer: str,
     *,
     conversations: bool = False,
 ) -> Spending:
-    """Return what each problem cost at each k: the completions a selector draws, its own scorer.
+    """Return what each problem cost at each k: the completions a selector draws, and their scores.
 
     Each drawn completion counts as the mean one of its problem. A pool reads its prompt once, whatever k;
     what it read beyond that (prompts of helper models, requests made again) counts with the completions.
@@ -192,13 +190,11 @@ def spending_of_pools(
     spans
         What each problem's completions add up to, as `Outcomes.spans` has it: tokens where no ledger does.
     spent
-        What `read_spending` gives.
+        What `spent_for` gives.
     problems
         The problems, in the order of the rows of `drawn`.
     drawn
         How many completions the selector draws of each problem at each k, shape (problems, budgets).
-    scorer
-        Label of the scorer that is counted; none if empty.
     conversations
         Whether each completion came of a conversation of its own: then k of them read k times the prompts of
         one, as the ledger has them.
@@ -212,7 +208,7 @@ def spending_of_pools(
     each = (
         pl.DataFrame({"problem_id": list(problems)}, schema={"problem_id": pl.String})
         .join(spans, on="problem_id", how="left", maintain_order="left")
-        .join(_charged(spent, scorer), on="problem_id", how="left", maintain_order="left")
+        .join(_charged(spent), on="problem_id", how="left", maintain_order="left")
         .with_columns(generated=pl.coalesce("generated", "generated_tokens"))
         .with_columns(once=pl.lit(0) if conversations else pl.col("prompt_tokens"))
         .with_columns(more=(pl.col("prompt") - pl.col("units") * pl.col("once")).clip(0))
@@ -236,13 +232,11 @@ def spending_of_pools(
     )
 
 
-def _charged(spent: pl.DataFrame, scorer: str) -> pl.DataFrame:
-    """Sum up ledgers by problem, of scorers one, with the number of units that left rows."""
-    mine = pl.col("asked_by") == scorer
+def _charged(spent: pl.DataFrame) -> pl.DataFrame:
+    """Sum up ledgers by problem, with the number of units that left rows."""
     asked = ~pl.col("afterwards") & pl.col("asked_by").is_null()
     return spent.group_by("problem_id").agg(
-        *(_known_sum(name, mine if name.endswith("scorer") else None) for name in SPENT),
-        pl.col("start").filter(asked).n_unique().alias("units"),
+        *(_known_sum(name) for name in SPENT), pl.col("start").filter(asked).n_unique().alias("units")
     )
 
 

@@ -16,6 +16,7 @@ from itscale.plugins.ingredient import Ingredient
 from itscale.store.parquet import read_metadata
 from itscale.study.imported import Combination
 from itscale.study.study import Study
+from itscale.types import Capability
 
 __all__ = [
     "VerdictExtent",
@@ -24,6 +25,9 @@ __all__ = [
     "stated_seconds",
     "verdict_extents",
 ]
+
+READING: frozenset[Capability] = frozenset({"rewards", "step_rewards", "embed"})
+"""What models do that read and generate nothing."""
 
 LATEST = 4
 """Blocks read: the latest tell what the machine does now."""
@@ -40,7 +44,7 @@ class VerdictExtent:
     verdicts
         How many completions it judges; an answer is judged once, so there may be fewer questions.
     tokens
-        Most tokens that models generate for them; None where nobody knows.
+        Most tokens that models generate for them, without what strategies ask; None where nobody knows.
     while_sampling
         Whether strategies ask it, too, as often as they like.
     """
@@ -102,5 +106,7 @@ def verdict_extents(study: Study, completions: dict[Combination, int]) -> Iterat
             models = (*study.sampled_models, *(one for one in models if one not in study.sampled_models))
         if models:
             each = cost_of(verifier).tokens
+            if each is None and verifier.asks | verifier.needs <= READING:
+                each = 0
             tokens = None if each is None else each * judged[label]
             yield VerdictExtent(label, models, judged[label], tokens, label in while_sampling)

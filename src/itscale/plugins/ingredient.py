@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from itscale.errors import PluginError
 from itscale.plugins.entries import Demand, EngineEntry, Entry, LawEntry, Options, TaskEntry, VerifierEntry
+from itscale.plugins.place import Place
 from itscale.store.parquet import payload_hash
 from itscale.types import Capability
 
@@ -53,8 +54,15 @@ class Ingredient(Generic[E]):
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """Local files that it reads, by option."""
-        return self.entry.files(self.options) if isinstance(self.entry, TaskEntry | LawEntry) else {}
+        """Local files that it reads, by option; ContractError if the entry names none that can be."""
+        if not isinstance(self.entry, TaskEntry | LawEntry):
+            return {}
+        given = self.entry.files(self.options)
+        named = given.items() if isinstance(given, Mapping) else [(None, None)]
+        if not all(isinstance(name, str) and isinstance(path, Path) for name, path in named):
+            expected = 'a mapping of names to paths, as {"file": options.file}'
+            raise Place.of(self).broken("files()", given, expected)
+        return given
 
     def require_installed(self) -> None:
         """Raise PluginError, saying what to install, if a module it needs is missing."""

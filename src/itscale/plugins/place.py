@@ -9,16 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from itscale.errors import ContractError
 from itscale.outcomes import FloatArray
 from itscale.plugins.process import EVERYTHING, LASTING, Part, ProcessState
-
-if TYPE_CHECKING:
-    from itscale.plugins.ingredient import Ingredient
 
 __all__ = ["LARGEST", "Place", "is_count", "is_number", "real", "shown", "textual"]
 
@@ -29,6 +26,19 @@ NUMBERS = "an array of numbers"
 
 logger = logging.getLogger(__name__)
 _TOLD: set[tuple[Place, str]] = set()
+
+
+class _Ingredient(Protocol):
+    """An ingredient, as far as it is named and made here."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def entry(self) -> Any: ...
+
+    @property
+    def options(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Place:
     label: str = ""
 
     @classmethod
-    def of(cls, ingredient: Ingredient[Any]) -> Place:
+    def of(cls, ingredient: _Ingredient) -> Place:
         """Return the place of an ingredient of a study."""
         return cls(ingredient.entry.kind, ingredient.entry.name, ingredient.label)
 
@@ -79,7 +89,7 @@ class Place:
             what, Shown("a change of the problem itself"), "the problem as it was given", problem
         )
 
-    def make(self, ingredient: Ingredient[Any], methods: Iterable[str], **arguments: Any) -> Any:
+    def make(self, ingredient: _Ingredient, methods: Iterable[str], **arguments: Any) -> Any:
         """Return what a factory makes of its options; refuse what lacks a method of its kind."""
         with self.undisturbed("factory", LASTING):
             made = ingredient.entry.factory(ingredient.options.model_copy(deep=True), **arguments)

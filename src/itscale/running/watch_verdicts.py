@@ -53,7 +53,7 @@ class VerdictWatch:
     logs
         Where their logs are.
     blocks
-        How many verdicts each makes (`task/model/strategy/verifier/block`).
+        How many verdicts each makes at most (`task/model/strategy/verifier/block`).
     """
 
     logs: Path
@@ -68,17 +68,22 @@ class VerdictWatch:
 
     def look(self, now: float) -> VerdictProgress:
         """Return how far the run is at a time (seconds)."""
-        for block, wanted in self.blocks.items():
-            if (known := self._done.get(block)) is None or known.verdicts < wanted:
+        for block in self.blocks:
+            if (known := self._done.get(block)) is None or known.verdicts < self._wanted(block):
                 self._read(block)
         states = self._done.items()
         return VerdictProgress(
-            verdicts=sum(min(state.verdicts, self.blocks[block]) for block, state in states),
-            all_verdicts=sum(self.blocks.values()),
+            verdicts=sum(min(state.verdicts, self._wanted(block)) for block, state in states),
+            all_verdicts=sum(map(self._wanted, self.blocks)),
             failed=sum(state.failed for _, state in states),
-            at_work=any(state.verdicts < self.blocks[block] for block, state in states),
+            at_work=any(state.verdicts < self._wanted(block) for block, state in states),
             seconds_left=self._left(now),
         )
+
+    def _wanted(self, block: str) -> int:
+        """Return how many verdicts a block will have: runs may hand in fewer completions than they may."""
+        told = self._done.get(block, Judged()).wanted
+        return min(told, self.blocks[block]) if told else self.blocks[block]
 
     def _read(self, block: str) -> None:
         path = self._notes(block)
@@ -96,7 +101,7 @@ class VerdictWatch:
         for verifier in {_verifier(block) for block in self._done}:
             mine = [block for block in self.blocks if _verifier(block) == verifier]
             states = {block: self._done.get(block, Judged()) for block in mine}
-            rest = sum(max(0, self.blocks[block] - state.verdicts) for block, state in states.items())
+            rest = sum(max(0, self._wanted(block) - state.verdicts) for block, state in states.items())
             speed = self._speed(now, verifier, sum(state.made for state in states.values()))
             if rest and speed is None:
                 return None

@@ -22,7 +22,7 @@ class Allowance:
     """
 
     def __init__(self, tokens: int, place: str) -> None:
-        self.left = tokens
+        self.left = self._all = tokens
         self._place = place
         self._lent = 0
         self._returned = asyncio.Event()
@@ -41,7 +41,9 @@ class Allowance:
             await self._returned.wait()
         share = self.left // len(wanted)
         if share < 1:
-            raise BudgetExhausted(f"{self._place}: {self.left} tokens left for {len(wanted)} trajectories")
+            left = f"{self.left:,} of {self._all:,} tokens left for {len(wanted)} trajectories"
+            why = "an entry's `worth` says how many it may take (max_tokens a completion if it is left out)"
+            raise BudgetExhausted(f"{self._place}: {left}; {why}")
         lent = [min(most, share) for most in wanted]
         self.left -= sum(lent)
         self._lent += 1

@@ -19,8 +19,11 @@ class Judged:
         How many of them say that the verifier failed.
     made
         How many this try made.
+    wanted
+        How many there will be; 0 where that is not known yet.
     """
 
     verdicts: int = 0
     failed: int = 0
     made: int = 0
+    wanted: int = 0

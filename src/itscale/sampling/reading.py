@@ -185,7 +185,7 @@ class Reading:
     def _named(self, what: str, by: Any) -> str:
         """Return the label that a model's engine is filed by; refuse one that the strategy may not ask."""
         if not isinstance(by, str | None) or (by or "") not in self._desk.engines:
-            helpers = " or ".join(sorted(self._partners.helpers)) or "no helper model: its options name none"
+            helpers = " or ".join(sorted(self._partners.helpers)) or "no helper model: none was started"
             raise self._broken(what, by, helpers)
         return by or ""
 

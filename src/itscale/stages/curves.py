@@ -22,7 +22,7 @@ from itscale.curves.spending import (
     spending_by_problem,
     spending_of_pools,
     spending_of_runs,
-    spent_on_runs,
+    spent_for,
 )
 from itscale.errors import DataError
 from itscale.estimators import curve_intervals, k_grid
@@ -104,13 +104,12 @@ def estimate_curves(
     judge = _judge_runs if in_runs else _judge_pools
     tables, by_problem = [], []
     for label, matrix in judge(study, task, opened, runs, budgets).items():
-        scorer = study.scorer_read_by(label) or ""
+        mine = spent_for(spent, study.scorer_read_by(label) or "")
         if in_runs:
-            mine = spent_on_runs(spent, scorer)
             spending = spending_of_runs(runs, mine, budgets)
             each = spending_by_problem(runs, mine, matrix.problems, budgets)
         else:
-            drawn = opened.spans, spent, matrix.problems, matrix.drawn, scorer
+            drawn = opened.spans, mine, matrix.problems, matrix.drawn
             each = spending_of_pools(*drawn, conversations=study.converses(strategy))
             spending = each.mean()
         estimand = study.selectors[label].entry.estimand

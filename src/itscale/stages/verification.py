@@ -89,6 +89,7 @@ def verify_block(
     ):
         content = metadata["inputs"]["completions"]
         asking = Asking(study, task, model, ingredient, model_directories, content, journal, progress)
+        asking.done.wanted = len(candidates)
         judged: list[tuple[str | None, Verdict, list[Asked]]]
         if ingredient.entry.role == "oracle":
             judged = Judging(asking, failures).verdicts(known, candidates)

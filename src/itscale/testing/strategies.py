@@ -57,12 +57,15 @@ class StrategyContract(EntryContract):
     races
         Whether it cancels branches (`itscale.sampling.concurrency.first`): latency then decides how much
         those had generated, and so on the cost, but on no completion.
+    deterministic
+        Whether it draws nothing: then every seed and every replicate gives the same.
     """
 
     engine: ClassVar[Mapping[str, Any]] = {"success": 0.5, "process_reward": {"noise": 1.0}}
     budgets: ClassVar[Sequence[int]] = (4, 16)
     helpers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     races: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = False
 
     def problem(self, number: int = 0) -> Problem:
         """Return a problem."""
@@ -141,6 +144,8 @@ class StrategyContract(EntryContract):
     ) -> tuple[Session, list[Tallied]]:
         problem = self.problem(number)
         label = next((label for _, label in references(options, "scorers")), None)
+        lacking = sorted({name for _, name in references(options, "models")} - helpers.keys())
+        assert not lacking, f"helpers: found none called {lacking[0]!r}, which the options name"
         own, others = Tallied(engine), {name: Tallied(helper) for name, helper in helpers.items()}
         session = Session(
             problem,
@@ -250,12 +255,13 @@ class StrategyContract(EntryContract):
                 assert run.counted["generated_tokens"] <= self._granted(budget, options)
 
     def test_the_same_seed_gives_the_same_completions(self) -> None:
-        """Whatever else shares the engine; and another seed gives others."""
+        """Whatever else shares the engine; and another seed gives others, if anything is drawn."""
         unit = self.unit(self.budgets[-1])
         first = self.run(unit, seed=1)
         assert self.run(unit, seed=1) == first
         assert self.run(unit, seed=1, beside=3) == first
-        assert self.run(unit, seed=2).completions != first.completions
+        same = self.run(unit, seed=2).completions == first.completions
+        assert same == self.deterministic, "say in `deterministic` whether nothing is drawn"
 
     def test_latency_changes_nothing(self) -> None:
         """Whichever request is answered first, the same is drawn, and the same is charged."""
@@ -278,6 +284,8 @@ class StrategyContract(EntryContract):
         """Two replicates of a run differ."""
         if self.entry.draws == "exchangeable":
             pytest.skip("this strategy has no replicates")
+        if self.deterministic:
+            pytest.skip("this strategy draws nothing")
         budget = self.budgets[-1]
         first, second = (self.run(self.unit(budget, replicate=number)).completions for number in (0, 1))
         assert [one.text for one in first] != [one.text for one in second]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from itertools import islice
+from pathlib import Path
 from typing import ClassVar
 
-from itscale.boundary import make_problems
+from itscale.boundary import Place, make_problems
 from itscale.plugins.registry import registry
 from itscale.testing.entries import EntryContract, kept_word
+from itscale.testing.judged import judged
 from itscale.types import Problem
 
 __all__ = ["TaskContract"]
@@ -58,7 +60,17 @@ class TaskContract(EntryContract):
     def test_its_oracle_accepts_every_reference(self) -> None:
         """The verifier the task names judges the reference itself correct."""
         entry = registry().get("verifiers", self.entry.oracle).entry
-        oracle = entry.factory(entry.options())
+        oracle, place = entry.factory(entry.options()), Place("verifiers", entry.name)
         for problem in self.first():
-            (verdict,) = oracle.judge(problem, [problem.reference])
+            answer = oracle.answer(problem, problem.reference)
+            assert answer is not None, f"{problem.problem_id}: {entry.name} finds no answer in the reference"
+            (verdict,) = judged(oracle, place, problem, [answer])
             assert verdict.correct is True, f"{problem.problem_id}: {verdict}"
+
+    def test_files_that_options_name_are_part_of_the_fingerprint(self) -> None:
+        """Else a study goes on with the problems of a file as it was."""
+        options = self.validated()
+        named = {value for _, value in options if isinstance(value, Path)}
+        watched = set(map(Path, self.entry.files(options).values()))
+        unwatched = sorted(map(str, named - watched))
+        assert not unwatched, f"files() leaves out {', '.join(unwatched)}, which the options name"

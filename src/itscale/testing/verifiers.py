@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from inspect import iscoroutinefunction
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -15,6 +14,7 @@ from itscale.sampling.ledger import Account, Ledger
 from itscale.sampling.scoring import Answers, ChargedDesk
 from itscale.testing.doubles import Tallied, simulated
 from itscale.testing.entries import EntryContract, kept_word
+from itscale.testing.judged import judged
 from itscale.types import Engine, Problem, Step, Trajectory, Verdict
 
 __all__ = ["HOSTILE_TEXTS", "OracleContract", "ScorerContract", "finish_within"]
@@ -106,29 +106,8 @@ class OracleContract(EntryContract):
 
     def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
         """Return the oracle's verdicts, waited for if its `judge` is a coroutine."""
-        oracle = self.make()
-        if not iscoroutinefunction(oracle.judge):
-            found: list[Verdict] = oracle.judge(problem, answers)
-            return found
         engines: dict[str, Engine] = {name: simulated(how) for name, how in self.helpers.items()}
-        desk = ChargedDesk(
-            problem,
-            engines,
-            model="simulated",
-            scorer=self.entry.name,
-            stream=(0,),
-            answers=Answers(Ledger()),
-            knows=lambda trajectory: False,
-            place=self.place(),
-        )
-
-        async def ask() -> list[Verdict]:
-            checked = CheckedOracle(oracle, self.place())
-            return list(
-                await asyncio.gather(*(checked.judge_alone(problem, answer, desk) for answer in answers))
-            )
-
-        return asyncio.run(ask())
+        return judged(self.make(), self.place(), problem, answers, engines)
 
     def right(self, problem: Problem) -> str:
         """Return a completion's text that is right: the reference, unless you say otherwise."""

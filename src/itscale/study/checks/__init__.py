@@ -13,8 +13,10 @@ from itscale.messages.mistakes import Mistake
 from itscale.study.checks.extents import check_budgets, check_extents, check_something_to_do
 from itscale.study.checks.needs import (
     check_capabilities,
+    check_files,
     check_helpers,
     check_options,
+    check_oracles,
     check_parameters,
     check_scorers,
 )
@@ -30,11 +32,13 @@ __all__ = ["CHECKS", "check_study"]
 CHECKS: tuple[Callable[[Study], Iterable[Mistake]], ...] = (
     check_something_to_do,
     check_options,
+    check_files,
     check_extents,
     check_budgets,
     check_scorers,
     check_helpers,
     check_capabilities,
+    check_oracles,
     check_parameters,
     check_imported,
     check_designs,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
-from itscale.errors import nearest, nearest_name
+from itscale.errors import ContractError, nearest, nearest_name
 from itscale.messages.mistakes import Mistake
 from itscale.plugins.names import meant
 from itscale.plugins.references import references
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
     from itscale.study.study import Study
     from itscale.types import Capability
 
-__all__ = ["check_capabilities", "check_helpers", "check_options", "check_parameters", "check_scorers"]
+__all__ = [
+    "check_capabilities",
+    "check_files",
+    "check_helpers",
+    "check_options",
+    "check_oracles",
+    "check_parameters",
+    "check_scorers",
+]
 
 
 def check_options(study: Study) -> Iterator[Mistake]:
@@ -60,7 +69,9 @@ def check_helpers(study: Study) -> Iterator[Mistake]:
             if model not in study.config.models:
                 yield Mistake(place, f"no model {model!r}; {nearest(model, study.config.models)}")
             elif model in study.models and (lacking := sorted(asks - study.models[model].offers)):
-                offers = ", ".join(sorted(study.models[model].offers))
+                engine = study.models[model]
+                able = " as it is configured (see its options)" if asks <= engine.entry.offers else ""
+                offers = ", ".join(sorted(engine.offers)) + able
                 expected = f"expected a model that offers {', '.join(lacking)}"
                 yield Mistake(place, f"found {model!r}, which offers {offers}, {expected}")
     for model, section in study.config.models.items():
@@ -111,6 +122,32 @@ def check_capabilities(study: Study) -> Iterator[Mistake]:
                     f"needs {', '.join(lacking)} of the engine; models.{model} ({engine.entry.name}) offers "
                     f"{', '.join(sorted(offers))}{able}",
                 )
+
+
+def check_oracles(study: Study) -> Iterator[Mistake]:
+    """No strategy asks, while it samples, an oracle that is waited for."""
+    waited = {
+        task: oracle
+        for task, oracle in study.oracles.items()
+        if iscoroutinefunction(getattr(oracle.entry.factory, "judge", None))
+    }
+    for label, strategy in study.strategies.items():
+        for task, oracle in waited.items() if strategy.entry.asks_oracle else ():
+            yield Mistake(
+                ("strategies", label),
+                f"asks the oracle while it samples, and judge() of verifiers.{oracle.label}, that of "
+                f"tasks.{task}, is a coroutine; expected one that answers at once",
+            )
+
+
+def check_files(study: Study) -> Iterator[Mistake]:
+    """Every task and law names the files that it reads as a study can hash them."""
+    for key, ingredients in (("tasks", study.tasks), ("laws", study.laws)):
+        for label, ingredient in ingredients.items():
+            try:
+                _ = ingredient.files
+            except ContractError as error:
+                yield Mistake((key, label), str(error))
 
 
 def _sampled(study: Study) -> Iterator[tuple[str, Ingredient[Any]]]:
