@@ -15,7 +15,7 @@ from workspace import CHECKOUT
 
 from itscale.errors import UserError
 from itscale.running.events import LOGGER, events_of, read_events, with_events
-from itscale.running.failures import Failure, failures_of
+from itscale.running.failures import JobFailure, failures_of
 from itscale.running.logger import LogHandler, LogHandlerSettings
 from itscale.running.snakemake import dry_run, start
 from itscale.running.watch import Watch
@@ -81,9 +81,11 @@ def test_a_run_of_snakemake_tells_which_jobs_failed_and_why(snakemake):
     found = sorted(failures_of(read_events(events_of(log))), key=lambda failure: failure.rule)
     silent = found.pop()
     assert found == [
-        Failure("again", "it failed", "again.log", tried_again=True),
-        Failure("broken", "no such model", "broken.log"),
-        Failure("killed", "it was killed (SIGKILL), as the system does when memory runs out", "killed.log"),
+        JobFailure("again", "it failed", "again.log", tried_again=True),
+        JobFailure("broken", "no such model", "broken.log"),
+        JobFailure(
+            "killed", "it was killed (SIGKILL), as the system does when memory runs out", "killed.log"
+        ),
     ]
     assert (silent.rule, silent.log, silent.tried_again) == ("silent", "silent.log", False)
     assert "before it had written silent.txt:" in silent.reason

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from itscale.running.events import Event
-from itscale.running.failures import Failure, failures_of
+from itscale.running.failures import JobFailure, failures_of
 from itscale.running.job import LOADING, by_folder, optional_path, paths, progress_file, progress_writer
 from itscale.running.snakemake import planned
 from itscale.running.watch import RunProgress, Watch, clock, display
@@ -198,8 +198,8 @@ def test_a_failure_is_read_with_the_reason_from_its_log(tmp_path):
     log.write_text("loading\nerror: no such model\nbye\n")
     other.write_text("Traceback\nKeyError: 'x'\n")
     assert failures_of([failed("sampling", log), failed("fits", other)]) == [
-        Failure("sampling", "no such model", str(log)),
-        Failure("fits", "KeyError: 'x'", str(other)),
+        JobFailure("sampling", "no such model", str(log)),
+        JobFailure("fits", "KeyError: 'x'", str(other)),
     ]
 
 
@@ -243,7 +243,7 @@ def test_how_slurm_ended_a_job_is_said(tmp_path, own, slurm, state, reason):
     (tmp_path / "own.log").write_text(own)
     (tmp_path / "slurm.log").write_text(slurm)
     event = ended(state, tmp_path / "own.log", tmp_path / "slurm.log")
-    assert failures_of([event]) == [Failure("sampling", reason, str(tmp_path / "own.log"))]
+    assert failures_of([event]) == [JobFailure("sampling", reason, str(tmp_path / "own.log"))]
 
 
 @pytest.mark.parametrize(
