@@ -79,6 +79,8 @@ def number_problems() -> tuple[Problem, ...]:
 class OracleContract(EntryContract):
     """Tests of a verifier that knows what is correct.
 
+    A right text is the reference, unless a method `right(problem)` says otherwise.
+
     Attributes
     ----------
     problems
