@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from itscale.planning.plan import StudySize, make_plan
+from itscale.planning.plan import Plan, make_plan
 from itscale.provenance.manifest import write_manifest
 from itscale.running.snakemake import command
 from itscale.stages.curves import estimate_curves
@@ -145,7 +145,7 @@ class Stages:
         self.made.append(path)
         return path
 
-    def _combination(self, plan: StudySize, place: tuple[str, str, str]) -> None:
+    def _combination(self, plan: Plan, place: tuple[str, str, str]) -> None:
         problems = self.results / "problems" / f"{place[0]}.parquet"
         given = {"problems": problems, "model_directories": {}}
         completions, ledgers = [], []
