@@ -9,6 +9,7 @@ from itscale.errors import StudyError
 from itscale.messages import secrets
 from itscale.messages.secrets import find_secrets, looks_secret, masked, remember
 from itscale.sampling.journal import Journal
+from itscale.sampling.nodes import Grown
 from itscale.sampling.units import Unit
 from itscale.store.parquet import read_metadata, read_table, write_table
 from itscale.store.schemas import VERDICTS
@@ -115,7 +116,7 @@ def test_what_a_named_variable_holds_is_masked_wherever_it_is_written(monkeypatc
     assert read_table(path, VERDICTS)["detail"][0] == f"not {'*' * 21}, said the server"
     assert read_metadata(path)["note"] == "*" * 21
     with Journal(tmp_path / "journal", {}) as journal:
-        journal.add(Unit(problem_id="a", stop=1), [_completion("it is correct-horse/battery")], [])
+        journal.add(Unit(problem_id="a", stop=1), [_completion("it is correct-horse/battery")], [], Grown([]))
     assert b"horse" not in (tmp_path / "journal").read_bytes()
     assert b"horse" not in path.read_bytes()
 
