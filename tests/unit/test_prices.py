@@ -109,13 +109,39 @@ def test_a_pool_pays_its_prompt_once_and_each_class_of_tokens_its_own_price(tmp_
             assert usd[selector, k] * 1e6 == pytest.approx(prompt + k * (50 * 4.0 + 15 * 0.5 + 5 * 2.0))
 
 
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_a_prompt_that_is_read_for_each_completion_costs_as_much_however_pools_are_cut(tmp_path, cut):
+    served = {"plugin": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1", "seed": True}
+    models = {"large": {**served, "prices": "list"}}
+    rows = [spent(p, "large", 100 * cut, 50 * cut, start=at) for p in "ab" for at in range(0, 4, cut)]
+    kept = {"strategies": {"repeated": STUDY["strategies"]["repeated"]}, "selectors": ["oracle"]}
+    prices = {"list": STUDY["prices"]["list"]}
+    usd = curves(
+        tmp_path,
+        rows,
+        study=resolve(
+            {
+                **{k: v for k, v in STUDY.items() if k != "verifiers"},
+                "models": models,
+                **kept,
+                "prices": prices,
+            }
+        ),
+    )
+    for k in (1, 2, 4):
+        assert usd["oracle", k] * 1e6 == pytest.approx(k * (100 * 1.0 + 50 * 4.0))
+    assert pl.read_parquet(tmp_path / "output.parquet")["prompt_tokens"].to_list() == [100, 200, 300, 400]
+
+
 def test_prompts_that_helpers_read_count_with_the_completions(tmp_path):
     rows = [spent(problem, "large", 100, 200) for problem in "ab"]
     rows += [spent(problem, "small", 400, 40) for problem in "ab"]
     aided = {"repeated": {"plugin": "aided", "completions": 4, "helper": "small"}}
     study = resolved(AIDED, strategies=aided, selectors=["oracle"])
     usd = curves(tmp_path, rows, study=study)
-    assert usd["oracle", 4] * 1e6 == pytest.approx(100 * 1.0 + 200 * 4.0 + 400 * 0.5 + 40 * 2.0)
+    for k in (1, 2, 4):
+        each = (200 * 4.0 + 400 * 0.5 + 40 * 2.0) / 4
+        assert usd["oracle", k] * 1e6 == pytest.approx(100 * 1.0 + k * each)
 
 
 def test_a_run_pays_all_it_spent(tmp_path):

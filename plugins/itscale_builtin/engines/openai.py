@@ -348,6 +348,7 @@ entry = EngineEntry(
     configured=offered,
     check=faults,
     refuses=refuses,
+    rereads=lambda options: options.seed or options.n_per_request == 1,
     requires=("openai",),
     extra="openai",
     summary="Any OpenAI-compatible server, by the official client.",

@@ -35,7 +35,7 @@ SPENT = ("generated", "prompt", "scorer", "usd_generated", "usd_prompt", "usd_sc
 """Columns of what `read_spending` gives: tokens, and USD for the same ones."""
 
 CALLS: Schema = {
-    **{name: LEDGER[name] for name in ("problem_id", "budget", "replicate", "start", "by", "scorer")},
+    **{name: LEDGER[name] for name in ("problem_id", "budget", "replicate", "start", "call", "by", "scorer")},
     **{name: LEDGER[name] for name in ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")},
     "afterwards": pl.Boolean,
 }
@@ -115,7 +115,7 @@ def read_spending(
         }
 
     return table.select(
-        *("problem_id", "budget", "replicate", "start", "afterwards"),
+        *("problem_id", "budget", "replicate", "start", "call", "by", "afterwards"),
         asked_by=pl.col("scorer"),
         **split(written, read),
         **split(usd_written, usd_read, "usd_"),
@@ -140,7 +140,7 @@ def _asked(path: Path, scorer: str) -> pl.DataFrame:
     tokens = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
     known = [pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()) for name in tokens]
     summed = table.group_by(*key, "by").agg(known).sort(*key, "by")
-    who = {"start": pl.lit(None), "scorer": pl.lit(scorer), "afterwards": pl.lit(True)}
+    who = {"start": pl.lit(None), "call": pl.lit(None), "scorer": pl.lit(scorer), "afterwards": pl.lit(True)}
     return summed.with_columns(**who).select(pl.col(name).cast(kind) for name, kind in CALLS.items())
 
 
@@ -178,12 +178,15 @@ def spending_of_pools(
     problems: Sequence[str],
     drawn: FloatArray,
     *,
+    model: str,
     conversations: bool = False,
+    rereads: bool = False,
 ) -> Spending:
     """Return what each problem cost at each k: the completions a selector draws, and their scores.
 
-    Each drawn completion counts as the mean one of its problem. A pool reads its prompt once, whatever k;
-    what it read beyond that (prompts of helper models, requests made again) counts with the completions.
+    Each drawn completion counts as the mean one of its problem. The first reads the prompt. What the model
+    that is sampled read beyond that, for others of the same block, counts with each further completion; what
+    other models read, with each.
 
     Parameters
     ----------
@@ -195,9 +198,13 @@ def spending_of_pools(
         The problems, in the order of the rows of `drawn`.
     drawn
         How many completions the selector draws of each problem at each k, shape (problems, budgets).
+    model
+        Label of the model that is sampled.
     conversations
         Whether each completion came of a conversation of its own: then k of them read k times the prompts of
         one, as the ledger has them.
+    rereads
+        Whether the model's engine reads a prompt for each completion, for blocks of one, which cannot tell.
 
     Returns
     -------
@@ -205,38 +212,56 @@ def spending_of_pools(
         Of each problem. NaN where neither the outcomes nor a ledger know: a mean of the others would be
         another.
     """
+    once = pl.lit(0) if conversations else pl.col("prompt_tokens")
     each = (
         pl.DataFrame({"problem_id": list(problems)}, schema={"problem_id": pl.String})
         .join(spans, on="problem_id", how="left", maintain_order="left")
-        .join(_charged(spent), on="problem_id", how="left", maintain_order="left")
-        .with_columns(generated=pl.coalesce("generated", "generated_tokens"))
-        .with_columns(once=pl.lit(0) if conversations else pl.col("prompt_tokens"))
-        .with_columns(more=(pl.col("prompt") - pl.col("units") * pl.col("once")).clip(0))
+        .join(_charged(spent, model, conversations), on="problem_id", how="left", maintain_order="left")
+        .with_columns(once=once, further=pl.col("sampled") - pl.col("units"))
+        .with_columns(again=(pl.col("own") - pl.col("units") * pl.col("once")).clip(0) / pl.col("further"))
         .select(
             "once",
-            more=(pl.col("more") if conversations else pl.col("more").fill_null(0)) / pl.col("sampled"),
-            generated=pl.col("generated") / pl.col("sampled"),
+            again=pl.when(pl.col("further") > 0)
+            .then("again")
+            .otherwise(pl.col("once") if rereads else 0)
+            .fill_null(0),
+            other=(pl.col("other") if conversations else pl.col("other").fill_null(0)) / pl.col("sampled"),
+            generated=pl.coalesce("generated", "generated_tokens") / pl.col("sampled"),
             scorer=pl.col("scorer").fill_null(0) / pl.col("sampled"),
-            usd_generated=pl.col("usd_generated") / pl.col("sampled"),
-            usd_read=pl.when(pl.col("prompt") > 0).then(pl.col("usd_prompt") / pl.col("prompt")).otherwise(0),
-            usd_scorer=pl.col("usd_scorer").fill_null(0) / pl.col("sampled"),
+            usd_each=(pl.col("usd_generated") + pl.col("usd_other") + pl.col("usd_scorer").fill_null(0))
+            / pl.col("sampled"),
+            usd_read=pl.when(pl.col("own") > 0).then(pl.col("usd_own") / pl.col("own")).otherwise(0),
         )
     )
     of = {name: each[name].cast(pl.Float64).fill_null(np.nan).to_numpy()[:, None] for name in each.columns}
-    prompt = of["once"] + drawn * of["more"]
+    own = of["once"] + np.maximum(drawn - 1, 0) * of["again"]
     return Spending(
         generated=drawn * of["generated"],
-        prompt=prompt,
+        prompt=own + drawn * of["other"],
         scorer=drawn * of["scorer"],
-        usd=drawn * (of["usd_generated"] + of["usd_scorer"]) + prompt * of["usd_read"],
+        usd=drawn * of["usd_each"] + own * of["usd_read"],
     )
 
 
-def _charged(spent: pl.DataFrame) -> pl.DataFrame:
-    """Sum up ledgers by problem, with the number of units that left rows."""
+def _charged(spent: pl.DataFrame, model: str, conversations: bool) -> pl.DataFrame:
+    """Sum up ledgers by problem, with the number of units that left rows.
+
+    What is read is split: `own` of the model that is sampled as it draws from prompts that may be shared, and
+    `other` of all else; in `conversations` nothing is shared.
+    """
     asked = ~pl.col("afterwards") & pl.col("asked_by").is_null()
-    return spent.group_by("problem_id").agg(
-        *(_known_sum(name) for name in SPENT), pl.col("start").filter(asked).n_unique().alias("units")
+    own = asked & (pl.col("call") == "generate") & (pl.col("by") == model) & pl.lit(not conversations)
+    parts = {"own": pl.when(own), "other": pl.when(~own)}
+    split = [
+        part.then(pl.col(f"{before}prompt")).otherwise(0).alias(f"{before}{name}")
+        for name, part in parts.items()
+        for before in ("", "usd_")
+    ]
+    names = ("generated", "scorer", "usd_generated", "usd_scorer", "own", "other", "usd_own", "usd_other")
+    return (
+        spent.with_columns(split)
+        .group_by("problem_id")
+        .agg(*map(_known_sum, names), pl.col("start").filter(asked).n_unique().alias("units"))
     )
 
 

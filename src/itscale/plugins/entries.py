@@ -173,6 +173,8 @@ class EngineEntry(Entry):
         Whether these options need `prepare`.
     local_compute
         Whether the engine computes on this machine: such a job takes all cores (and a GPU, where one is).
+    rereads
+        `rereads(options)` is whether the prompt of a request is read for each of its generations, not once.
     """
 
     kind: ClassVar[Kind] = "engines"
@@ -181,6 +183,7 @@ class EngineEntry(Entry):
         "factory": ("options", "seed=", "model_directory="),
         "prepare": ("options", "directory"),
         "wants_preparing": ("options",),
+        "rereads": ("options",),
         "configured": ("options",),
         "refuses": ("options", "params"),
     }
@@ -190,6 +193,7 @@ class EngineEntry(Entry):
     prepare: Callable[[Any, Path], None] | None = None
     wants_preparing: Callable[[Any], bool] = field(default=lambda options: False)
     local_compute: bool = False
+    rereads: Callable[[Any], bool] = field(default=lambda options: False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,7 +110,12 @@ def estimate_curves(
             each = spending_by_problem(runs, mine, matrix.problems, budgets)
         else:
             drawn = opened.spans, mine, matrix.problems, matrix.drawn
-            each = spending_of_pools(*drawn, conversations=study.converses(strategy))
+            each = spending_of_pools(
+                *drawn,
+                model=model,
+                conversations=study.converses(strategy),
+                rereads=study.rereads(model),
+            )
             spending = each.mean()
         estimand = study.selectors[label].entry.estimand
         named = {"selector": label, "estimand": estimand}

@@ -173,7 +173,7 @@ def _curves(study: Study, labels: Labels) -> dict[str, Any]:
 
 CURVES = Stage(
     name="curves",
-    revision=11,
+    revision=12,
     each=COMBINATION,
     fingerprint=_curves,
     tables=tuple(_path(kind, *COMBINATION) for kind in ("curves", "accuracies")),

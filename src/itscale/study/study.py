@@ -175,6 +175,11 @@ class Study:
         known = self.strategies.get(strategy)
         return known is not None and known.entry.per == "completion"
 
+    def rereads(self, model: str) -> bool:
+        """Return whether a model's engine reads a prompt for each completion; unknown of imports."""
+        known = self.models.get(model)
+        return known is not None and known.entry.rereads(known.options)
+
     def scorer_read_by(self, selector: str) -> str | None:
         """Return the label of the scorer whose scores a selector reads, if it reads any."""
         named = references(self.selectors[selector].options, "scorers")
