@@ -114,20 +114,10 @@ def test_a_prompt_that_is_read_for_each_completion_costs_as_much_however_pools_a
     served = {"plugin": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1", "seed": True}
     models = {"large": {**served, "prices": "list"}}
     rows = [spent(p, "large", 100 * cut, 50 * cut, start=at) for p in "ab" for at in range(0, 4, cut)]
-    kept = {"strategies": {"repeated": STUDY["strategies"]["repeated"]}, "selectors": ["oracle"]}
-    prices = {"list": STUDY["prices"]["list"]}
-    usd = curves(
-        tmp_path,
-        rows,
-        study=resolve(
-            {
-                **{k: v for k, v in STUDY.items() if k != "verifiers"},
-                "models": models,
-                **kept,
-                "prices": prices,
-            }
-        ),
-    )
+    study = {name: part for name, part in STUDY.items() if name != "verifiers"}
+    study |= {"models": models, "selectors": ["oracle"], "prices": {"list": STUDY["prices"]["list"]}}
+    study["strategies"] = {"repeated": STUDY["strategies"]["repeated"]}
+    usd = curves(tmp_path, rows, study=resolve(study))
     for k in (1, 2, 4):
         assert usd["oracle", k] * 1e6 == pytest.approx(k * (100 * 1.0 + 50 * 4.0))
     assert pl.read_parquet(tmp_path / "output.parquet")["prompt_tokens"].to_list() == [100, 200, 300, 400]
