@@ -410,7 +410,8 @@ def test_a_study_is_refused_before_it_starts_where_a_model_cannot_say(tmp_path, 
         simulated_engine.entry,
         openai.entry,
     )
-    offers = "found 'served', which offers generate, expected a model that offers"
+    configured = "found 'served', which offers generate as it is configured (see its options)"
+    offers = f"{configured}, expected a model that offers"
     assert [str(one) for one in examine(study, registry_of({"ours": ours})).mistakes] == [
         f"strategies.mixed.other: {offers} next_logprobs",
         f"verifiers.likely.judge: {offers} logprobs",

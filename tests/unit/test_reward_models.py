@@ -42,7 +42,8 @@ def test_a_model_that_gives_other_rewards_than_are_wanted_is_refused_before_the_
     models = {"toy": {"plugin": "simulated"}, "prm": SERVER}
     found = mistakes(models=models)
     assert found["verifiers.steps.model"] == (
-        "found 'prm', which offers rewards, expected a model that offers step_rewards"
+        "found 'prm', which offers rewards as it is configured (see its options), expected a model that "
+        "offers step_rewards"
     )
     resolve(study("model", models=models))
     resolve(study(models={**models, "prm": {**SERVER, "reward": {"marker": "<extra_0>"}}}))
