@@ -14,7 +14,7 @@ import pytest
 from openai_server import PROBLEM, Answer, Server, error, serving
 
 from itscale.boundary import CheckedEngine, Place
-from itscale.errors import EngineError, EngineLostError
+from itscale.errors import ContractError, EngineError, EngineLostError
 from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
 from itscale.types import NextRequest, Step, TextRequest, Trajectory
@@ -181,6 +181,27 @@ def test_what_a_broken_reply_cost_is_told() -> None:
     with serving(changed(BROKEN["no log-probabilities"][0])) as server, pytest.raises(EngineError):
         asked(server, lambda engine: engine.next_logprobs(request))
     assert wasted == [(9, 4, 1)] * 2
+
+
+def doubled(reply: dict[str, Any]) -> None:
+    """Make the probabilities of next tokens add up to more than 1."""
+    top(reply)[0].update({"token_id:97": -1e-9})
+
+
+@pytest.mark.parametrize(("change", "replies"), [(BROKEN["no log-probabilities"][0], 2), (doubled, 1)])
+def test_what_comes_to_nothing_is_charged_once_for_each_reply(change: Any, replies: int) -> None:
+    async def work(engine: CheckedEngine) -> list[dict[str, Any]]:
+        unit = Unit(problem_id=PROBLEM.problem_id, stop=1)
+        session = Session(PROBLEM, unit, engine, model="m", stream=(1,), token_limit=100)
+        with pytest.raises((EngineError, ContractError)):
+            await session.next_logprobs(session.start(), top=3)
+        return session.ledger.rows()
+
+    with serving(changed(change)) as server:
+        (row,) = asked(server, work)
+    assert row["failed"]
+    counts = (row["prompt_tokens"], row["cached_prompt_tokens"], row["generated_tokens"])
+    assert counts == (9 * replies, 4 * replies, replies)
 
 
 def test_tokens_that_nobody_counted_are_unknown() -> None:

@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -220,17 +221,25 @@ class ServedReader:
                     request.on_waste(stated.prompt, stated.cached, stated.generated)
                 raise
 
-        request.on_prompt(len(prompt), 0)
-        return await self._asked(f"{self._root}/v1/completions", body, read_or_charge, size)
+        begin = partial(request.on_prompt, len(prompt), 0)
+        return await self._asked(f"{self._root}/v1/completions", body, read_or_charge, size, begin)
 
-    async def _asked(self, address: str, body: dict[str, Any], read: Callable[[Any], T], size: int = 0) -> T:
-        """Return what is read in a reply; one that is broken is asked for again."""
+    async def _asked(
+        self,
+        address: str,
+        body: dict[str, Any],
+        read: Callable[[Any], T],
+        size: int = 0,
+        begin: Callable[[], None] = lambda: None,
+    ) -> T:
+        """Return what is read in a reply; one that is broken is asked for again, after another `begin`."""
         fault = ""
         for attempt in range(self._options.max_retries + 1):
             if attempt:
                 await asyncio.sleep(min(self._options.pause * 2 ** (attempt - 1), LONGEST_PAUSE))
             async with self._under_way:
                 allow(size)
+                begin()
                 try:
                     return read(await self._connection.post(address, body))
                 except MalformedReply as error:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_type_hints
 
-from itscale.boundary.logprobs import checked_next, checked_text
+from itscale.boundary.logprobs import charged_if_refused, checked_next, checked_text
 from itscale.boundary.rewards import checked_embeddings, checked_rewards
 from itscale.plugins.given import own_problem
 from itscale.plugins.place import Place, Shown, is_count, is_number, real, shown, textual
@@ -47,6 +47,8 @@ METHODS: dict[Capability, str] = {
 """Which method an engine has for what it offers, where that takes one of its own."""
 ROUNDING = 1e-6
 """Nats per token by which rounding may lift a log-probability above 0."""
+END = 1
+"""Tokens beyond max_tokens that a generation may have: the one that ends it."""
 
 
 def make_engine(
@@ -91,6 +93,7 @@ class CheckedEngine:
         self.offers: frozenset[Capability] = offers
         self.seed_scope: Literal["completion", "block"] = scope
         self.simulated: bool = simulated
+        self._length: int | None = None  # of embeddings
 
     async def generate(self, request: GenerationRequest) -> list[Generation]:
         """Return one generation per seed, each checked."""
@@ -102,6 +105,9 @@ class CheckedEngine:
         made = self._place.as_many("generate()", "generations", given, seeds, problem)
         for one in made:
             self._check(one, problem, begun=bool(request.prefix))
+            if one.tokens > request.params.max_tokens + END:
+                expected = f"at most {request.params.max_tokens}, max_tokens, and the end"
+                raise self._place.broken("generate(): tokens", one.tokens, expected, problem)
         # An engine whose window is full computes nothing, neither prompt nor answer.
         computed = all(one.counted for one in made) and any(one.tokens for one in made)
         if computed and sum(one.prompt_tokens for one in made) == 0:
@@ -128,6 +134,9 @@ class CheckedEngine:
         for name, found, right, expected in told:
             if not right:
                 raise self._place.broken(f"generate(): {name}", found, expected, problem)
+        if one.counted and len(one.token_ids) > one.tokens:
+            found, expected = Shown(f"{len(one.token_ids)}"), f"at most one for each of {one.tokens} tokens"
+            raise self._place.broken("generate(): token_ids", found, expected, problem)
         if one.text and one.tokens == 0 and one.counted:
             found = Shown(f"0 for the text {shown(one.text)}")
             raise self._place.broken("generate(): tokens", found, "the tokens that were generated", problem)
@@ -153,7 +162,9 @@ class CheckedEngine:
         self._require("embed")
         with self._place.kept_alive("embed()"), self._place.undisturbed("embed()", LASTING):
             given = await cast("PoolingEngine", self._engine).embed(list(texts))
-        return checked_embeddings(self._place, given, texts)
+        found = checked_embeddings(self._place, given, texts, self._length)
+        self._length = len(found[0].vector) if found else self._length
+        return found
 
     def _require(self, *needs: Capability) -> None:
         """Refuse a call for what the engine does not offer: it may not even have the method."""
@@ -165,14 +176,15 @@ class CheckedEngine:
     async def logprobs(self, request: TextRequest) -> TextLogprobs:
         """Return the log-probability of each token of a text."""
         given = await self._read("logprobs", request)
-        return checked_text(self._place, given, request)
+        with charged_if_refused(given, request):
+            return checked_text(self._place, given, request)
 
     async def next_logprobs(self, request: NextRequest) -> NextLogprobs:
         """Return the log-probabilities of the next token."""
         given = await self._read("next_logprobs", request)
-        return checked_next(
-            self._place, given, request, spells=callable(getattr(self._engine, "spell", None))
-        )
+        spells = callable(getattr(self._engine, "spell", None))
+        with charged_if_refused(given, request):
+            return checked_next(self._place, given, request, spells=spells)
 
     async def spell(self, request: NextRequest, token_id: int) -> str:
         """Return what a token would add to the text."""

@@ -36,18 +36,28 @@ def _reward(place: Place, what: str, one: Any, trajectory: Trajectory) -> Reward
     if one.whole is None and not one.steps and begun:
         raise place.broken(what, one, "a number for the whole, or for each step", problem)
     steps = [_unit(place, f"{what}: steps", number, problem) for number in one.steps]
+    read = _counted(place, f"{what}: prompt_tokens", one.prompt_tokens, problem)
+    cached = _counted(place, f"{what}: cached_prompt_tokens", one.cached_prompt_tokens, problem)
+    if read is not None and cached is not None and cached > read:
+        expected = f"at most the {read} of the prompt"
+        raise place.broken(f"{what}: cached_prompt_tokens", cached, expected, problem)
     return Reward(
         whole=None if one.whole is None else _unit(place, f"{what}: whole", one.whole, problem),
         steps=tuple(steps),
-        prompt_tokens=_counted(place, f"{what}: prompt_tokens", one.prompt_tokens, problem),
-        cached_prompt_tokens=_counted(
-            place, f"{what}: cached_prompt_tokens", one.cached_prompt_tokens, problem
-        ),
+        prompt_tokens=read,
+        cached_prompt_tokens=cached,
     )
 
 
-def checked_embeddings(place: Place, given: Any, texts: Sequence[str]) -> list[Embedding]:
+def checked_embeddings(
+    place: Place, given: Any, texts: Sequence[str], length: int | None = None
+) -> list[Embedding]:
     """Return an embedding of each text.
+
+    Parameters
+    ----------
+    length
+        That of vectors of earlier calls.
 
     Raises
     ------
@@ -57,7 +67,7 @@ def checked_embeddings(place: Place, given: Any, texts: Sequence[str]) -> list[E
     what = "embed()"
     made = place.as_many(what, "embeddings", given, (len(texts), "texts"))
     found = [_embedding(place, what, one) for one in made]
-    lengths = {len(one.vector) for one in found}
+    lengths = {len(one.vector) for one in found} | ({length} if length else set())
     if len(lengths) > 1:
         raise place.broken(f"{what}: vector", Shown(f"lengths {sorted(lengths)}"), "vectors of one length")
     return found

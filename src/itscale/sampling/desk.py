@@ -149,7 +149,7 @@ class Desk:
             prefix=self._readable(trajectory.steps, by),
             scored=self._readable(scored, by),
             on_prompt=told,
-            on_waste=partial(self._waste, "logprobs", by),
+            on_waste=partial(self._reading_wasted, told, "logprobs", by),
         )
         with self._charged("logprobs", by, told):
             told.answer = found = await engine.logprobs(request)
@@ -174,7 +174,7 @@ class Desk:
             prefix=self._readable(trajectory.steps, by),
             top=top,
             on_prompt=told,
-            on_waste=partial(self._waste, "next_logprobs", by),
+            on_waste=partial(self._reading_wasted, told, "next_logprobs", by),
         )
 
     @contextmanager
@@ -192,6 +192,11 @@ class Desk:
             self.tally.end(generated, began, whole=False)
             if (spent := told.spent()) is not None:
                 self._charge(call, by, sequences=1, failed=failed, **spent)
+
+    def _reading_wasted(self, told: _Told, call: Call, by: str, *counts: int) -> None:
+        """Charge a reply to a reading that is of no use, and so not what was told of it as it began."""
+        told.forget()
+        self._waste(call, by, *counts)
 
     def _waste(self, call: Call, by: str, prompt: int, cached: int, generated: int) -> None:
         """Charge what a server states of a reply that is of no use."""
@@ -231,6 +236,10 @@ class _Told:
 
     def __call__(self, prompt: int, cached: int) -> None:
         self._prompt = prompt, cached
+
+    def forget(self) -> None:
+        """Begin anew: what was told is charged."""
+        self._prompt = None
 
     def spent(self) -> dict[str, Any] | None:
         """Return what it cost, as a ledger takes it; None if it had not begun."""

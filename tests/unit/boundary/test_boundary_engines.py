@@ -77,6 +77,8 @@ def each(**changes):
         (each(seconds=NAN), "generate(): seconds: found nan"),
         (each(counted=None), "generate(): counted: found None, expected True or False"),
         (each(token_ids=None), "generate(): token_ids: found None"),
+        (each(tokens=3, token_ids=(1, 2, 3, 4)), "token_ids: found 4, expected at most one for each of 3"),
+        (each(tokens=5000), "generate(): tokens: found 5000, expected at most"),
     ],
 )
 def test_engines(study, factory, said):
@@ -116,6 +118,7 @@ def reward(**changes):
         (reward(steps=0.5), "steps: found 0.5, expected a tuple of numbers"),
         (reward(whole=None, steps=()), "expected a number for the whole, or for each step"),
         (reward(prompt_tokens=-1), "prompt_tokens: found -1, expected a whole number, or None"),
+        (reward(cached_prompt_tokens=50), "cached_prompt_tokens: found 50, expected at most the 3 of the"),
     ],
 )
 def test_rewards_of_engines(given, said):
@@ -149,6 +152,16 @@ def test_embeddings_of_engines(given, said):
 
     checked = CheckedEngine(Embedder(SimulatedOptions()), Place("engines", "x"))
     assert said in refusal(lambda: asyncio.run(checked.embed(["a", "b"])), "engines/x: embed()")
+
+
+def test_embeddings_are_of_one_length_over_all_calls():
+    class Growing(SimulatedEngine):
+        async def embed(self, texts):
+            return [Embedding(vector=(1.0,) * len(text), prompt_tokens=1) for text in texts]
+
+    checked = CheckedEngine(Growing(SimulatedOptions()), Place("engines", "x"))
+    asyncio.run(checked.embed(["ab", "cd"]))
+    assert "lengths [2, 3]" in refusal(lambda: asyncio.run(checked.embed(["abc"])), "engines/x: embed()")
 
 
 def test_an_engine_is_asked_for_nothing_that_it_does_not_offer():
