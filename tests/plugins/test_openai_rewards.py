@@ -8,6 +8,9 @@ import pytest
 from openai_server import Answer, error, serving
 
 from itscale.errors import EngineError, EngineLostError
+from itscale.sampling.desk import Desk
+from itscale.sampling.ledger import Ledger
+from itscale.sampling.progress import Tally
 from itscale.types import Embedding, Problem, Reward, Step, Trajectory
 from itscale_builtin.engines.openai import OpenAIEngine, OpenAIOptions, entry
 
@@ -124,6 +127,29 @@ def test_a_broken_reply_is_asked_for_again() -> None:
     with serving(lambda body, number: replied({"probs": [0.0]} if number else {})) as server:
         assert ask(server.url, trajectory("4"))[0].whole == 0.5
     assert len(server.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "use", "wasted"),
+    [
+        ({}, "rewards", 3),  # asked for again, in vain
+        ({"probs": [0.25, 0.75]}, "rewards", 1),  # no logits: not asked for again
+        ({"index": 0, "embedding": ["a"]}, "embed", 3),
+    ],
+)
+def test_what_comes_to_nothing_is_charged_apart(bad: Any, use: str, wasted: int) -> None:
+    async def work(engine: OpenAIEngine) -> list[dict[str, Any]]:
+        ledger = Ledger()
+        desk = Desk(PROBLEM, {"": engine}, "m", ledger, Tally().unit(1))
+        with pytest.raises(EngineError):
+            await (desk.embed(["a"], "") if use == "embed" else desk.rewards([trajectory("4")], ""))
+        await engine.close()
+        return ledger.rows()
+
+    with serving(lambda body, number: replied(bad)) as server:
+        settings = {"model": "m", "base_url": server.url, "max_retries": 2, "pause": 0.001, "use": use}
+        (row,) = asyncio.run(work(OpenAIEngine(OpenAIOptions(**settings))))
+    assert (row["failed"], row["calls"], row["prompt_tokens"]) == (True, wasted, 7 * wasted)
 
 
 def test_probabilities_are_taken_for_such_where_the_options_say_so() -> None:

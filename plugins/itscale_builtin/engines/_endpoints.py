@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 from itscale.errors import EngineError
 from itscale.messages.secrets import masked
-from itscale.types import Embedding, Reward, Trajectory
+from itscale.types import Embedding, OnWaste, Reward, Trajectory, ignored
 from itscale_builtin.engines._connection import LONGEST_PAUSE
 from itscale_builtin.engines._openai_options import OpenAIOptions
 from itscale_builtin.engines._replies import MalformedReply, UsageError, read_prompt
@@ -73,7 +74,9 @@ class Endpoints:
         self._under_way = asyncio.Semaphore(options.concurrency)
         self._marker: int | None = None
 
-    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+    async def rewards(
+        self, trajectories: Sequence[Trajectory], *, on_waste: OnWaste = ignored
+    ) -> list[Reward]:
         """Return the reward of the whole, or of each step, of each trajectory, a request for each.
 
         Raises
@@ -84,29 +87,32 @@ class Endpoints:
             If no other request would fare better.
         """
         asked = self._whole if self._reward.marker is None else self._steps
-        return list(await asyncio.gather(*map(asked, trajectories)))
+        return list(await asyncio.gather(*(asked(trajectory, on_waste) for trajectory in trajectories)))
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, on_waste: OnWaste = ignored) -> list[Embedding]:
         """Return the embedding of each text, a request for each."""
-        return list(await asyncio.gather(*map(self._embedding, texts)))
+        return list(await asyncio.gather(*(self._embedding(text, on_waste) for text in texts)))
 
-    async def _embedding(self, text: str) -> Embedding:
+    async def _embedding(self, text: str, on_waste: OnWaste) -> Embedding:
         body = {"input": [text], "encoding_format": "float"}
         vector, (prompt, _) = await self._asked(
-            f"{self._base}/embeddings", body, lambda reply: _numbers(_item(reply), "embedding")
+            f"{self._base}/embeddings", body, lambda reply: _numbers(_item(reply), "embedding"), on_waste
         )
         return Embedding(vector=tuple(vector), prompt_tokens=prompt)
 
-    async def _whole(self, trajectory: Trajectory) -> Reward:
+    async def _whole(self, trajectory: Trajectory, on_waste: OnWaste) -> Reward:
         endpoint = endpoint_of(self._options)
         body = {**self._text(trajectory, trajectory.text), "use_activation": not self._options.logits}
-        rows, read = await self._asked(
-            f"{self._root}/{endpoint}", body, lambda reply: _some(_rows(_item(reply), endpoint))
+        (whole,), read = await self._asked(
+            f"{self._root}/{endpoint}",
+            body,
+            # that of the last token, where it gives one for each
+            lambda reply: self._values(_some(_rows(_item(reply), endpoint))[-1:]),
+            on_waste,
         )
-        (whole,) = self._values(rows[-1:])  # that of the last token, where it gives one for each
         return Reward(whole=whole, prompt_tokens=read[0], cached_prompt_tokens=read[1])
 
-    async def _steps(self, trajectory: Trajectory) -> Reward:
+    async def _steps(self, trajectory: Trajectory, on_waste: OnWaste) -> Reward:
         if trajectory.step is None:
             return Reward(prompt_tokens=0)  # nothing to read
         content, ends = marked(trajectory, self._reward.marker or "")
@@ -115,10 +121,15 @@ class Endpoints:
             f"{self._root}/pooling",
             {**text, "use_activation": not self._options.logits},
             lambda reply: _rows(_item(reply), "pooling"),
+            on_waste,
         )
-        if len(rows) != len(ends):  # else the server itself leaves out what is no marker
-            rows = await self._at_markers(rows, text, len(ends))
-        values = self._values(rows)
+        try:
+            if len(rows) != len(ends):  # else the server itself leaves out what is no marker
+                rows = await self._at_markers(rows, text, len(ends))
+            values = self._values(rows)
+        except EngineError:
+            on_waste(read[0] or 0, read[1] or 0, 0)
+            raise
         return Reward(steps=tuple(values), prompt_tokens=read[0], cached_prompt_tokens=read[1])
 
     async def _at_markers(
@@ -129,11 +140,9 @@ class Endpoints:
         if self._marker is None:
             own = (self._reward.marker or "").strip() or self._reward.marker
             body = {"prompt": own, "add_special_tokens": False}
-            self._marker = (await self._asked(address, body, _tokens, counted=False))[0][-1]
+            self._marker = (await self._asked(address, body, _tokens))[0][-1]
         asked = {"prompt": text["input"]} if "input" in text else text
-        tokens, _ = await self._asked(
-            address, {**asked, "add_generation_prompt": False}, _tokens, counted=False
-        )
+        tokens, _ = await self._asked(address, {**asked, "add_generation_prompt": False}, _tokens)
         places = [at for at, token in enumerate(tokens) if token == self._marker]
         if len(rows) != len(tokens) or len(places) != steps:
             raise EngineError(
@@ -179,9 +188,12 @@ class Endpoints:
             )
 
     async def _asked(
-        self, address: str, body: dict[str, Any], read: Callable[[Any], T], *, counted: bool = True
+        self, address: str, body: dict[str, Any], read: Callable[[Any], T], on_waste: OnWaste | None = None
     ) -> tuple[T, Read]:
-        """Return what is read in a reply, and the tokens it states; a broken one is asked for again."""
+        """Return what is read in a reply, and the tokens it states; a broken one is asked for again.
+
+        `on_waste` is told what a reply had cost that is of no use; without it, replies cost nothing.
+        """
         fault = ""
         for attempt in range(self._options.max_retries + 1):
             if attempt:
@@ -192,10 +204,14 @@ class Endpoints:
                 )
             try:
                 found = read(reply)
-            except MalformedReply as error:
+            except (MalformedReply, EngineError) as error:
+                if on_waste is not None:
+                    _tell(reply, on_waste)
+                if isinstance(error, EngineError):
+                    raise
                 fault = masked(str(error))
                 continue
-            return found, self._usage(reply) if counted else (None, None)
+            return found, self._usage(reply) if on_waste is not None else (None, None)
         raise EngineError(
             f"{self._where}: {address}: {fault}, {self._options.max_retries + 1} times; is it a model for "
             f"use: {self._options.use}?"
@@ -212,6 +228,12 @@ class Endpoints:
                 ) from None
             self._note("usage", f"{error}: tokens are unknown")
             return None, None
+
+
+def _tell(reply: Any, on_waste: OnWaste) -> None:
+    """Tell of the tokens that a reply states which is of no use."""
+    with suppress(UsageError, AttributeError):
+        on_waste(*read_prompt(reply.get("usage")), 0)
 
 
 def _item(reply: Any) -> dict[str, Any]:

@@ -19,11 +19,13 @@ from itscale.types import (
     GenerationRequest,
     NextLogprobs,
     NextRequest,
+    OnWaste,
     Reward,
     SamplingParams,
     TextLogprobs,
     TextRequest,
     Trajectory,
+    ignored,
 )
 from itscale_builtin.engines._bounds import allow
 from itscale_builtin.engines._connection import LONGEST_PAUSE, PASSING, Connection, quoted
@@ -138,13 +140,15 @@ class OpenAIEngine:
         """Return what a token adds to the text."""
         return await self._reader.spell(request, token_id)
 
-    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+    async def rewards(
+        self, trajectories: Sequence[Trajectory], *, on_waste: OnWaste = ignored
+    ) -> list[Reward]:
         """Return the reward of each trajectory, as the endpoint of a reward model gives it."""
-        return await self._endpoints.rewards(trajectories)
+        return await self._endpoints.rewards(trajectories, on_waste=on_waste)
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, on_waste: OnWaste = ignored) -> list[Embedding]:
         """Return the embedding of each text."""
-        return await self._endpoints.embed(texts)
+        return await self._endpoints.embed(texts, on_waste=on_waste)
 
     async def close(self) -> None:
         """Close the connections."""

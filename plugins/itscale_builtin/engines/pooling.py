@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from itscale.errors import EngineError
-from itscale.types import Capability, Embedding, Reward, Trajectory
+from itscale.types import Capability, Embedding, OnWaste, Reward, Trajectory, ignored
 from itscale_builtin.engines._rewards import (
     chat_of,
     column_of,
@@ -158,7 +158,9 @@ class PooledEngine:
                 llm.shutdown()
                 raise EngineError(f"vllm: {llm.model_config.model}: reward.{error}") from None
 
-    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+    async def rewards(
+        self, trajectories: Sequence[Trajectory], *, on_waste: OnWaste = ignored
+    ) -> list[Reward]:
         """Return the reward of the whole, or of each step, of each trajectory, all in flight at once.
 
         Raises
@@ -195,7 +197,7 @@ class PooledEngine:
             cached_prompt_tokens=cached,
         )
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, on_waste: OnWaste = ignored) -> list[Embedding]:
         """Return the embedding of each text, of length 1, all in flight at once."""
         return list(await asyncio.gather(*map(self._embedded, texts)))
 

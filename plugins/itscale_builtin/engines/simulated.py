@@ -23,6 +23,7 @@ from itscale.types import (
     Message,
     NextLogprobs,
     NextRequest,
+    OnWaste,
     Problem,
     ReadRequest,
     Reward,
@@ -31,6 +32,7 @@ from itscale.types import (
     TextLogprobs,
     TextRequest,
     Trajectory,
+    ignored,
 )
 from itscale_builtin.engines._sentences import ANSWER, DELIMITER, END, RIGHT, WRONG, Writer
 
@@ -236,7 +238,9 @@ class SimulatedEngine:
             token_ids=ids, texts=texts, logprobs=logprobs, tokenizer=self.tokenizer, prompt_tokens=prompt
         )
 
-    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+    async def rewards(
+        self, trajectories: Sequence[Trajectory], *, on_waste: OnWaste = ignored
+    ) -> list[Reward]:
         """Return the process reward of each step's prefix, noise included; that of the whole is the last."""
         return [self._rewarded(trajectory) for trajectory in trajectories]
 
@@ -258,7 +262,7 @@ class SimulatedEngine:
         rng = generator(self.options.truth_seed, "reward", problem_id, text)
         return float(scipy.special.expit(scipy.special.logit(level) + reward.noise * rng.standard_normal()))
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, on_waste: OnWaste = ignored) -> list[Embedding]:
         """Return a vector of length 1 in a direction of each text's own: equal texts alone are close."""
         return [Embedding(vector=direction(text), prompt_tokens=len(text.split())) for text in texts]
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_type_hints
 
-from itscale.boundary.logprobs import charged_if_refused, checked_next, checked_text
+from itscale.boundary.logprobs import checked_next, checked_text
 from itscale.boundary.rewards import checked_embeddings, checked_rewards
+from itscale.boundary.waste import charged_if_refused
 from itscale.plugins.given import own_problem
 from itscale.plugins.place import Place, Shown, is_count, is_number, real, shown, textual
 from itscale.plugins.process import LASTING
@@ -21,11 +22,13 @@ from itscale.types import (
     LogprobsEngine,
     NextLogprobs,
     NextRequest,
+    OnWaste,
     PoolingEngine,
     Reward,
     TextLogprobs,
     TextRequest,
     Trajectory,
+    ignored,
 )
 
 if TYPE_CHECKING:
@@ -148,21 +151,25 @@ class CheckedEngine:
             expected = "a finite number, at most 0, or None"
             raise self._place.broken("generate(): logprob", one.logprob, expected, problem)
 
-    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+    async def rewards(
+        self, trajectories: Sequence[Trajectory], *, on_waste: OnWaste = ignored
+    ) -> list[Reward]:
         """Return a reward of each trajectory, every number in [0, 1]."""
         trajectories = tuple(trajectories)
         self._require("rewards", "step_rewards")
         with self._place.kept_alive("rewards()"), self._place.undisturbed("rewards()", LASTING):
-            given = await cast("PoolingEngine", self._engine).rewards(list(trajectories))
-        return checked_rewards(self._place, given, trajectories)
+            given = await cast("PoolingEngine", self._engine).rewards(list(trajectories), on_waste=on_waste)
+        with charged_if_refused(given, on_waste):
+            return checked_rewards(self._place, given, trajectories)
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, on_waste: OnWaste = ignored) -> list[Embedding]:
         """Return an embedding of each text, all of one length."""
         texts = tuple(texts)
         self._require("embed")
         with self._place.kept_alive("embed()"), self._place.undisturbed("embed()", LASTING):
-            given = await cast("PoolingEngine", self._engine).embed(list(texts))
-        found = checked_embeddings(self._place, given, texts, self._length)
+            given = await cast("PoolingEngine", self._engine).embed(list(texts), on_waste=on_waste)
+        with charged_if_refused(given, on_waste):
+            found = checked_embeddings(self._place, given, texts, self._length)
         self._length = len(found[0].vector) if found else self._length
         return found
 
@@ -176,14 +183,14 @@ class CheckedEngine:
     async def logprobs(self, request: TextRequest) -> TextLogprobs:
         """Return the log-probability of each token of a text."""
         given = await self._read("logprobs", request)
-        with charged_if_refused(given, request):
+        with charged_if_refused([given], request.on_waste):
             return checked_text(self._place, given, request)
 
     async def next_logprobs(self, request: NextRequest) -> NextLogprobs:
         """Return the log-probabilities of the next token."""
         given = await self._read("next_logprobs", request)
         spells = callable(getattr(self._engine, "spell", None))
-        with charged_if_refused(given, request):
+        with charged_if_refused([given], request.on_waste):
             return checked_next(self._place, given, request, spells=spells)
 
     async def spell(self, request: NextRequest, token_id: int) -> str:

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from itscale.errors import ContractError
 from itscale.plugins.given import read_only
 from itscale.plugins.place import Place, Shown, is_count, is_number, real, textual
 from itscale.types import NextLogprobs, NextRequest, TextLogprobs, TextRequest
 
-__all__ = ["charged_if_refused", "checked_next", "checked_text"]
+__all__ = ["checked_next", "checked_text"]
 
 ROUNDING = 1e-4
 """Nats by which rounding may lift the log-probability of a token above 0."""
 TOLERANCE = 1e-2
 """How far from 1 the probabilities of all tokens may add up, in single precision."""
-
-
-@contextmanager
-def charged_if_refused(found: Any, request: NextRequest | TextRequest) -> Iterator[None]:
-    """Tell what an answer had cost that is refused, where it says so credibly."""
-    try:
-        yield
-    except ContractError:
-        if isinstance(found, TextLogprobs | NextLogprobs):
-            read, cached, generated = found.prompt_tokens, found.cached_prompt_tokens, found.generated_tokens
-            if is_count(read) and is_count(cached) and is_count(generated):
-                request.on_waste(int(read or 0), int(cached or 0), int(generated or 0))
-        raise
 
 
 def checked_text(place: Place, found: Any, request: TextRequest) -> TextLogprobs:

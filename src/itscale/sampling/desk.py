@@ -130,7 +130,9 @@ class Desk:
 
     async def rewards(self, trajectories: Sequence[Trajectory], by: str) -> list[Reward]:
         """Return a model's reward of each trajectory, and charge to it the tokens that it read."""
-        rewards = await cast("PoolingEngine", self.engines[by]).rewards(list(trajectories))
+        rewards = await cast("PoolingEngine", self.engines[by]).rewards(
+            list(trajectories), on_waste=partial(self._waste, "score", by)
+        )
         self._charge(
             "score",
             by,
@@ -218,7 +220,9 @@ class Desk:
 
     async def embed(self, texts: Sequence[str], by: str) -> list[Embedding]:
         """Return a model's embedding of each text, and charge to it the tokens that it read."""
-        made = await cast("PoolingEngine", self.engines[by]).embed(list(texts))
+        made = await cast("PoolingEngine", self.engines[by]).embed(
+            list(texts), on_waste=partial(self._waste, "embed", by)
+        )
         read = _sum(one.prompt_tokens for one in made)
         self._charge("embed", by, sequences=len(made), prompt_tokens=read)
         return made

@@ -16,11 +16,13 @@ from itscale.types import (
     LogprobsEngine,
     NextLogprobs,
     NextRequest,
+    OnWaste,
     PoolingEngine,
     Reward,
     TextLogprobs,
     TextRequest,
     Trajectory,
+    ignored,
 )
 
 __all__ = ["MeteredEngine", "Occupancy"]
@@ -81,13 +83,15 @@ class MeteredEngine:
         finally:
             self._change(-len(request.seeds))
 
-    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+    async def rewards(
+        self, trajectories: Sequence[Trajectory], *, on_waste: OnWaste = ignored
+    ) -> list[Reward]:
         """Return the rewards of the wrapped engine."""
-        return await cast("PoolingEngine", self._engine).rewards(trajectories)
+        return await cast("PoolingEngine", self._engine).rewards(trajectories, on_waste=on_waste)
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, on_waste: OnWaste = ignored) -> list[Embedding]:
         """Return the embeddings of the wrapped engine."""
-        return await cast("PoolingEngine", self._engine).embed(texts)
+        return await cast("PoolingEngine", self._engine).embed(texts, on_waste=on_waste)
 
     async def logprobs(self, request: TextRequest) -> TextLogprobs:
         """Read a text by the wrapped engine, as a sequence under way."""

@@ -16,11 +16,13 @@ from itscale.types import (
     LogprobsEngine,
     NextLogprobs,
     NextRequest,
+    OnWaste,
     PoolingEngine,
     Reward,
     TextLogprobs,
     TextRequest,
     Trajectory,
+    ignored,
 )
 
 __all__ = ["Delayed", "Tallied", "simulated"]
@@ -66,15 +68,17 @@ class Tallied:
         """Spell a token by the wrapped engine."""
         return await cast("LogprobsEngine", self.engine).spell(request, token_id)
 
-    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+    async def rewards(
+        self, trajectories: Sequence[Trajectory], *, on_waste: OnWaste = ignored
+    ) -> list[Reward]:
         """Return the rewards of the wrapped engine, and keep them."""
-        rewards = await cast("PoolingEngine", self.engine).rewards(trajectories)
+        rewards = await cast("PoolingEngine", self.engine).rewards(trajectories, on_waste=on_waste)
         self.rewarded += rewards
         return rewards
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, on_waste: OnWaste = ignored) -> list[Embedding]:
         """Return the embeddings of the wrapped engine."""
-        return await cast("PoolingEngine", self.engine).embed(texts)
+        return await cast("PoolingEngine", self.engine).embed(texts, on_waste=on_waste)
 
     async def close(self) -> None:
         """Close the wrapped engine."""
@@ -113,15 +117,17 @@ class Delayed:
         """Spell a token by the wrapped engine."""
         return await cast("LogprobsEngine", self.engine).spell(request, token_id)
 
-    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+    async def rewards(
+        self, trajectories: Sequence[Trajectory], *, on_waste: OnWaste = ignored
+    ) -> list[Reward]:
         """Return the rewards of the wrapped engine after a while."""
         await self._wait()
-        return await cast("PoolingEngine", self.engine).rewards(trajectories)
+        return await cast("PoolingEngine", self.engine).rewards(trajectories, on_waste=on_waste)
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, on_waste: OnWaste = ignored) -> list[Embedding]:
         """Return the embeddings of the wrapped engine after a while."""
         await self._wait()
-        return await cast("PoolingEngine", self.engine).embed(texts)
+        return await cast("PoolingEngine", self.engine).embed(texts, on_waste=on_waste)
 
     async def close(self) -> None:
         """Close the wrapped engine."""

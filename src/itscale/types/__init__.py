@@ -10,7 +10,7 @@ from itscale.types.logprobs import (
     TextLogprobs,
     TextRequest,
 )
-from itscale.types.pooling import Embedding, PoolingEngine, Reward
+from itscale.types.pooling import Embedding, OnWaste, PoolingEngine, Reward, ignored
 from itscale.types.problems import Message, Problem, Problems, Question
 from itscale.types.verifiers import AsynchronousOracle, Oracle, Scorer, ScorerDesk, Verdict
 
@@ -28,6 +28,7 @@ __all__ = [
     "Message",
     "NextLogprobs",
     "NextRequest",
+    "OnWaste",
     "Oracle",
     "PoolingEngine",
     "Problem",
@@ -43,4 +44,5 @@ __all__ = [
     "TextRequest",
     "Trajectory",
     "Verdict",
+    "ignored",
 ]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from itscale.types.completions import Trajectory
 
-__all__ = ["Embedding", "PoolingEngine", "Reward"]
+__all__ = ["Embedding", "OnWaste", "PoolingEngine", "Reward", "ignored"]
+
+OnWaste = Callable[[int, int, int], None]
+"""Called as `on_waste` of a `GenerationRequest` is: with tokens read, of them cached, and generated."""
+
+
+def ignored(prompt: int, cached: int, generated: int) -> None:
+    """Tell nobody what came to nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +56,17 @@ class Embedding:
 
 
 class PoolingEngine(Protocol):
-    """What an engine has beyond `Engine` if it offers rewards or embeddings: the methods of these."""
+    """What an engine has beyond `Engine` if it offers rewards or embeddings: the methods of these.
 
-    async def rewards(self, trajectories: Sequence[Trajectory]) -> list[Reward]:
+    `on_waste` is told of the tokens of replies that are of no use: they are charged beside what is returned.
+    """
+
+    async def rewards(
+        self, trajectories: Sequence[Trajectory], *, on_waste: OnWaste = ignored
+    ) -> list[Reward]:
         """Return the reward of each trajectory as it stands: the whole, its steps, or both."""
         ...
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, on_waste: OnWaste = ignored) -> list[Embedding]:
         """Return the embedding of each text."""
         ...

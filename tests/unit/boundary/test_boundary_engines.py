@@ -5,6 +5,7 @@ import math
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -123,13 +124,17 @@ def reward(**changes):
 )
 def test_rewards_of_engines(given, said):
     class Rewarding(SimulatedEngine):
-        async def rewards(self, trajectories):
+        async def rewards(self, trajectories, **_):
             return [given] * len(trajectories)
 
     checked = CheckedEngine(Rewarding(SimulatedOptions()), Place("engines", "x"))
     begun = Trajectory(GOOD, Trajectory(GOOD), Step(text="s", tokens=1, logprob=None, node=1))
-    line = refusal(lambda: asyncio.run(checked.rewards([begun])), "engines/x: problem '1': rewards()")
+    wasted = []
+    ask = partial(checked.rewards, [begun], on_waste=lambda *spent: wasted.append(spent))
+    line = refusal(lambda: asyncio.run(ask()), "engines/x: problem '1': rewards()")
     assert re.search(said, line)
+    counted = isinstance(given, Reward) and 0 <= given.cached_prompt_tokens <= given.prompt_tokens
+    assert wasted == ([(3, 0, 0)] if counted else [])
 
 
 @pytest.mark.parametrize(
@@ -147,7 +152,7 @@ def test_rewards_of_engines(given, said):
 )
 def test_embeddings_of_engines(given, said):
     class Embedder(SimulatedEngine):
-        async def embed(self, texts):
+        async def embed(self, texts, **_):
             return given
 
     checked = CheckedEngine(Embedder(SimulatedOptions()), Place("engines", "x"))
@@ -156,7 +161,7 @@ def test_embeddings_of_engines(given, said):
 
 def test_embeddings_are_of_one_length_over_all_calls():
     class Growing(SimulatedEngine):
-        async def embed(self, texts):
+        async def embed(self, texts, **_):
             return [Embedding(vector=(1.0,) * len(text), prompt_tokens=1) for text in texts]
 
     checked = CheckedEngine(Growing(SimulatedOptions()), Place("engines", "x"))
