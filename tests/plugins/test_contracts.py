@@ -57,7 +57,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "tasks/reasoning_gym": {"options": {"dataset": "gcd", "size": 8}},
     "verifiers/logprob": {"reads_logprobs": True},
     "verifiers/llm_judge": {
-        "options": {"judge": "critic", "yes": "holds", "no": "fails"},
+        "options": {"judge": "critic", "right": "holds", "wrong": "fails"},
         "helpers": {"critic": {"success": 0.5}},
     },
     "verifiers/math": {"options": {"seconds": 1.0}},

@@ -46,6 +46,26 @@ def test_the_last_word_counts_as_a_whole_word(said, score):
     assert judged(said)[0] == score
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "said", "score"),
+    [
+        ("[[A]]", "[[B]]", "Between [[A]] and [[B]], the verdict: [[B]]", 0.0),
+        ("+", "-", "so: +", 1.0),
+        ("是", "否", "答案是的", 1.0),
+        ("correct", "not correct", "That is not correct", 0.0),
+        ("correct", "incorrect", "Incorrect!", 0.0),
+        ("да", "нет", "Да, нетто: да.", 1.0),
+    ],
+)
+def test_words_may_be_of_any_script_or_none(right, wrong, said, score):
+    assert judged(said, right=right, wrong=wrong)[0] == score
+
+
+def test_words_that_cannot_be_told_apart_are_refused_before_a_run():
+    (said,) = check(LlmJudgeOptions(judge="critic", right="yes", wrong="YES"))
+    assert said == "wrong: found 'YES', expected another word than for right completions"
+
+
 def test_votes_are_averaged_and_one_that_says_neither_is_an_error():
     assert judged("yes", "no", "no", "yes, yes")[0] == 0.5
     with pytest.raises(ValueError, match="neither 'yes' nor 'no': 'I cannot tell'"):

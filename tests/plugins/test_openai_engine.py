@@ -76,6 +76,7 @@ def test_what_a_server_states_of_replies_that_are_of_no_use_is_charged_apart() -
         "generated_tokens": [4, 15],
         "seconds": [0.0, 0.0],
         "saved_prompt_tokens": [0, 0],
+        "saved_cached_prompt_tokens": [0, 0],
         "saved_generated_tokens": [0, 0],
     }
 

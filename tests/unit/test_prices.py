@@ -109,6 +109,21 @@ def test_a_pool_pays_its_prompt_once_and_each_class_of_tokens_its_own_price(tmp_
             assert usd[selector, k] * 1e6 == pytest.approx(prompt + k * (50 * 4.0 + 15 * 0.5 + 5 * 2.0))
 
 
+def test_what_a_scorer_had_read_before_costs_what_it_would_from_the_cache(tmp_path):
+    judge = {"reward": {"plugin": "judge", "judge": "small"}}
+    drawn = [spent(problem, "large", 100, 200) for problem in "ab"]
+    paid = [spent(problem, "small", 400, 40, cached=200, scorer="reward") for problem in "ab"]
+    saved = {"prompt_tokens": 300, "cached_prompt_tokens": 150, "generated_tokens": 30}
+    once = [
+        spent(problem, "small", 100, 10, cached=50, scorer="reward")
+        | {f"saved_{name}": tokens for name, tokens in saved.items()}
+        for problem in "ab"
+    ]
+    study = resolved(JUDGE, verifiers=judge)
+    usd = [curves(tmp_path, [*drawn, *scored], study=study)["best", 4] for scored in (paid, once)]
+    assert usd[0] == pytest.approx(usd[1])
+
+
 @pytest.mark.parametrize("cut", [1, 2, 4])
 def test_a_prompt_that_is_read_for_each_completion_costs_as_much_however_pools_are_cut(tmp_path, cut):
     served = {"plugin": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1", "seed": True}

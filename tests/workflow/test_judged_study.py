@@ -76,7 +76,8 @@ def test_a_killed_judge_is_neither_paid_twice_nor_forgotten(judged, monkeypatch)
     whole = curves.filter(budget=6).select("selector", "scorer_tokens", "usd")
     whole = {selector: (tokens, usd) for selector, tokens, usd in whole.iter_rows()}
     drawn = counted(judged, "sim")
-    asked = verdicts.select(pl.col("asked").explode().struct.unnest())
+    kept = verdicts.filter(pl.col("status") != "error")  # what failed is no cost of what there is
+    asked = kept.select(pl.col("asked").explode().struct.unnest())
     of_judge = {name: asked[name].sum() for name in ("prompt_tokens", "generated_tokens")}
     # six completions are of two blocks, of which each read the prompt: it counts once
     usd = (drawn["prompt_tokens"] / 2 + 4 * drawn["generated_tokens"]) / 4e6

@@ -66,9 +66,12 @@ def test_the_report_begins_with_the_numbers_of_the_summary(tmp_path):
     text = CHECKOUT.joinpath("workflow/report/workflow.rst").read_text()
     (tmp_path / "summary.rst").write_text(side_by_side([{"task": "sums", "pass@1": "42.0 % [31.2, 55.0]"}]))
     record = SimpleNamespace(path=tmp_path / "summary.csv")
+    figure = SimpleNamespace(path=tmp_path / "tables/summary.csv")  # of a figure that is called so
     shown = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(text)
     rendered = shown.render(
-        snakemake=SimpleNamespace(config={"study": "s"}), categories={"Tables": {"": [record]}}, files=[]
+        snakemake=SimpleNamespace(config={"study": "s"}),
+        categories={"Tables": {"": [figure, record]}},
+        files=[],
     )
     body = publish_parts(rendered, writer="html", settings_overrides={"halt_level": 2})["body"]
     assert body.index("42.0 % [31.2, 55.0]") < body.index("exact bounds")

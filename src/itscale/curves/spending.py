@@ -127,7 +127,7 @@ def _paid(path: Path) -> pl.DataFrame:
     table = read_table(path, LEDGER).filter(~pl.col("failed"))
     saved = [
         (pl.col(name) + pl.when(budget=0).then(f"saved_{name}").otherwise(0)).alias(name)
-        for name in ("prompt_tokens", "generated_tokens")
+        for name in ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
     ]
     return table.with_columns(*saved, afterwards=pl.lit(False)).select(*CALLS)
 

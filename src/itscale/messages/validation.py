@@ -293,5 +293,10 @@ def _fields_at(model: type[BaseModel], place: Place) -> list[str]:
 def _description(model: type[BaseModel], place: Place) -> str:
     for one in _models_at(model, place[:-1]):
         if (field := one.model_fields.get(str(place[-1]))) and field.description:
-            return f"{field.description[0].lower()}{field.description[1:]}".rstrip(".").partition(": ")[0]
+            return _begun(field.description).rstrip(".").partition(": ")[0]
     return "a value"
+
+
+def _begun(sentence: str) -> str:
+    """Return a sentence to go on with: its first letter is small, unless that of an acronym."""
+    return sentence if sentence[1:2].isupper() else f"{sentence[0].lower()}{sentence[1:]}"

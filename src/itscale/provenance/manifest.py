@@ -98,7 +98,7 @@ def write_manifest(study: Study, *, artifacts: Sequence[Path], output: Path) -> 
         key = digest(metadata["fingerprint"]) if "fingerprint" in metadata else ""
         if key:
             fingerprints[key] = metadata["fingerprint"]
-        if "timing" in metadata and "completions" in path.parts:
+        if "timing" in metadata and _kind(_name(path)) == "completions":
             timing[_name(path)] = metadata["timing"]
         entries[_name(path)] = Artifact(
             hash=payload_hash(path),
@@ -107,14 +107,14 @@ def write_manifest(study: Study, *, artifacts: Sequence[Path], output: Path) -> 
             inputs=metadata.get("inputs", {}),
             versions=metadata.get("versions", {}),
         )
-    totals, seconds = _totals(path for path in artifacts if "ledger" in path.parts)
+    totals, seconds = _totals(path for path in artifacts if _kind(_name(path)) == "ledger")
     manifest = Manifest(
         manifest=output.as_posix(),
         study=study.config.model_dump(mode="json"),
         digest=study_digest(study),
         plugins=_plugins(study),
         totals=totals,
-        missing=_missing(artifacts),
+        missing=_missing([path for path in artifacts if _kind(_name(path)) == "missing"]),
         fingerprints=fingerprints,
         artifacts=entries | _drawn(study, entries),
         timing={"engine_seconds": seconds, "sampling": timing},
@@ -126,6 +126,12 @@ def _name(path: Path) -> str:
     """Return an artifact's path as it is without a storage provider, whose copies are in another folder."""
     parts = path.parts
     return Path(*parts[parts.index("results") if "results" in parts else 0 :]).as_posix()
+
+
+def _kind(name: str) -> str:
+    """Return the kind of a table: the folder of its study that it is in, whatever its labels are."""
+    parts = Path(name).parts
+    return Path(parts[2]).stem if parts[0] == "results" and len(parts) > 2 else ""
 
 
 def _plugins(study: Study) -> list[dict[str, Any]]:
@@ -153,9 +159,9 @@ def _totals(ledgers: Iterator[Path]) -> tuple[list[dict[str, Any]], float]:
     return summed.drop("seconds").to_dicts(), float(summed["seconds"].sum())
 
 
-def _missing(artifacts: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return the rows of the table of what is missing in which something is."""
-    tables = [read_table(path, MISSING) for path in artifacts if path.name == "missing.parquet"]
+def _missing(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the rows of tables of what is missing in which something is."""
+    tables = [read_table(path, MISSING) for path in paths]
     lacking = pl.any_horizontal(pl.col(name) > 0 for name in MISSING if name.startswith(("failed_", "not_")))
     return [row for table in tables for row in table.filter(lacking).iter_rows(named=True)]
 
@@ -170,7 +176,7 @@ def _drawn(study: Study, entries: Mapping[str, Artifact]) -> dict[str, Artifact]
         read = {
             source: found.hash
             for source, found in entries.items()
-            if source.endswith(".parquet") and any(kind in Path(source).parts for kind in figure.entry.reads)
+            if source.endswith(".parquet") and _kind(source) in figure.entry.reads
         }
         key = digest(figure.fingerprint())
         drawn[path] = artifact.model_copy(update={"stage": FIGURES.name, "fingerprint": key, "inputs": read})

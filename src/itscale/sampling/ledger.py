@@ -29,6 +29,7 @@ class Account:
     cached_prompt_tokens: int | None = 0
     generated_tokens: int | None = 0
     saved_prompt_tokens: int | None = 0
+    saved_cached_prompt_tokens: int | None = 0
     saved_generated_tokens: int | None = 0
     seconds: float = 0.0
 

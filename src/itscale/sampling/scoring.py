@@ -49,6 +49,10 @@ MOST_NEXT = 1000
 """Next tokens that a scorer may ask for: its answers are kept in a journal."""
 
 
+TOKENS = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
+"""Counts of a ledger, by class of tokens."""
+
+
 class Asked(NamedTuple):
     """What models read and generated for a verdict, whoever paid; None where nobody counted it."""
 
@@ -95,7 +99,7 @@ class Answers:
         """Note what an answer had cost that is given again, and is not paid for again."""
         for row in cost.rows():
             if not row["failed"]:
-                saved = {f"saved_{name}": row[name] for name in ("prompt_tokens", "generated_tokens")}
+                saved = {f"saved_{name}": row[name] for name in TOKENS}
                 self.ledger.charge(row["call"], row["by"], scorer=scorer, calls=0, sequences=0, **saved)
 
 

@@ -93,6 +93,7 @@ LEDGER: Schema = {
     "cached_prompt_tokens": pl.Int64,
     "generated_tokens": pl.Int64,
     "saved_prompt_tokens": pl.Int64,  # of answers that a session had before, and did not pay for again
+    "saved_cached_prompt_tokens": pl.Int64,
     "saved_generated_tokens": pl.Int64,
     "seconds": pl.Float64,
 }
