@@ -61,7 +61,7 @@ class Manifest(BaseModel):
     """Kind, label, name, revision, distribution and version of every plugin that took part."""
     totals: list[dict[str, Any]]
     """The ledger, summed: calls, sequences and tokens by kind of call, by who was called, and by whether it
-    came to nothing."""
+    came to nothing; what nobody counted apart, as null."""
     missing: list[dict[str, Any]] = []
     """What failed, and what is missing therefore, for each task, model and strategy that lacks something."""
     fingerprints: dict[str, Any]
@@ -150,13 +150,19 @@ def _plugins(study: Study) -> list[dict[str, Any]]:
 
 
 def _totals(ledgers: Iterator[Path]) -> tuple[list[dict[str, Any]], float]:
-    """Sum ledgers by call, by who was called and by whether it failed; seconds apart."""
+    """Sum ledgers by call, by who was called and by whether it failed; seconds apart.
+
+    Calls of which some tokens are not known have a row of their own, with null for these.
+    """
     frames = [read_table(path, LEDGER) for path in ledgers]
     if not frames:
         return [], 0.0
-    key = ("call", "by", "failed")
-    summed = pl.concat(frames).group_by(key).agg(pl.col(pl.Int64).sum(), pl.col("seconds").sum()).sort(key)
-    return summed.drop("seconds").to_dicts(), float(summed["seconds"].sum())
+    table, counts = pl.concat(frames), [name for name, kind in LEDGER.items() if kind == pl.Int64]
+    table = table.with_columns(counted=pl.all_horizontal(pl.col(counts).is_not_null()))
+    key = ("call", "by", "failed", "counted")
+    known = [pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()) for name in counts]
+    summed = table.group_by(key).agg(*known, pl.col("seconds").sum()).sort(key)
+    return summed.drop("counted", "seconds").to_dicts(), float(summed["seconds"].sum())
 
 
 def _missing(paths: Sequence[Path]) -> list[dict[str, Any]]:

@@ -291,7 +291,7 @@ SUMMARY = Stage(
 
 MANIFEST = Stage(
     name="manifest",
-    revision=1,
+    revision=2,
     fingerprint=lambda study, _: {"study": study.config.model_dump(mode="json")},
     reports=("manifest.json",),
 )
