@@ -51,7 +51,7 @@ def said(workspace: Workspace) -> str:
 def begun(workspace: Workspace) -> list[Path]:
     """Return journals with at least one finished unit."""
     journals = (workspace.folder / "results").rglob(".p*.journal")
-    return [path for path in journals if path.read_bytes().count(b"\n") > 1]
+    return [path for path in journals if b'"completions"' in path.read_bytes()]
 
 
 def sampling(slurm: OneMachineSlurm, node: str) -> str | None:
