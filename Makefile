@@ -33,7 +33,7 @@ slow: $(TEST)
 	.venv-test/bin/pytest -m slow --numprocesses 2 --dist loadgroup
 
 models: $(MODELS)
-	.venv/bin/pytest -m "vllm or hub"
+	.venv/bin/pytest -m "(vllm or hub) and not slow"
 
 cluster: $(CLUSTER)
 	tests/cluster/install.sh

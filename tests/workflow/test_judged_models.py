@@ -20,6 +20,7 @@ def metered(folder: Path, model: str) -> tuple[int, int]:
 
 
 @pytest.mark.vllm
+@pytest.mark.slow
 def test_each_model_is_charged_what_its_engine_says(tmp_path, monkeypatch):
     pytest.importorskip("vllm")
     monkeypatch.setenv("PYTHONPATH", str(installed("metered", tmp_path / "site")))

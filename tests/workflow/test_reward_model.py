@@ -37,6 +37,7 @@ def read_by_the_reward_model(workspace: Workspace, completions: pl.DataFrame) ->
 
 
 @pytest.mark.vllm
+@pytest.mark.slow
 def test_a_reward_model_guides_a_search_and_ranks_completions(tmp_path) -> None:
     pytest.importorskip("vllm")
     models = [sys.executable, str(CHECKOUT / "tests/plugins/tiny_models.py"), str(tmp_path)]
