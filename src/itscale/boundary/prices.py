@@ -20,9 +20,9 @@ CLASSES: tuple[TokenClass, ...] = get_args(TokenClass)
 
 def make_prices(ingredient: Ingredient[PriceEntry]) -> Mapping[TokenClass, float]:
     """Return a price table's USD per token, of every class of tokens, checked."""
-    place = Place.of(ingredient)
+    place, options = Place.of(ingredient), ingredient.options.model_copy(deep=True)
     with place.undisturbed("factory"):
-        given = ingredient.entry.factory(ingredient.options.model_copy(deep=True))
+        given = place.said("factory", lambda: ingredient.entry.factory(options), "prices by class of tokens")
     return check_prices(place, given)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -54,10 +54,8 @@ def worth_of(ingredient: Ingredient[StrategyEntry]) -> int:
     ContractError
         If its entry says anything but a whole number, at least 1.
     """
-    worth = ingredient.entry.worth(ingredient.options)
-    if not is_count(worth, 1):
-        raise Place.of(ingredient).broken("worth()", worth, "a whole number of tokens, at least 1")
-    return int(worth)
+    entry, options = ingredient.entry, ingredient.options
+    return _counted(ingredient, "worth()", lambda: entry.worth(options), "tokens")
 
 
 def completions_of_run(ingredient: Ingredient[StrategyEntry], budget: int) -> int:
@@ -71,10 +69,8 @@ def completions_of_run(ingredient: Ingredient[StrategyEntry], budget: int) -> in
     entry = ingredient.entry
     if entry.hands_in is None:
         return budget if entry.axis == COMPLETIONS else 1
-    most = entry.hands_in(ingredient.options, budget)
-    if not is_count(most, 1):
-        raise Place.of(ingredient).broken("hands_in()", most, "a whole number of completions, at least 1")
-    return int(most)
+    hands_in, options = entry.hands_in, ingredient.options
+    return _counted(ingredient, "hands_in()", lambda: hands_in(options, budget), "completions")
 
 
 def tokens_of_run(ingredient: Ingredient[StrategyEntry], budget: int) -> int:
@@ -82,10 +78,17 @@ def tokens_of_run(ingredient: Ingredient[StrategyEntry], budget: int) -> int:
     entry = ingredient.entry
     if entry.grant is None:
         return completions_of_run(ingredient, budget) * worth_of(ingredient)
-    tokens = entry.grant(ingredient.options, budget)
-    if not is_count(tokens, 1):
-        raise Place.of(ingredient).broken("grant()", tokens, "a whole number of tokens, at least 1")
-    return int(tokens)
+    grant, options = entry.grant, ingredient.options
+    return _counted(ingredient, "grant()", lambda: grant(options, budget), "tokens")
+
+
+def _counted(ingredient: Ingredient[StrategyEntry], what: str, ask: Callable[[], int], things: str) -> int:
+    """Return a whole number that an entry says, at least 1."""
+    place, expected = Place.of(ingredient), f"a whole number of {things}, at least 1"
+    found = place.said(what, ask, expected)
+    if not is_count(found, 1):
+        raise place.broken(what, found, expected)
+    return int(found)
 
 
 def check_completions(place: Place, session: Session, given: Any, *, whole: bool = True) -> list[Completion]:

@@ -42,9 +42,10 @@ def cost_of(ingredient: Ingredient[VerifierEntry]) -> VerdictCost:
     ContractError
         If it says anything that cannot be.
     """
-    place, cost = Place.of(ingredient), ingredient.entry.cost(ingredient.options)
+    place, expected = Place.of(ingredient), "a VerdictCost"
+    cost = place.said("cost()", lambda: ingredient.entry.cost(ingredient.options), expected)
     if not isinstance(cost, VerdictCost):
-        raise place.broken("cost()", cost, "a VerdictCost")
+        raise place.broken("cost()", cost, expected)
     checked = (
         ("seconds", is_number(cost.seconds) and cost.seconds >= 0, "a number, at least 0"),
         ("at_once", is_count(cost.at_once, 1), "a whole number, at least 1"),

@@ -60,10 +60,16 @@ def read_tree(
         raise DataError(f"{paths[0].parent}: no problem {problem_id!r}; {nearest(problem_id, known)}")
     largest = pl.col("budget") == (pl.col("budget").max() if budget is None else budget)
     own = pl.col("completion").is_null() | (pl.col("completion") == completion)
-    rows = rows.filter(largest, own, replicate=replicate)
+    found = rows.filter(largest, own, replicate=replicate)
+    if found.is_empty():
+        there = [*map(int, rows["budget"].unique().sort())], int(rows["replicate"].max() or 0)  # type: ignore[arg-type]
+        raise DataError(
+            f"{paths[0].parent}: problem {problem_id!r}: no tree of budget {budget}, replicate {replicate}, "
+            f"completion {completion}; budgets are {there[0]}, replicates end at {there[1]}"
+        )
     outcomes = results / "outcomes" / place.with_suffix(".parquet")
     judged = scan_table(outcomes, OUTCOMES).filter(problem_id=problem_id).collect()
-    return drawable(rows, judged)
+    return drawable(found, judged)
 
 
 def first_trees(trees: pl.LazyFrame, problems: Sequence[str], count: int, budget: int | None) -> pl.DataFrame:

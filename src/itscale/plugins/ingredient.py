@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, get_args
 
 from itscale.errors import PluginError
 from itscale.plugins.entries import Demand, EngineEntry, Entry, LawEntry, Options, TaskEntry, VerifierEntry
@@ -57,11 +57,12 @@ class Ingredient(Generic[E]):
         """Local files that it reads, by option; ContractError if the entry names none that can be."""
         if not isinstance(self.entry, TaskEntry | LawEntry):
             return {}
-        given = self.entry.files(self.options)
+        place, files = Place.of(self), self.entry.files
+        expected = 'a mapping of names to paths, as {"file": options.file}'
+        given = place.said("files()", lambda: files(self.options), expected)
         named = given.items() if isinstance(given, Mapping) else [(None, None)]
         if not all(isinstance(name, str) and isinstance(path, Path) for name, path in named):
-            expected = 'a mapping of names to paths, as {"file": options.file}'
-            raise Place.of(self).broken("files()", given, expected)
+            raise place.broken("files()", given, expected)
         return given
 
     def require_installed(self) -> None:
@@ -82,12 +83,19 @@ class Ingredient(Generic[E]):
     @property
     def needs(self) -> frozenset[Capability]:
         """What a verifier with these options needs of the engine of the model that is sampled."""
-        return self._demanded(cast(VerifierEntry, self.entry).needs)
+        return self._demanded("needs", cast(VerifierEntry, self.entry).needs)
 
     @property
     def asks(self) -> frozenset[Capability]:
         """What a verifier with these options needs of the models that they name."""
-        return self._demanded(cast(VerifierEntry, self.entry).asks)
+        return self._demanded("asks", cast(VerifierEntry, self.entry).asks)
 
-    def _demanded(self, demand: Demand) -> frozenset[Capability]:
-        return demand(self.options) if callable(demand) else demand
+    def _demanded(self, what: str, demand: Demand) -> frozenset[Capability]:
+        if not callable(demand):
+            return demand
+        place, known = Place.of(self), get_args(Capability)
+        expected = f"a frozenset of {', '.join(known)}"
+        found = place.said(f"{what}()", lambda: demand(self.options), expected)
+        if not isinstance(found, frozenset) or not found <= set(known):
+            raise place.broken(f"{what}()", found, expected)
+        return found

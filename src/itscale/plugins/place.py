@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ LARGEST = 2**31 - 1
 """Largest number of tokens that tables hold."""
 
 NUMBERS = "an array of numbers"
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 _TOLD: set[tuple[Place, str]] = set()
@@ -122,6 +124,13 @@ class Place:
             yield
         except SystemExit as error:
             raise self.broken(what, error, "an answer, and no end of the process", problem) from None
+
+    def said(self, what: str, ask: Callable[[], T], expected: str) -> T:
+        """Return what a callable of an entry says of its options; ContractError if it raises."""
+        try:
+            return ask()
+        except (Exception, SystemExit) as error:  # it is somebody's plugin: it may raise anything
+            raise self.broken(what, error, expected) from None
 
     def as_many(
         self, what: str, things: str, found: Any, of: tuple[int, str], problem: str | None = None

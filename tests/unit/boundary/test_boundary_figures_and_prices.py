@@ -1,5 +1,6 @@
 """Figures and prices are believed in nothing: what is made up stays labelled."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,3 +97,10 @@ def test_prices(prices, said):
         lambda: make_prices(Ingredient("mine", entry, entry.options(), "x", "1")), "prices/list_price"
     )
     assert said in line
+
+
+def test_a_price_list_that_ends_the_process_is_refused_by_name():
+    entry = PriceEntry(name="list_price", factory=lambda options: sys.exit(0), summary="Prices.")
+    mine = Ingredient("mine", entry, entry.options(), "x", "1")
+    line = refusal(lambda: make_prices(mine), "prices/list_price")
+    assert "factory: found SystemExit(0), expected prices by class of tokens" in line

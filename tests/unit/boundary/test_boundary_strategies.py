@@ -1,5 +1,6 @@
 """Strategies are believed in nothing: completions are those that the session drew."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -95,6 +96,8 @@ def test_strategies(study, factory, said):
             "hands_in(): found 0, expected a whole number of completions",
         ),
         ({"grant": lambda options, budget: 0.5}, "grant(): found 0.5, expected a whole number of tokens"),
+        ({"grant": lambda options, budget: 1 // 0}, "grant(): found ZeroDivisionError("),
+        ({"hands_in": lambda options, budget: sys.exit(3)}, "hands_in(): found SystemExit(3)"),
     ],
 )
 def test_what_a_run_of_a_budget_is_worth(study, told, said):
