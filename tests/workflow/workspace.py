@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,24 @@ class Workspace:
         return {path.relative_to(self.folder).as_posix(): path for path in found if path.is_file()}
 
     def hashes(self) -> dict[str, str]:
-        """Return the hash of every result: of parquet files without what versions and time put there."""
+        """Return the hash of every result: of parquet files without what versions and time put there.
+
+        Of ledgers it is that of what completions cost: a run that was killed spent more, for nothing.
+        """
         files = self.files("results", "reports")
         skip = ("manifest.json", "report.html")
-        return {name: payload_hash(path) for name, path in files.items() if path.name not in skip}
+        return {name: hash_of(path) for name, path in files.items() if path.name not in skip}
 
     def copy(self, folder: Path) -> Workspace:
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         return Workspace(folder)
+
+
+def hash_of(path: Path) -> str:
+    if path.suffix != ".parquet" or "failed" not in pl.read_parquet_schema(path):
+        return payload_hash(path)
+    paid = pl.read_parquet(path).filter(~pl.col("failed"))
+    return sha256(paid.write_csv().encode()).hexdigest()
 
 
 def environment() -> dict[str, str]:
