@@ -114,9 +114,14 @@ def test_a_full_disk_says_so_and_leaves_nothing_half_written(finished, tmp_path)
 
 
 def engine_core_of(job: psutil.Process) -> psutil.Process:
-    """Return the process that vLLM computes in; it bears its name only where there is room for a title."""
-    names = ("EngineCore", "spawn_main")
-    [core] = [child for child in job.children() if any(name in " ".join(child.cmdline()) for name in names)]
+    """Return the process that vLLM computes in: forked from the job's own, or spawned by it."""
+
+    def computes(process: psutil.Process) -> bool:
+        command = process.cmdline()
+        named = any(name in " ".join(command) for name in ("EngineCore", "spawn_main"))
+        return named or command == process.parent().cmdline()  # a fork keeps its parent's
+
+    [core] = filter(computes, job.children())
     return core
 
 
