@@ -17,6 +17,7 @@ import numpy as np
 
 from itscale.errors import EngineError, EngineLostError
 from itscale.messages.secrets import masked
+from itscale.sampling.ledger import TOKEN_COUNTS
 from itscale.types import NextLogprobs, NextRequest, ReadRequest, Step, TextLogprobs, TextRequest
 from itscale_builtin.engines._bounds import allow
 from itscale_builtin.engines._connection import LONGEST_PAUSE, Connection
@@ -273,9 +274,8 @@ async def _once(known: dict[Any, asyncio.Task[T]], name: Any, ask: Callable[[], 
 
 def _spent(usage: Usage | None) -> dict[str, Any]:
     """Return the tokens of a request as an answer has them, None where nobody counted them."""
-    names = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
     counts = (None, None, None) if usage is None else (usage.prompt, usage.cached, usage.generated)
-    return dict(zip(names, counts, strict=True))
+    return dict(zip(TOKEN_COUNTS, counts, strict=True))
 
 
 def _choice(reply: Any) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from itscale.errors import ContractError
 from itscale.plugins.place import is_count
+from itscale.sampling.ledger import TOKEN_COUNTS
 from itscale.types import Embedding, NextLogprobs, OnWaste, Reward, TextLogprobs
 
 __all__ = ["charged_if_refused"]
@@ -23,8 +24,7 @@ def charged_if_refused(given: Any, on_waste: OnWaste) -> Iterator[None]:
     except ContractError:
         for one in given if isinstance(given, Sequence) else ():
             if isinstance(one, ANSWERS):
-                names = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
-                read, cached, generated = (getattr(one, name, 0) for name in names)
+                read, cached, generated = (getattr(one, name, 0) for name in TOKEN_COUNTS)
                 if is_count(read) and is_count(cached) and is_count(generated) and cached <= read:
                     on_waste(int(read), int(cached), int(generated))
         raise

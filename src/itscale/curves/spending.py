@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from itscale.outcomes import FloatArray, IntArray
-from itscale.sampling.ledger import TokenClass
+from itscale.sampling.ledger import TOKEN_COUNTS, TokenClass
 from itscale.store.parquet import read_table
 from itscale.store.schemas import LEDGER, VERDICTS, Schema
 
@@ -36,7 +36,7 @@ SPENT = ("generated", "prompt", "scorer", "usd_generated", "usd_prompt", "usd_sc
 
 CALLS: Schema = {
     **{name: LEDGER[name] for name in ("problem_id", "budget", "replicate", "start", "call", "by", "scorer")},
-    **{name: LEDGER[name] for name in ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")},
+    **{name: LEDGER[name] for name in TOKEN_COUNTS},
     "afterwards": pl.Boolean,
 }
 """Columns of calls, whether a ledger or verdicts tell of them."""
@@ -127,7 +127,7 @@ def _paid(path: Path) -> pl.DataFrame:
     table = read_table(path, LEDGER).filter(~pl.col("failed"))
     saved = [
         (pl.col(name) + pl.when(budget=0).then(f"saved_{name}").otherwise(0)).alias(name)
-        for name in ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
+        for name in TOKEN_COUNTS
     ]
     return table.with_columns(*saved, afterwards=pl.lit(False)).select(*CALLS)
 
@@ -137,8 +137,7 @@ def _asked(path: Path, scorer: str) -> pl.DataFrame:
     key = ("problem_id", "budget", "replicate")
     judged = read_table(path, VERDICTS, [*key, "status", "asked"]).filter(pl.col("status") != "error")
     table = judged.explode("asked").unnest("asked").drop_nulls("by")
-    tokens = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
-    known = [pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()) for name in tokens]
+    known = [pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()) for name in TOKEN_COUNTS]
     summed = table.group_by(*key, "by").agg(known).sort(*key, "by")
     who = {"start": pl.lit(None), "call": pl.lit(None), "scorer": pl.lit(scorer), "afterwards": pl.lit(True)}
     return summed.with_columns(**who).select(pl.col(name).cast(kind) for name, kind in CALLS.items())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RUN_NO_JOB", "brings_environments", "models_are_elsewhere"]
+__all__ = ["RUN_NO_JOB", "brings_environments", "jobs_to_run", "models_are_elsewhere", "shares_files"]
 
 RUN_NO_JOB = (
     *("lint", "list_target_rules", "list_rules", "print_compilation", "containerize", "generate_unit_tests"),
@@ -50,6 +51,17 @@ def models_are_elsewhere(workflow: Any) -> bool | None:
 def brings_environments(workflow: Any) -> bool:
     """Return whether Snakemake makes environments for the jobs of a workflow."""
     return bool(workflow.deployment_settings.deployment_method)
+
+
+def shares_files(workflow: Any) -> bool:
+    """Return whether jobs run on this machine and write where others find it: no storage, no cache."""
+    storage = workflow.storage_settings.default_storage_provider
+    return not (workflow.non_local_exec or storage or workflow.output_file_cache)
+
+
+def jobs_to_run(workflow: Any, rule: str) -> Iterator[Any]:
+    """Yield the jobs of a rule that a planned run is to run; Snakemake has no interface for it."""
+    return (job for job in workflow.dag.needrun_jobs() if job.rule.name == rule)
 
 
 def _command_line() -> Namespace | None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from itscale.errors import UserError
 from itscale.provenance.fingerprints import Fingerprints
+from itscale.running.invocation import jobs_to_run, shares_files
 from itscale.running.job import progress_writer
 from itscale.sampling.blocks import Block
 from itscale.stages.declared import SAMPLING
@@ -48,10 +49,9 @@ def note_waiting(workflow: Any, plan: Plan) -> None:
         The plan of the study.
     """
     os.environ.pop(WAITING, None)
-    elsewhere = workflow.non_local_exec or workflow.storage_settings.default_storage_provider
-    if elsewhere or workflow.output_file_cache:
+    if not shares_files(workflow):
         return
-    found = [_told(job, plan) for job in workflow.dag.needrun_jobs() if job.rule.name == SAMPLING.name]
+    found = [_told(job, plan) for job in jobs_to_run(workflow, SAMPLING.name)]
     models = [told["model"] for told in found]
     waiting = [
         told

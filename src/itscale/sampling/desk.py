@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
-from itscale.sampling.ledger import Call, Ledger
+from itscale.sampling.ledger import TOKEN_COUNTS, Call, Ledger, known_sum
 from itscale.sampling.progress import UnitTally
 from itscale.sampling.watching import Watched
 from itscale.types import (
@@ -137,8 +137,8 @@ class Desk:
             "score",
             by,
             sequences=len(rewards),
-            prompt_tokens=_sum(one.prompt_tokens for one in rewards),
-            cached_prompt_tokens=_sum(one.cached_prompt_tokens for one in rewards),
+            prompt_tokens=known_sum(one.prompt_tokens for one in rewards),
+            cached_prompt_tokens=known_sum(one.cached_prompt_tokens for one in rewards),
         )
         return rewards
 
@@ -223,7 +223,7 @@ class Desk:
         made = await cast("PoolingEngine", self.engines[by]).embed(
             list(texts), on_waste=partial(self._waste, "embed", by)
         )
-        read = _sum(one.prompt_tokens for one in made)
+        read = known_sum(one.prompt_tokens for one in made)
         self._charge("embed", by, sequences=len(made), prompt_tokens=read)
         return made
 
@@ -247,21 +247,14 @@ class _Told:
 
     def spent(self) -> dict[str, Any] | None:
         """Return what it cost, as a ledger takes it; None if it had not begun."""
-        names = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
         if self.answer is not None:
-            return {name: getattr(self.answer, name) for name in (*names, "seconds")}
-        return None if self._prompt is None else dict(zip(names, (*self._prompt, 0), strict=True))
+            return {name: getattr(self.answer, name) for name in (*TOKEN_COUNTS, "seconds")}
+        return None if self._prompt is None else dict(zip(TOKEN_COUNTS, (*self._prompt, 0), strict=True))
 
 
 def _chat(trajectory: Trajectory) -> tuple[Message, ...] | None:
     """Return the chat of a trajectory that has one of its own, as an engine may change it."""
     return None if trajectory.messages is None else tuple(map(dict, trajectory.messages))
-
-
-def _sum(counts: Iterable[int | None]) -> int | None:
-    """Return a sum; None if one of the counts is unknown."""
-    known = list(counts)
-    return None if None in known else sum(count or 0 for count in known)
 
 
 def storable(text: str) -> str:

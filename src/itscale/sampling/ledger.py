@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["Account", "Call", "Ledger", "TokenClass"]
+__all__ = ["TOKEN_COUNTS", "Account", "Call", "Ledger", "TokenClass", "known_sum"]
 
 Call = Literal["generate", "score", "embed", "logprobs", "next_logprobs"]
 """Kinds of calls; those for rewards are `score`."""
 
 TokenClass = Literal["prompt", "cached_prompt", "generated"]
 """What tokens are charged as: read, read from a cache of prefixes (also counted as read), generated."""
+
+TOKEN_COUNTS = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
+"""Names of the counts of tokens, by class."""
+
+
+def known_sum(counts: Iterable[int | None]) -> int | None:
+    """Return a sum; None if one of the counts is unknown."""
+    known = list(counts)
+    return None if None in known else sum(count or 0 for count in known)
 
 
 @dataclass

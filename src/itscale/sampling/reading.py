@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -24,7 +25,7 @@ MOST = 10_000_000
 """Tokens of any vocabulary."""
 
 
-class Reading:
+class Reading(ABC):
     """The part of a session that reads what models find probable; `Session` says what its fields are."""
 
     problem: Question
@@ -40,11 +41,13 @@ class Reading:
         # What next tokens were found for, and by which model, as long as anybody holds them.
         self._followed: WeakKeyDictionary[NextLogprobs, tuple[Trajectory, str]] = WeakKeyDictionary()
 
+    @abstractmethod
     def _own(self, what: str, given: Any) -> list[Trajectory]:
-        raise NotImplementedError
+        """Return trajectories; refuse any that this session did not make."""
 
+    @abstractmethod
     def _broken(self, what: str, found: Any, expected: str) -> ContractError:
-        raise NotImplementedError
+        """Return what is wrong with a call of the session's."""
 
     async def logprobs(
         self, trajectory: Trajectory, text: str | None = None, *, by: str | None = None
@@ -72,10 +75,10 @@ class Reading:
         if text is not None and not textual(text):
             raise self._broken("logprobs(): text", text, "a text that can be stored, or None")
         label = self._offering("logprobs()", "logprobs", by)
-        scored = trajectory.steps if text is None else (_given(text),)
+        scored = trajectory.steps if text is None else (Step.unwritten(text, node=0),)
         if not any(step.text or step.token_ids for step in scored):
             raise self._broken("logprobs(): text", "", "a text that is not empty")
-        before = _begun(trajectory) if text is None else trajectory
+        before = trajectory.root if text is None else trajectory
         lent = await self._allowance.lend([1])
         used: int | None = 0
         try:
@@ -234,14 +237,3 @@ def aligned(*found: NextLogprobs) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
         order = np.argsort(one.token_ids)
         rows.append(one.logprobs[order[np.searchsorted(one.token_ids, common, sorter=order)]])
     return common, np.stack(rows)
-
-
-def _begun(trajectory: Trajectory) -> Trajectory:
-    """Return where a trajectory began."""
-    while trajectory.parent is not None:
-        trajectory = trajectory.parent
-    return trajectory
-
-
-def _given(text: str) -> Step:
-    return Step(text=text, tokens=0, logprob=0.0, node=0, given=True)

@@ -15,7 +15,7 @@ from itscale.plugins.given import read_only
 from itscale.plugins.place import Place, Shown, is_count, textual
 from itscale.sampling.asked import own_chat, own_key, own_params, own_trajectories
 from itscale.sampling.desk import Desk, storable
-from itscale.sampling.ledger import Ledger
+from itscale.sampling.ledger import TOKEN_COUNTS, Ledger, known_sum
 from itscale.sampling.progress import Tally, UnitTally
 from itscale.seeds import digest, seed63
 from itscale.types import (
@@ -49,10 +49,6 @@ MOST_NEXT = 1000
 """Next tokens that a scorer may ask for: its answers are kept in a journal."""
 
 
-TOKENS = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens")
-"""Counts of a ledger, by class of tokens."""
-
-
 class Asked(NamedTuple):
     """What models read and generated for a verdict, whoever paid; None where nobody counted it."""
 
@@ -63,8 +59,7 @@ class Asked(NamedTuple):
 
     def plus(self, other: Asked) -> Asked:
         """Return it with what else the model was asked."""
-        pairs = zip(self[1:], other[1:], strict=True)
-        return Asked(self.by, *(None if a is None or b is None else a + b for a, b in pairs))
+        return Asked(self.by, *map(known_sum, zip(self[1:], other[1:], strict=True)))
 
 
 class Answers:
@@ -99,7 +94,7 @@ class Answers:
         """Note what an answer had cost that is given again, and is not paid for again."""
         for row in cost.rows():
             if not row["failed"]:
-                saved = {f"saved_{name}": row[name] for name in TOKENS}
+                saved = {f"saved_{name}": row[name] for name in TOKEN_COUNTS}
                 self.ledger.charge(row["call"], row["by"], scorer=scorer, calls=0, sequences=0, **saved)
 
 
@@ -214,7 +209,7 @@ class ChargedDesk:
         label, chat = self._named(what, by, "logprobs"), self._chat(what, messages)
         if not isinstance(text, str) or not text:
             raise self._broken(f"{what}: text", text, "a text that is not empty")
-        step = _given(text)
+        step = Step.unwritten(storable(text), node=1)
 
         async def ask(desk: Desk) -> dict[str, Any]:
             return asdict(await desk.logprobs(self._begun(chat), (step,), label))
@@ -239,7 +234,7 @@ class ChargedDesk:
             raise self._broken(f"{what}: text", text, "a text")
         if not (is_count(top, 1) and top <= MOST_NEXT):
             raise self._broken(f"{what}: top", top, f"a whole number from 1 to {MOST_NEXT}")
-        begun, step = self._begun(chat), _given(text)
+        begun, step = self._begun(chat), Step.unwritten(storable(text), node=1)
         if text:
             begun = replace(begun, parent=begun, step=step)
 
@@ -367,10 +362,6 @@ async def _all(asked: Iterable[Awaitable[dict[str, Any]]]) -> list[dict[str, Any
         if isinstance(answer, BaseException):
             raise answer
     return [answer for answer in answers if not isinstance(answer, BaseException)]
-
-
-def _given(text: str) -> Step:
-    return Step(text=storable(text), tokens=0, logprob=0.0, node=1, given=True)
 
 
 def _storable(messages: Any) -> Any:

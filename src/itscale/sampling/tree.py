@@ -93,8 +93,7 @@ class Tree:
 
     def give(self, parent: Trajectory, text: str, lineage: Lineage) -> Trajectory:
         """Return a trajectory with a text appended."""
-        step = Step(text=text, tokens=0, logprob=0.0, node=node_of(lineage), given=True)
-        return self.keep(parent, step, None, lineage)
+        return self.keep(parent, Step.unwritten(text, node_of(lineage)), None, lineage)
 
     def grow(
         self,
@@ -126,9 +125,7 @@ class Tree:
 
     def began(self, trajectory: Trajectory) -> bool:
         """Return whether a trajectory begins where one of this tree's own does, whatever its steps."""
-        while trajectory.parent is not None:
-            trajectory = trajectory.parent
-        return self.roots.get(trajectory.lineage) is trajectory
+        return self.roots.get(trajectory.root.lineage) is trajectory.root
 
     def context_tokens(self, trajectory: Trajectory) -> int | None:
         """Return how many tokens of what a trajectory was generated from no model wrote; None if unknown."""

@@ -133,20 +133,12 @@ class _Given:
     def take(self, completion: Completion, question: Question) -> Trajectory:
         """Return a completion as a trajectory."""
         made = completion.trajectory(question)
-        root = _root(made)
-        self._roots[id(root)] = root
+        self._roots[id(made.root)] = made.root
         return made
 
     def has(self, trajectory: Trajectory) -> bool:
         """Return whether a trajectory begins as one of these."""
-        return id(_root(trajectory)) in self._roots
-
-
-def _root(trajectory: Trajectory) -> Trajectory:
-    """Return where a trajectory began."""
-    while trajectory.parent is not None:
-        trajectory = trajectory.parent
-    return trajectory
+        return id(trajectory.root) in self._roots
 
 
 def name_of(candidate: Completion) -> Name:

@@ -57,6 +57,11 @@ class Step:
     by: str = ""
     given: bool = False
 
+    @classmethod
+    def unwritten(cls, text: str, node: int) -> Step:
+        """Return a text that no model wrote, as a step."""
+        return cls(text=text, tokens=0, logprob=0.0, node=node, given=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
@@ -90,6 +95,14 @@ class Trajectory:
     def node(self) -> int:
         """Node of the last step in the session's tree; 0 for a trajectory not yet begun."""
         return self.step.node if self.step else 0
+
+    @property
+    def root(self) -> Trajectory:
+        """The trajectory not yet begun that it goes back to."""
+        here = self
+        while here.parent is not None:
+            here = here.parent
+        return here
 
     @property
     def chat(self) -> tuple[Message, ...]:
