@@ -4,7 +4,11 @@ from collections.abc import Iterable
 
 from itscale import hookimpl
 from itscale.plugins import StrategyEntry
-from itscale_builtin.strategies import beam_search, particle_filter, repeated_sampling
+from itscale_builtin.strategies import (
+    beam_search,
+    particle_filter,
+    repeated_sampling,
+)
 
 __all__ = ["itscale_register_strategies"]
 
@@ -12,4 +16,8 @@ __all__ = ["itscale_register_strategies"]
 @hookimpl
 def itscale_register_strategies() -> Iterable[StrategyEntry]:
     """Return the built-in strategies."""
-    return [repeated_sampling.entry, beam_search.entry, particle_filter.entry]
+    return [
+        beam_search.entry,
+        particle_filter.entry,
+        repeated_sampling.entry,
+    ]

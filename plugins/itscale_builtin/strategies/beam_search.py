@@ -65,6 +65,7 @@ def beam_width(budget: int, width: int | Literal["sqrt"]) -> int:
 entry = StrategyEntry(
     name="beam_search",
     factory=beam_search,
+    family="search",
     options=BeamSearchOptions,
     draws="runs",
     admits=admits,

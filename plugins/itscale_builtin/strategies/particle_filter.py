@@ -77,6 +77,7 @@ entry = StrategyEntry(
     name="particle_filter",
     aliases=("particle_filtering", "smc", "sequential_monte_carlo"),
     factory=particle_filter,
+    family="probabilistic",
     options=ParticleFilterOptions,
     draws="runs",
     needs=frozenset({"generate", "continue"}),

@@ -18,6 +18,7 @@ entry = StrategyEntry(
     name="repeated_sampling",
     aliases=("independent_sampling", "parallel_sampling", "iid"),
     factory=repeated_sampling,
+    family="parallel",
     options=SamplingOptions,
     draws="exchangeable",
     summary="Independent completions; one pool serves every budget and selector.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -15,7 +15,12 @@ from itscale.plugins.entries import Entry, Kind, Options
 from itscale.plugins.references import ScorerLabel
 from itscale.types import Capability, SamplingParams
 
-__all__ = ["SamplingOptions", "StepwiseOptions", "StrategyEntry"]
+__all__ = ["FAMILIES", "Family", "SamplingOptions", "StepwiseOptions", "StrategyEntry"]
+
+Family = Literal["parallel", "search", "probabilistic", "sequential", "adaptive", "structured", ""]
+"""What kind of method a strategy is, for lists and documents; empty if it is none of these."""
+
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 AXIS = re.compile(r"[a-z]+([ -][a-z]+)*")
 """What the budgets of runs count is a word or a few: it stands in tables, and below figures."""
@@ -27,6 +32,10 @@ class StrategyEntry(Entry):
 
     Attributes
     ----------
+    family
+        What kind of method it is: completions apart (`parallel`), steps chosen by a scorer (`search`) or
+        drawn from a posterior (`probabilistic`), one text worked on again and again (`sequential`), as many
+        as it takes (`adaptive`), or calls with roles (`structured`).
     draws
         `exchangeable`: completions are independent draws, one pool serves every budget.
         `runs`: the budget shapes the search; each budget is run, with replicates.
@@ -68,6 +77,7 @@ class StrategyEntry(Entry):
         "grant": ("options", "budget"),
     }
     draws: Literal["exchangeable", "runs"]
+    family: Family = ""
     per: Literal["pool", "completion"] = "pool"
     worth: Callable[[Any], int] = field(default=lambda options: int(options.max_tokens))
     admits: Callable[[Any, int], None] = field(default=lambda options, budget: None)
