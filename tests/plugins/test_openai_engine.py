@@ -78,6 +78,7 @@ def test_what_a_server_states_of_replies_that_are_of_no_use_is_charged_apart() -
         "saved_prompt_tokens": [0, 0],
         "saved_cached_prompt_tokens": [0, 0],
         "saved_generated_tokens": [0, 0],
+        "unreadable": [0, 0],
     }
 
 

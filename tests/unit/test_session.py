@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itscale.errors import BudgetExhausted
+from itscale.errors import BudgetExhausted, ContractError
 from itscale.sampling.partners import Partners, SessionScorer
 from itscale.sampling.progress import Tally
 from itscale.sampling.session import Session
@@ -259,3 +259,20 @@ def test_no_completion_is_longer_than_allowed(limit):
 
 def test_the_strategys_generator_is_reproducible():
     assert np.array_equal(session().rng.random(4), session().rng.random(4))
+
+
+def test_a_reply_that_could_not_be_read_is_counted_once_with_the_model_that_wrote_it() -> None:
+    one = session()
+
+    async def run():
+        (made,) = await one.extend([one.start()], STEP)
+        one.unreadable(made)
+        one.unreadable(made)
+        return one.append(made, "Wait")
+
+    given = asyncio.run(run())
+    (row,) = one.ledger.rows()
+    assert (row["by"], row["calls"], row["unreadable"]) == ("m", 1, 1)
+    for nobody in (one.start(), given):
+        with pytest.raises(ContractError, match="a reply of a model"):
+            one.unreadable(nobody)

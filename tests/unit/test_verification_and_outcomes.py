@@ -256,6 +256,9 @@ def test_answers_that_were_not_found_are_counted_and_their_share_is_said(study: 
         f"({100 * lost / 7:.2f} %); they count as wrong"
     ]
     assert unparsable(missing.with_columns(unparsable=pl.lit(0))) == []
+    assert unparsable(missing.with_columns(unparsable=pl.lit(0), unreadable=pl.lit(1200))) == [
+        "numbers/sim/repeated_sampling: 1,200 replies were not what the strategy had asked for"
+    ]
 
 
 def test_a_scorer_that_fails_leaves_no_score_but_its_reason_and_is_not_paid_twice(study: Study) -> None:

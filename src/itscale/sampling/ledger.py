@@ -29,7 +29,8 @@ def known_sum(counts: Iterable[int | None]) -> int | None:
 class Account:
     """Sums over calls of one kind; tokens None where those of one were not counted.
 
-    What is saved are tokens of answers that were there before, and were not paid for again.
+    What is saved are tokens of answers that were there before, and were not paid for again. What is
+    unreadable are replies in which the strategy did not find what it had asked for.
     """
 
     calls: int = 0
@@ -40,6 +41,7 @@ class Account:
     saved_prompt_tokens: int | None = 0
     saved_cached_prompt_tokens: int | None = 0
     saved_generated_tokens: int | None = 0
+    unreadable: int = 0
     seconds: float = 0.0
 
     def add(self, other: Account, sign: int = 1) -> None:

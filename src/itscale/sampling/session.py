@@ -265,6 +265,20 @@ class Session(Reading):
         self._own("passes()", [trajectory])
         return self._partners.passes(trajectory.text)
 
+    def unreadable(self, trajectory: Trajectory) -> None:
+        """Count a trajectory as a reply in which the strategy did not find what it had asked for.
+
+        The ledger has it beside the calls of the model that wrote it. A strategy guesses nothing then: it
+        goes on without, as its documentation says.
+        """
+        (trajectory,) = self._own("unreadable()", [trajectory])
+        if trajectory.step is None or trajectory.step.given:
+            raise self._broken("unreadable()", Shown("one that no model wrote"), "a reply of a model")
+        if trajectory.node not in self.tree.unreadable:
+            self.tree.unreadable.add(trajectory.node)
+            by = trajectory.step.by or self._model
+            self.ledger.charge("generate", by, calls=0, sequences=0, unreadable=1)
+
     def complete(
         self, trajectories: Sequence[Trajectory], weights: Sequence[float] | FloatArray | None = None
     ) -> list[Completion]:

@@ -61,6 +61,8 @@ class Tree:
         By node, tokens that no model wrote of what its step was generated from; None where nobody counted.
     prompts
         By node, tokens of prompt and prefix that its step was charged; None where nobody counted.
+    unreadable
+        Nodes of replies in which the strategy did not find what it had asked for.
     lost
         By lineage, what was asked for and is in no trajectory.
     """
@@ -72,6 +74,7 @@ class Tree:
         self.scores: dict[int, float] = {}
         self.contexts: dict[int, int | None] = {}
         self.prompts: dict[int, int | None] = {}
+        self.unreadable: set[int] = set()
         self.lost: dict[Lineage, Lost] = {}
         self._question = question
         self._unit = unit

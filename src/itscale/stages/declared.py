@@ -84,7 +84,7 @@ def _sampled(study: Study, labels: Labels) -> dict[str, Any]:
 
 SAMPLING = Stage(
     name="sampling",
-    revision=8,
+    revision=9,
     each=(*COMBINATION, "block"),
     fingerprint=lambda study, labels: {**_sampled(study, labels), "block": labels["block"]},
     unwatched=_ancient_problems,
@@ -100,7 +100,7 @@ def _verification(study: Study, labels: Labels) -> dict[str, Any]:
 
 VERIFICATION = Stage(
     name="verification",
-    revision=5,
+    revision=6,
     each=(*COMBINATION, "verifier", "block"),
     fingerprint=_verification,
     unwatched=_ancient_problems,
@@ -147,7 +147,7 @@ OUTCOMES = Stage(
 
 FAILURES = Stage(
     name="failures",
-    revision=3,
+    revision=4,
     tables=("failures", "missing"),
     reports=("failures.csv",),
     wanted=lambda study, _: study.samples,

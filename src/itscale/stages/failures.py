@@ -13,7 +13,7 @@ from itscale.messages.numbers import percent
 from itscale.sampling.failures import read_failures
 from itscale.stages.declared import FAILURES as STAGE
 from itscale.stages.outcomes import UNCLASSIFIED, units_of_blocks
-from itscale.store.parquet import scan_table, write_csv, write_table
+from itscale.store.parquet import read_metadata, scan_table, write_csv, write_table
 from itscale.store.schemas import COMPLETIONS, FAILURES, MISSING, OUTCOMES, VERDICTS
 from itscale.study.imported import Combination
 from itscale.study.study import Study
@@ -91,12 +91,19 @@ def incomplete(missing: pl.DataFrame) -> list[str]:
 
 
 def unparsable(missing: pl.DataFrame) -> list[str]:
-    """Return in how many completions no answer was found, a line for each task and strategy with any."""
-    return [
-        f"{row['task']}/{row['model']}/{row['strategy']}: no answer was found in "
-        f"{part_text(row['unparsable'], row['completions'])}; they count as wrong"
-        for row in missing.filter(pl.col("unparsable") > 0).iter_rows(named=True)
-    ]
+    """Return in how many completions no answer was found, and how many replies a strategy could not read.
+
+    A line for each task, model and strategy with any.
+    """
+    lines = []
+    for row in missing.iter_rows(named=True):
+        place = f"{row['task']}/{row['model']}/{row['strategy']}"
+        if row["unparsable"]:
+            part = part_text(row["unparsable"], row["completions"])
+            lines.append(f"{place}: no answer was found in {part}; they count as wrong")
+        if row["unreadable"]:
+            lines.append(f"{place}: {row['unreadable']:,} replies were not what the strategy had asked for")
+    return lines
 
 
 def part_text(part: int, completions: int) -> str:
@@ -197,4 +204,5 @@ def _counts(place: Combination, files: _Files, found: Sequence[Row], oracle: str
         "not_scored": total(stage="verification") - judged,
         "not_classified": total(stage="outcomes"),
         "unparsable": sum(_unread(path) for path in files.verdicts if path.parent.name == oracle),
+        "unreadable": sum(read_metadata(path).get("unreadable", 0) for path in files.completions),
     }

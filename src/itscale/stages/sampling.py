@@ -191,6 +191,7 @@ def _write(run: BlockRun, completions: Path, ledger: Path, trees: Path) -> None:
     metadata |= {"revision": STAGE.revision, "pooled": not study.converses(run.strategy)}
     metadata["most"] = max((unit.completions for unit in run.wanted), default=0) if run.block.budget else None
     spent = [row for unit in run.wanted for row in journal.spending(unit)]
+    metadata["unreadable"] = sum(row["unreadable"] for row in spent)
     write_table(_frame(spent, LEDGER), ledger, metadata)
     _write_trees(study, {unit: journal.tree(unit) for unit in run.wanted}, trees, metadata)
     made = (asdict(one) for handed_in, *_ in rows for one in handed_in)

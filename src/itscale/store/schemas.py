@@ -95,6 +95,7 @@ LEDGER: Schema = {
     "saved_prompt_tokens": pl.Int64,  # of answers that a session had before, and did not pay for again
     "saved_cached_prompt_tokens": pl.Int64,
     "saved_generated_tokens": pl.Int64,
+    "unreadable": pl.Int64,  # replies in which the strategy did not find what it had asked for
     "seconds": pl.Float64,
 }
 
@@ -189,6 +190,7 @@ MISSING: Schema = {
     "not_scored": pl.Int64,  # by a scorer: ranked below every score
     "not_classified": pl.Int64,  # answers of their own in every vote
     "unparsable": pl.Int64,  # completions in which the oracle found no answer: counted as wrong
+    "unreadable": pl.Int64,  # replies of models in which the strategy did not find what it had asked for
 }
 
 ACCURACIES: Schema = {
