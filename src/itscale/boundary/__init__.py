@@ -12,6 +12,7 @@ from itscale.boundary.selectors import CheckedSelector, make_selector
 from itscale.boundary.strategies import (
     check_completions,
     completions_of_run,
+    run_inner,
     run_strategy,
     tokens_of_run,
     worth_of,
@@ -38,6 +39,7 @@ __all__ = [
     "make_scorer",
     "make_selector",
     "make_table_law",
+    "run_inner",
     "run_strategy",
     "tokens_of_run",
     "worth_of",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,9 +15,17 @@ from itscale.types import Completion, FinishReason, Trajectory
 if TYPE_CHECKING:
     from itscale.plugins.ingredient import Ingredient
     from itscale.plugins.strategies import StrategyEntry
+    from itscale.sampling.inner import InnerSession
     from itscale.sampling.session import Session
 
-__all__ = ["check_completions", "completions_of_run", "run_strategy", "tokens_of_run", "worth_of"]
+__all__ = [
+    "check_completions",
+    "completions_of_run",
+    "run_inner",
+    "run_strategy",
+    "tokens_of_run",
+    "worth_of",
+]
 
 REASONS: tuple[str, ...] = get_args(FinishReason)
 ITS_OWN = ("index", "finish_reason", "weight")
@@ -46,8 +54,31 @@ async def run_strategy(ingredient: Ingredient[StrategyEntry], session: Session) 
         place.put_back(state, "completions")
 
 
-def worth_of(ingredient: Ingredient[StrategyEntry]) -> int:
+async def run_inner(ingredient: Ingredient[StrategyEntry], session: InnerSession) -> Trajectory:
+    """Run a strategy for the one completion that another strategy draws from it.
+
+    Raises
+    ------
+    ContractError
+        If it hands in anything but one completion, made of the session's own trajectories.
+    """
+    place, problem = Place.of(ingredient), session.problem.problem_id
+    options = ingredient.options.model_copy(deep=True)
+    found = await ingredient.entry.factory(session.problem, session, options)
+    one = found[0] if isinstance(found, Sequence) and len(found) == 1 else None
+    made: Trajectory | None = session.tree.path(one.nodes) if isinstance(one, Completion) else None
+    if made is None:
+        raise place.broken("completions", found, "the one that session.complete returns", problem)
+    return made
+
+
+def worth_of(ingredient: Ingredient[StrategyEntry], inner: Iterable[Ingredient[StrategyEntry]] = ()) -> int:
     """Return how many generated tokens one completion of a strategy may take.
+
+    Parameters
+    ----------
+    inner
+        The strategies that it draws from: where it counts `max_tokens`, it may draw one of their completions.
 
     Raises
     ------
@@ -55,7 +86,17 @@ def worth_of(ingredient: Ingredient[StrategyEntry]) -> int:
         If its entry says anything but a whole number, at least 1.
     """
     entry, options = ingredient.entry, ingredient.options
-    return _counted(ingredient, "worth()", lambda: entry.worth(options), "tokens")
+    worth = _counted(ingredient, "worth()", lambda: entry.worth(options), "tokens")
+    return _with_inner(ingredient, worth, inner)
+
+
+def _with_inner(
+    ingredient: Ingredient[StrategyEntry], tokens: int, inner: Iterable[Ingredient[StrategyEntry]]
+) -> int:
+    """Return tokens of a strategy, each `max_tokens` of which may be a completion of an inner one."""
+    drawn = max((worth_of(one) for one in inner), default=0)
+    longest: int = ingredient.options.max_tokens  # type: ignore[attr-defined]
+    return max(tokens, -(-tokens * drawn // longest))
 
 
 def completions_of_run(ingredient: Ingredient[StrategyEntry], budget: int) -> int:
@@ -73,13 +114,16 @@ def completions_of_run(ingredient: Ingredient[StrategyEntry], budget: int) -> in
     return _counted(ingredient, "hands_in()", lambda: hands_in(options, budget), "completions")
 
 
-def tokens_of_run(ingredient: Ingredient[StrategyEntry], budget: int) -> int:
-    """Return how many tokens a run of a budget may generate; errors as `completions_of_run`."""
+def tokens_of_run(
+    ingredient: Ingredient[StrategyEntry], budget: int, inner: Iterable[Ingredient[StrategyEntry]] = ()
+) -> int:
+    """Return how many tokens a run of a budget may generate; arguments and errors as `worth_of`."""
     entry = ingredient.entry
     if entry.grant is None:
-        return completions_of_run(ingredient, budget) * worth_of(ingredient)
+        return completions_of_run(ingredient, budget) * worth_of(ingredient, inner)
     grant, options = entry.grant, ingredient.options
-    return _counted(ingredient, "grant()", lambda: grant(options, budget), "tokens")
+    tokens = _counted(ingredient, "grant()", lambda: grant(options, budget), "tokens")
+    return _with_inner(ingredient, tokens, inner)
 
 
 def _counted(ingredient: Ingredient[StrategyEntry], what: str, ask: Callable[[], int], things: str) -> int:

@@ -137,8 +137,11 @@ class Plan:
         blocks, strategy = self.cut[combination], combination[2]
         completions = sum(self.completions(strategy, block) for block in blocks)
         ingredient = self.study.strategies[strategy]
+        inner = self.study.inner_of(strategy).values()
         tokens = sum(
-            block.units * (tokens_of_run(ingredient, block.budget) if block.budget else worth_of(ingredient))
+            block.units * tokens_of_run(ingredient, block.budget, inner)
+            if block.budget
+            else block.units * worth_of(ingredient, inner)
             for block in blocks
         )
         return Extent(len(blocks), completions, tokens)

@@ -258,7 +258,7 @@ def _counted(source: Source, made: Path, sandbox: Rung) -> tuple[ProblemCounts, 
 def _is_counted(study: Study, problems: Mapping[str, int]) -> bool:
     """Return whether all that is sampled is known: else what is missing has been said."""
     config = study.config
-    there = (len(problems), len(study.sampled_models), len(study.strategies))
+    there = (len(problems), len(study.sampled_models), len(study.all_strategies))
     wanted = sum(not section.helper for section in config.models.values())
     return there == (len(config.tasks), wanted, len(config.strategies))
 
@@ -323,7 +323,7 @@ def _too_many_jobs(study: Study, problems: Mapping[str, int]) -> Iterator[Mistak
     """Yield a mistake if blocks of the given size are more than can be planned."""
     size, jobs = study.config.block, 0
     for there in problems.values():
-        for section in study.config.strategies.values():
+        for section in (one for one in study.config.strategies.values() if not one.helper):
             units = section.completions or section.replicates
             high = ceil(there / (size.problems or there))
             wide = ceil(units / (size.completions or units))

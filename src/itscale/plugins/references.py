@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel
 
-__all__ = ["ModelLabel", "Referent", "ScorerLabel", "references", "referring"]
+__all__ = ["ModelLabel", "Referent", "ScorerLabel", "StrategyLabel", "references", "referring"]
 
-Referent = Literal["models", "scorers"]
+Referent = Literal["models", "scorers", "strategies"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ ModelLabel = Annotated[str, _Refers("models")]
 
 ScorerLabel = Annotated[str, _Refers("scorers")]
 """Label of a verifier of the study that gives scores."""
+
+StrategyLabel = Annotated[str, _Refers("strategies")]
+"""Label of an exchangeable strategy of the study, of which completions are drawn (`session.inner`)."""
 
 
 def references(options: BaseModel, to: Referent) -> Iterator[tuple[str, str]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from itscale.types import Engine, Scorer
+from itscale.types import Engine, Scorer, Trajectory
+
+if TYPE_CHECKING:
+    from itscale.sampling.inner import InnerSession
 
 __all__ = ["Partners", "SessionScorer", "may_not_ask"]
 
@@ -51,6 +54,8 @@ class Partners:
         Engines of helper models, by their labels.
     scorer
         What `score` asks; None if the strategy scores nothing.
+    inner
+        Strategies that this one draws from, by label: each gives one completion of an `InnerSession`.
     answer
         Finds the final answer in a text.
     passes
@@ -59,5 +64,6 @@ class Partners:
 
     helpers: Mapping[str, Engine] = field(default_factory=dict)
     scorer: SessionScorer | None = None
+    inner: Mapping[str, Callable[[InnerSession], Awaitable[Trajectory]]] = field(default_factory=dict)
     answer: Callable[[str], str | None] = _asks_nobody
     passes: Callable[[str], bool] = may_not_ask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -17,6 +18,7 @@ from itscale.sampling.allowance import Allowance
 from itscale.sampling.asked import own_chat, own_key, own_params, own_trajectories
 from itscale.sampling.desk import Desk, storable
 from itscale.sampling.draws import Draw, draw_together, ending
+from itscale.sampling.inner import InnerSession
 from itscale.sampling.ledger import Ledger
 from itscale.sampling.lineage import Lineages, is_drawn
 from itscale.sampling.partners import Partners
@@ -117,6 +119,7 @@ class Session(Reading):
         engines = {"": engine, **self._partners.helpers}
         self._desk = Desk(self._kept, engines, model, self.ledger, tally or Tally().unit(unit.completions))
         self._model = model
+        self._drawn: Counter[str] = Counter()  # completions of inner strategies, by label
         self._pooled = pooled and not unit.budget
         own = () if self._pooled or unit.budget else ("completion", unit.start)
         self._stream = entropy(*stream, problem.problem_id, unit.budget, unit.replicate, *own)
@@ -131,7 +134,11 @@ class Session(Reading):
     @cached_property
     def rng(self) -> np.random.Generator:
         """Random generator of this problem and run: the same in every rerun."""
-        return generator(*self._stream, "strategy", self.unit.start)
+        return self.generator("strategy")
+
+    def generator(self, *what: str) -> np.random.Generator:
+        """Return a random generator of this problem and run for a purpose."""
+        return generator(*self._stream, *what, self.unit.start)
 
     def start(
         self,
@@ -226,6 +233,22 @@ class Session(Reading):
                 text = storable(made.text)
                 extended[place] = self.tree.grow(draw.parent, made, text, reason, lineage, draw.by)
         return extended
+
+    async def inner(self, label: str) -> Trajectory:
+        """Return a completion of another strategy, named by its label, which is made within this session.
+
+        Raises
+        ------
+        BudgetExhausted
+            If there are not tokens enough to make it.
+        ContractError
+            If the strategy's options name no such strategy, or it hands in anything but one completion.
+        """
+        if label not in self._partners.inner:
+            expected = " or ".join(sorted(self._partners.inner)) or "no label: the options name no strategy"
+            raise self._broken("inner()", label, expected)
+        number = self._drawn[label] = self._drawn[label] + 1
+        return await self._partners.inner[label](InnerSession(self, f"{label} {number}"))
 
     def append(self, trajectory: Trajectory, text: str) -> Trajectory:
         """Return a trajectory with a text that no model wrote, to be gone on from even if it was finished.

@@ -16,12 +16,16 @@ from itscale.boundary import (
     Place,
     make_oracle,
     make_scorer,
+    run_inner,
     run_strategy,
     tokens_of_run,
     worth_of,
 )
 from itscale.errors import EngineError, StudyError
 from itscale.plugins.given import own_problem
+from itscale.plugins.ingredient import Ingredient
+from itscale.plugins.references import references
+from itscale.plugins.strategies import StrategyEntry
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import Failure, allowed, ends_the_job, log_reason, too_many
 from itscale.sampling.journal import Journal
@@ -36,7 +40,7 @@ from itscale.seeds import digest, seed63
 from itscale.stages.asking import close_all, scorer_stream
 from itscale.stages.judging import judge
 from itscale.study.study import Study
-from itscale.types import Problem
+from itscale.types import Capability, Problem
 
 __all__ = ["BlockRun"]
 
@@ -132,6 +136,7 @@ class BlockRun:
     async def run(self, problem: Problem, unit: Unit) -> None:
         """Run the strategy on one unit and put what it hands in, or why it failed, into the journal."""
         strategy = self.study.strategies[self.strategy]
+        inner = tuple(self._inner.values())
         tally = self.tally.unit(unit.completions)
         problem = own_problem(problem)  # others of the block have it, too
         session = Session(
@@ -144,9 +149,9 @@ class BlockRun:
                 self.task,
                 digest(self.study.sampling_fingerprint(self.model, self.strategy)),
             ),
-            token_limit=strategy.options.max_tokens,  # type: ignore[attr-defined]
-            worth=worth_of(strategy),
-            granted=tokens_of_run(strategy, unit.budget) if unit.budget else None,
+            token_limit=max(one.options.max_tokens for one in (strategy, *inner)),  # type: ignore[attr-defined]
+            worth=worth_of(strategy, inner),
+            granted=tokens_of_run(strategy, unit.budget, inner) if unit.budget else None,
             pooled=not self.study.converses(self.strategy),
             partners=self._partners(problem),
             tally=tally,
@@ -195,11 +200,17 @@ class BlockRun:
         partners = Partners(
             helpers={label: self.engines[label] for label in self.study.helpers_of(self.strategy)},
             scorer=self._scorer,
+            inner={label: partial(run_inner, one) for label, one in self._inner.items()},
             answer=lambda text: self._oracle.answer(problem, text),
             passes=passes,
         )
         asks = self.study.strategies[self.strategy].entry.asks_oracle
         return partners if asks else replace(partners, passes=may_not_ask)
+
+    @cached_property
+    def _inner(self) -> dict[str, Ingredient[StrategyEntry]]:
+        """The strategies that the strategy draws from."""
+        return self.study.inner_of(self.strategy)
 
     @cached_property
     def _recorder(self) -> Recorder:
@@ -235,8 +246,11 @@ class BlockRun:
     def _require(self) -> None:
         """Refuse engines that, as configured, lack what is needed, and an oracle to be waited for."""
         entry = self.study.strategies[self.strategy].entry
-        needed = dict.fromkeys(self.study.helpers_of(self.strategy), entry.asks)
-        needed[self.model] = needed.get(self.model, frozenset()) | entry.needs
+        needed: dict[str, frozenset[Capability]] = {self.model: frozenset()}
+        for one in (self.study.strategies[self.strategy], *self._inner.values()):
+            needed[self.model] |= one.entry.needs
+            for _, label in references(one.options, "models"):
+                needed[label] = needed.get(label, frozenset()) | one.entry.asks
         for label, needs in needed.items():
             if lacking := sorted(needs - self.engines[label].offers):
                 raise EngineError(

@@ -183,6 +183,7 @@ def _write(run: BlockRun, completions: Path, ledger: Path, trees: Path) -> None:
         study.tasks[run.task],
         study.models[run.model],
         study.strategies[run.strategy],
+        *study.inner_of(run.strategy).values(),
         *study.started_with(run.strategy).values(),
     )
     metadata = provenance(STAGE.name, run.identity, {}, *took_part) | facts

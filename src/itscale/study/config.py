@@ -126,6 +126,8 @@ class TaskSection(Section):
 class StrategySection(Section):
     """A strategy, and how much of it is run."""
 
+    helper: bool = False
+    """Whether other strategies only draw from it by its label: it is not run by itself."""
     completions: Count | None = None
     """Exchangeable strategies: completions per problem."""
     budgets: Budgets | None = None

@@ -198,6 +198,7 @@ def _resolve(
 ) -> tuple[Study, list[Mistake]]:
     sources, mistakes = find_sources(config, outcomes)
     strategies = resolver.section("strategies", config.strategies)
+    drawn_from = {label for label, section in config.strategies.items() if section.helper}
     selectors = resolver.section("selectors", config.selectors)
     if "selectors" not in config.model_fields_set:
         selectors = fit_selectors(selectors, sources.values(), strategies.values())
@@ -208,7 +209,8 @@ def _resolve(
         config=config,
         tasks=resolver.section("tasks", config.tasks),
         models=resolver.section("engines", config.models, key="models"),
-        strategies=strategies,
+        strategies={label: one for label, one in strategies.items() if label not in drawn_from},
+        helper_strategies={label: one for label, one in strategies.items() if label in drawn_from},
         oracles=resolver.oracles(config),
         scorers={label: one for label, one in verifiers.items() if one.entry.role == "scorer"},
         selectors=selectors,

@@ -33,8 +33,8 @@ class Study:
 
     `oracles` maps each task's label to the verifier that judges it; `scorers` are the verifiers that give
     scores, `named_oracles` the others that stand among the study's verifiers, `installed_scorers` all that
-    could, by the names they answer to; `outcomes` are imported ones, by the task, model and strategy
-    they are shown as.
+    could, by the names they answer to; `helper_strategies` are those that others draw from, and that are
+    not run by themselves; `outcomes` are imported ones, by the task, model and strategy they are shown as.
     """
 
     config: StudyConfig
@@ -50,6 +50,7 @@ class Study:
     outcomes: Mapping[Combination, Source] = field(default_factory=dict)
     named_oracles: Mapping[str, Ingredient[VerifierEntry]] = field(default_factory=dict)
     installed_scorers: Mapping[str, Entry] = field(default_factory=dict)
+    helper_strategies: Mapping[str, Ingredient[StrategyEntry]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -61,7 +62,7 @@ class Study:
         for part in (
             self.tasks,
             self.models,
-            self.strategies,
+            self.all_strategies,
             self.oracles,
             self.scorers,
             self.selectors,
@@ -75,6 +76,11 @@ class Study:
     def sampled_models(self) -> tuple[str, ...]:
         """Labels of the models that strategies are run on: all but the helpers."""
         return tuple(label for label in self.models if not self.config.models[label].helper)
+
+    @property
+    def all_strategies(self) -> dict[str, Ingredient[StrategyEntry]]:
+        """Strategies by label, those that others draw from alone among them."""
+        return {**self.strategies, **self.helper_strategies}
 
     @property
     def samples(self) -> bool:
@@ -118,11 +124,13 @@ class Study:
         scorer = self.scorer_of(strategy)
         asked = self.scorer_fingerprint(scorer) if scorer else None
         helpers = {label: helper.fingerprint() for label, helper in self.helpers_of(strategy).items()}
+        inner = {label: one.fingerprint() for label, one in self.inner_of(strategy).items()}
         return {
             "model": self.models[model].fingerprint(),
             "strategy": self.strategies[strategy].fingerprint(),
             "scorer": asked,
             **({"helpers": helpers} if helpers else {}),
+            **({"inner": inner} if inner else {}),
         }
 
     def scorer_fingerprint(self, verifier: Ingredient[VerifierEntry]) -> dict[str, Any]:
@@ -142,8 +150,14 @@ class Study:
 
     def helpers_of(self, strategy: str) -> dict[str, Ingredient[EngineEntry]]:
         """Return the models that a strategy calls beside the one that is sampled, by label."""
-        named = references(self.strategies[strategy].options, "models")
-        return {label: self.models[label] for _, label in named}
+        asking = (self.strategies[strategy], *self.inner_of(strategy).values())
+        named = [label for one in asking for _, label in references(one.options, "models")]
+        return {label: self.models[label] for label in named}
+
+    def inner_of(self, strategy: str) -> dict[str, Ingredient[StrategyEntry]]:
+        """Return the strategies that a strategy draws from, by label."""
+        named = references(self.strategies[strategy].options, "strategies")
+        return {label: self.all_strategies[label] for _, label in named if label in self.all_strategies}
 
     def prices_of(self, model: str, strategy: str) -> dict[str, Ingredient[PriceEntry]]:
         """Return the price tables of the models whose tokens a strategy and its selectors cost, by model.
@@ -193,5 +207,6 @@ class Study:
 
     def scorer_of(self, strategy: str) -> Ingredient[VerifierEntry] | None:
         """Return the scorer that a strategy asks for while it generates, if it does."""
-        named = [label for _, label in references(self.strategies[strategy].options, "scorers")]
+        asking = (self.strategies[strategy], *self.inner_of(strategy).values())
+        named = [label for one in asking for _, label in references(one.options, "scorers")]
         return self.scorers[named[0]] if named else None

@@ -7,13 +7,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
 
-from itscale.boundary import completions_of_run, run_strategy, tokens_of_run, worth_of
+from itscale.boundary import completions_of_run, run_inner, run_strategy, tokens_of_run, worth_of
+from itscale.plugins.ingredient import Ingredient
 from itscale.plugins.references import references
-from itscale.plugins.strategies import SamplingOptions
+from itscale.plugins.strategies import SamplingOptions, StrategyEntry
 from itscale.sampling.nodes import Recorder
 from itscale.sampling.partners import Partners, SessionScorer
 from itscale.sampling.session import Session
@@ -54,6 +56,8 @@ class StrategyContract(EntryContract):
         options.
     helpers
         Options of the simulated engines of the helper models that its options name, by label.
+    inner
+        Strategies that its options name, by label; each has the options that it has by default.
     races
         Whether it cancels branches (`itscale.sampling.concurrency.first`): latency then decides how much
         those had generated, and so on the cost, but on no completion.
@@ -64,6 +68,7 @@ class StrategyContract(EntryContract):
     engine: ClassVar[Mapping[str, Any]] = {"success": 0.5, "process_reward": {"noise": 1.0}}
     budgets: ClassVar[Sequence[int]] = (4, 16)
     helpers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    inner: ClassVar[Mapping[str, StrategyEntry]] = {}
     races: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
 
@@ -154,7 +159,7 @@ class StrategyContract(EntryContract):
             model="simulated",
             stream=(seed, problem.problem_id),
             token_limit=options.max_tokens,
-            worth=self.entry.worth(options),
+            worth=worth_of(replace(self.ingredient(), options=options), self._inner().values()),
             granted=self._granted(unit.budget, options) if unit.budget else None,
             pooled=self.entry.per == "pool",
             partners=Partners(
@@ -162,6 +167,7 @@ class StrategyContract(EntryContract):
                 scorer=SessionScorer(scorer=_EngineReward(), label=label, engines={"": own})
                 if label
                 else None,
+                inner={name: partial(run_inner, inner) for name, inner in self._inner().items()},
                 answer=_last_word,
                 passes=lambda text: _last_word(text) == problem.reference,
             ),
@@ -172,8 +178,15 @@ class StrategyContract(EntryContract):
         """Return how many tokens may be generated for a budget, of a pool or of a run."""
         ingredient = replace(self.ingredient(), options=options)
         if self.entry.draws == "exchangeable":
-            return budget * worth_of(ingredient)
-        return tokens_of_run(ingredient, budget)
+            return budget * worth_of(ingredient, self._inner().values())
+        return tokens_of_run(ingredient, budget, self._inner().values())
+
+    def _inner(self) -> dict[str, Ingredient[StrategyEntry]]:
+        """Return the strategies that this one draws from, with the options that they have by default."""
+        return {
+            label: Ingredient(label, entry, entry.options(), "itscale", "0")
+            for label, entry in self.inner.items()
+        }
 
     def test_its_options_say_how_to_sample(self) -> None:
         """The session bounds what a run may generate by `max_tokens`."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from itscale.messages.mistakes import Mistake
 from itscale.study.checks.extents import check_budgets, check_extents, check_something_to_do
+from itscale.study.checks.inner import check_inner
 from itscale.study.checks.needs import (
     check_capabilities,
     check_files,
@@ -37,6 +38,7 @@ CHECKS: tuple[Callable[[Study], Iterable[Mistake]], ...] = (
     check_budgets,
     check_scorers,
     check_helpers,
+    check_inner,
     check_capabilities,
     check_oracles,
     check_parameters,

@@ -31,7 +31,7 @@ __all__ = [
 
 def check_options(study: Study) -> Iterator[Mistake]:
     """Every strategy bounds a session."""
-    for label, strategy in study.strategies.items():
+    for label, strategy in study.all_strategies.items():
         if not isinstance(strategy.options, SamplingOptions):
             yield Mistake(
                 ("strategies", label),
@@ -45,7 +45,7 @@ def check_scorers(study: Study) -> Iterator[Mistake]:
     selecting = study.selectors if study.config.models else {}  # others select from what is imported
     named: tuple[tuple[str, Mapping[str, Ingredient[Any]]], ...] = (
         ("selectors", selecting),
-        ("strategies", study.strategies),
+        ("strategies", study.all_strategies),
     )
     for key, ingredients in named:
         for label, ingredient in ingredients.items():
@@ -57,7 +57,7 @@ def check_scorers(study: Study) -> Iterator[Mistake]:
 def check_helpers(study: Study) -> Iterator[Mistake]:
     """Every model that is asked for is there and offers what it is asked; every helper is asked for."""
     asking: list[tuple[str, Ingredient[Any], frozenset[Capability]]] = [
-        ("strategies", strategy, strategy.entry.asks) for strategy in study.strategies.values()
+        ("strategies", strategy, strategy.entry.asks) for strategy in study.all_strategies.values()
     ]
     verifiers = {**study.named_oracles, **study.scorers}
     asking += [("verifiers", verifier, verifier.asks) for verifier in verifiers.values()]
@@ -106,7 +106,7 @@ def _unknown_scorer(study: Study, scorer: str) -> str:
 def check_capabilities(study: Study) -> Iterator[Mistake]:
     """Every engine offers, as it is configured, what strategies and verifiers need of it."""
     asking: list[tuple[str, str, frozenset[Any]]] = [
-        ("strategies", label, strategy.entry.needs) for label, strategy in study.strategies.items()
+        ("strategies", label, strategy.entry.needs) for label, strategy in study.all_strategies.items()
     ]
     asking += [
         ("verifiers", label, verifier.needs | verifier.entry.recorded)
@@ -157,7 +157,7 @@ def _sampled(study: Study) -> Iterator[tuple[str, Ingredient[Any]]]:
 def check_parameters(study: Study) -> Iterator[Mistake]:
     """Every engine, as it is configured, can do what strategies ask of it in a request."""
     for model, engine in _sampled(study):
-        for label, strategy in study.strategies.items():
+        for label, strategy in study.all_strategies.items():
             options = strategy.options
             if not isinstance(options, SamplingOptions):
                 continue  # said by `check_options`
