@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from itscale.outcomes import COMPLETIONS
 from itscale.plugins.place import Place, Shown, is_count, is_number, shown
 from itscale.plugins.process import LASTING, ProcessState
+from itscale.sampling.inner import InnerSession
 from itscale.types import Completion, FinishReason, Trajectory
 
 if TYPE_CHECKING:
     from itscale.plugins.ingredient import Ingredient
     from itscale.plugins.strategies import StrategyEntry
-    from itscale.sampling.inner import InnerSession
     from itscale.sampling.session import Session
 
 __all__ = [
@@ -54,8 +54,8 @@ async def run_strategy(ingredient: Ingredient[StrategyEntry], session: Session) 
         place.put_back(state, "completions")
 
 
-async def run_inner(ingredient: Ingredient[StrategyEntry], session: InnerSession) -> Trajectory:
-    """Run a strategy for the one completion that another strategy draws from it.
+async def run_inner(ingredient: Ingredient[StrategyEntry], session: Session, name: str) -> Trajectory:
+    """Run a strategy for the one completion that another strategy draws from it, in that one's session.
 
     Raises
     ------
@@ -64,7 +64,7 @@ async def run_inner(ingredient: Ingredient[StrategyEntry], session: InnerSession
     """
     place, problem = Place.of(ingredient), session.problem.problem_id
     options = ingredient.options.model_copy(deep=True)
-    found = await ingredient.entry.factory(session.problem, session, options)
+    found = await ingredient.entry.factory(session.problem, InnerSession(session, name), options)
     one = found[0] if isinstance(found, Sequence) and len(found) == 1 else None
     made: Trajectory | None = session.tree.path(one.nodes) if isinstance(one, Completion) else None
     if made is None:

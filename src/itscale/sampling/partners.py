@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from itscale.types import Engine, Scorer, Trajectory
-
-if TYPE_CHECKING:
-    from itscale.sampling.inner import InnerSession
 
 __all__ = ["Partners", "SessionScorer", "may_not_ask"]
 
@@ -55,7 +52,8 @@ class Partners:
     scorer
         What `score` asks; None if the strategy scores nothing.
     inner
-        Strategies that this one draws from, by label: each gives one completion of an `InnerSession`.
+        Strategies that this one draws from, by label: each is called with the session and a name of the
+        completion that it is to make there.
     answer
         Finds the final answer in a text.
     passes
@@ -64,6 +62,6 @@ class Partners:
 
     helpers: Mapping[str, Engine] = field(default_factory=dict)
     scorer: SessionScorer | None = None
-    inner: Mapping[str, Callable[[InnerSession], Awaitable[Trajectory]]] = field(default_factory=dict)
+    inner: Mapping[str, Callable[[Any, str], Awaitable[Trajectory]]] = field(default_factory=dict)
     answer: Callable[[str], str | None] = _asks_nobody
     passes: Callable[[str], bool] = may_not_ask

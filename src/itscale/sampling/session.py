@@ -18,7 +18,6 @@ from itscale.sampling.allowance import Allowance
 from itscale.sampling.asked import own_chat, own_key, own_params, own_trajectories
 from itscale.sampling.desk import Desk, storable
 from itscale.sampling.draws import Draw, draw_together, ending
-from itscale.sampling.inner import InnerSession
 from itscale.sampling.ledger import Ledger
 from itscale.sampling.lineage import Lineages, is_drawn
 from itscale.sampling.partners import Partners
@@ -248,7 +247,7 @@ class Session(Reading):
             expected = " or ".join(sorted(self._partners.inner)) or "no label: the options name no strategy"
             raise self._broken("inner()", label, expected)
         number = self._drawn[label] = self._drawn[label] + 1
-        return await self._partners.inner[label](InnerSession(self, f"{label} {number}"))
+        return await self._partners.inner[label](self, f"{label} {number}")
 
     def append(self, trajectory: Trajectory, text: str) -> Trajectory:
         """Return a trajectory with a text that no model wrote, to be gone on from even if it was finished.
