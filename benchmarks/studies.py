@@ -192,7 +192,7 @@ class Stages:
             self.add("figures", draw_figure, self.study, label, **reads, **files)
         board = {kind: self.reports / f"leaderboard.{kind}" for kind in ("csv", "tex")}
         self.add("leaderboard_table", write_leaderboard, self.study, boards=boards, **board)
-        summary = {kind: self.reports / f"summary.{kind}" for kind in ("csv", "tex")}
+        summary = {kind: self.reports / f"summary.{kind}" for kind in ("csv", "rst", "tex")}
         tables = {kind: kinds[kind] for kind in ("curves", "fits")}
         self.add("summary", write_summary, self.study, **tables, **summary)
         everything = [*self.made, *drawn, *board.values(), *summary.values()]
