@@ -37,8 +37,8 @@ class JudgeOptions(Options):
 
 
 class AidedOptions(SamplingOptions):
-    helper: ModelLabel
-    """Label of the helper."""
+    critic: ModelLabel
+    """Label of the critic."""
 
 
 JUDGE = VerifierEntry(name="judge", factory=list, options=JudgeOptions, role="scorer", summary="Judges.")
@@ -141,7 +141,7 @@ def test_a_prompt_that_is_read_for_each_completion_costs_as_much_however_pools_a
 def test_prompts_that_helpers_read_count_with_the_completions(tmp_path):
     rows = [spent(problem, "large", 100, 200) for problem in "ab"]
     rows += [spent(problem, "small", 400, 40) for problem in "ab"]
-    aided = {"repeated": {"plugin": "aided", "completions": 4, "helper": "small"}}
+    aided = {"repeated": {"plugin": "aided", "completions": 4, "critic": "small"}}
     study = resolved(AIDED, strategies=aided, selectors=["oracle"])
     usd = curves(tmp_path, rows, study=study)
     for k in (1, 2, 4):
@@ -195,3 +195,17 @@ def test_a_table_that_gives_no_prices_is_said_before_anything_runs():
     tables = {"list": {"plugin": "broken"}, "cheap": STUDY["prices"]["cheap"]}
     with pytest.raises(UserError, match=r"prices\.list: .*expected a price of generated tokens, too"):
         resolved(broken, prices=tables)
+
+
+@pytest.mark.parametrize("figure", ["compute_curves", "difference_curves"])
+def test_a_figure_of_usd_needs_prices(figure):
+    models = dict.fromkeys(STUDY["models"], MODEL)
+    unpriced = {key: value for key, value in STUDY.items() if key != "prices"} | {"models": models}
+    differences = {"beam": {"of": {"strategy": "beam"}, "minus": {"strategy": "repeated"}}}
+    unpriced |= {"differences": differences, "figures": {"spent": {"plugin": figure, "against": "usd"}}}
+    with pytest.raises(
+        UserError, match=r"figures.spent: draws USD, and the study has no prices: add price tables"
+    ):
+        resolve(unpriced)
+    resolve(unpriced | {"figures": {"spent": {"plugin": figure, "against": "tokens"}}})
+    resolve(unpriced | {"prices": STUDY["prices"], "models": STUDY["models"]})

@@ -231,6 +231,22 @@ def test_an_oracle_that_fails_leaves_the_answers_it_fails_on_not_judged(study: S
     assert table["detail"][0].startswith("ValueError: cannot judge (test_verification")
 
 
+class Unable(Failing):
+    """An oracle that says itself that it could not judge."""
+
+    def judge(self, problem: Problem, answers: Sequence[str]) -> list[Verdict]:
+        lost = Verdict(correct=False, status="error", detail="no toolchain")
+        return [lost if problem.problem_id == "1" else Verdict(correct=True) for _ in answers]
+
+
+def test_verdicts_that_say_that_they_are_none_count_as_failures(study: Study) -> None:
+    block = store(POOL)
+    table = read_table(verdicts(with_verifier(study, "math", Unable("nowhere")), "math", block), VERDICTS)
+    assert table["status"].to_list() == ["judged"] * 3 + ["error"] * 3
+    with pytest.raises(TooManyFailuresError, match=r"1 of 2 problems failed.*no toolchain"):
+        verdicts(with_verifier(study, "math", Unable("nowhere"), max_failures=0), "math", block)
+
+
 def test_answers_that_were_not_found_are_counted_and_their_share_is_said(study: Study) -> None:
     block = store([*POOL, completion(1, 3, "")])
     judged = verdicts(study, "math", block)

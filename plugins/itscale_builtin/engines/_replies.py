@@ -56,8 +56,8 @@ OTHER_BODIES = ((b"<", "a page of HTML"), (b"data:", "a stream of events"), (b"e
 """What else a body may be, by its beginning."""
 WORDS_OF_ERRORS = ("message", "detail", "details", "msg", "error_msg", "errors")
 """Where a reply without choices may say why."""
-MOST_TOKENS = 1 << 53
-"""More tokens than any request has; larger numbers may be too large for a float."""
+MOST_TOKENS = 10**8
+"""More tokens than any request has, ten times what the longest context holds."""
 ROUNDING = 1e-3
 """How far above 0 a sum of log-probabilities may lie by rounding."""
 
@@ -260,10 +260,12 @@ def read_usage(usage: Any, choices: Sequence[Choice], most: int) -> Usage:
 
 
 def tell_waste(body: bytes, request: GenerationRequest) -> None:
-    """Tell of the tokens of a reply that is of no use otherwise, if it states them."""
+    """Tell of the tokens of a reply that is of no use otherwise, if it states them and they can be true."""
     try:
         stated = read_counts(json.loads(body)["usage"])
     except (ValueError, RecursionError, LookupError, TypeError, UsageError):
+        return
+    if stated.generated > (request.params.max_tokens + 1) * len(request.seeds):
         return
     request.on_waste(stated.prompt, stated.cached, stated.generated)
 

@@ -74,6 +74,7 @@ entry = FigureEntry(
     options=ComputeOptions,
     summary="coverage and every selector against generated tokens, or USD, per problem",
     reads=("curves",),
+    priced=lambda options: options.against == "usd",
     caption=(
         "Share of problems solved against what a problem costs (mean): discarded branches of a "
         "search, and what a scorer reads and generates, are included; a selector that need not look at all k "

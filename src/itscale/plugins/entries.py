@@ -331,10 +331,14 @@ class FigureEntry(Entry):
         The tables it draws.
     caption
         What it shows, in words; `{confidence}` stands for the level of the study's intervals.
+    priced
+        `priced(options)` is whether it draws USD alone: then a study needs price tables.
     """
 
     kind: ClassVar[Kind] = "figures"
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {**Entry.calls, "priced": ("options",)}
     reads: tuple[
         Literal["curves", "fits", "forecasts", "differences", "accuracies", "outcomes", "trees"], ...
     ]
     caption: str
+    priced: Callable[[Any], bool] = field(default=lambda options: False)

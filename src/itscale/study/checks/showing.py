@@ -29,6 +29,9 @@ def check_figures(study: Study) -> Iterator[Mistake]:
     sampled = study.samples
     lacking["trees"] = "" if sampled else "samples none: add tasks, models and strategies"
     for label, figure in study.figures.items():
+        if not study.config.prices and figure.entry.priced(figure.options):
+            found = "draws USD, and the study has no prices: add price tables, and name them under the models"
+            yield Mistake(("figures", label), found)
         reasons = [(table, lacking[table]) for table in figure.entry.reads if lacking.get(table)]
         if reasons:
             table, reason = reasons[0]
