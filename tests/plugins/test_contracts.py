@@ -50,6 +50,12 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "selectors/weighted_vote": REWARD,
     "strategies/beam_search": REWARD,
     "strategies/particle_filter": REWARD,
+    "strategies/budget_forcing": {
+        "options": {"thinking_tokens": 60, "answer_tokens": 40, "waits": 2, "end_of_think": "\n\n"}
+    },
+    "strategies/iterative_deepening": {"options": {"first_window": 8, "max_tokens": 200}},
+    "strategies/revision": {"options": {"ratio": 4, "max_tokens": 100}},
+    "strategies/truncated_thinking": {"options": {"lengths": [4, 16], "end_of_think": "\n\n"}},
     "prices/per_token": {"options": {"prompt": 1.0, "generated": 2.0}},
     "tasks/gsm8k": {"options": {"file": DATA / "gsm8k.jsonl"}},
     "tasks/jsonl": {"options": {"file": DATA / "sums.jsonl"}},

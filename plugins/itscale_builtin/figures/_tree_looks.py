@@ -82,7 +82,7 @@ class TreeLooks:
         size = max(5.0, min(26.0, 300.0 / max(1.0, float(tree["lane"].n_unique()))))
         by_model = _by_model(tree)
         done = tree.filter(pl.col("kind") != "chat", status="done")
-        for marker, kinds in (("o", ("drawn", "chosen")), ("D", ("given",))):
+        for marker, kinds in (("o", ("drawn", "cut", "chosen")), ("D", ("given",))):
             rows = done.filter(pl.col("kind").is_in(kinds)).to_dicts()
             axes.scatter(
                 *_places(rows, at),

@@ -93,6 +93,7 @@ class CheckedEngine:
         if not textual(tokenizer):
             raise place.broken("tokenizer", tokenizer, "a text")
         self.tokenizer = str(tokenizer)
+        self.spells = callable(getattr(engine, "spell", None))
         self.offers: frozenset[Capability] = offers
         self.seed_scope: Literal["completion", "block"] = scope
         self.simulated: bool = simulated
@@ -189,9 +190,8 @@ class CheckedEngine:
     async def next_logprobs(self, request: NextRequest) -> NextLogprobs:
         """Return the log-probabilities of the next token."""
         given = await self._read("next_logprobs", request)
-        spells = callable(getattr(self._engine, "spell", None))
         with charged_if_refused([given], request.on_waste):
-            return checked_next(self._place, given, request, spells=spells)
+            return checked_next(self._place, given, request, spells=self.spells)
 
     async def spell(self, request: NextRequest, token_id: int) -> str:
         """Return what a token would add to the text."""

@@ -65,6 +65,10 @@ class StrategyEntry(Entry):
     grant
         `grant(options, budget)` is how many tokens a run may generate, those of helper models included;
         `worth` for each completion that it hands in, where it is left out.
+    paired
+        Whether runs of all budgets of a problem and replicate draw from the same streams: where the engine is
+        reproducible, two budgets begin alike, as far as the strategy asks for the same things. Points of
+        their curve are dependent then, and differences of budgets have less noise.
     """
 
     kind: ClassVar[Kind] = "strategies"
@@ -88,6 +92,7 @@ class StrategyEntry(Entry):
     axis: str = COMPLETIONS
     hands_in: Callable[[Any, int], int] | None = None
     grant: Callable[[Any, int], int] | None = None
+    paired: bool = False
 
     def validate(self) -> None:
         """Refuse one whose declarations contradict each other, too."""
@@ -113,6 +118,7 @@ class StrategyEntry(Entry):
                 "as 'documents'"
             )
         of_runs = {"axis": self.axis != COMPLETIONS, "hands_in": self.hands_in, "grant": self.grant}
+        of_runs["paired"] = self.paired
         if self.draws == "exchangeable" and (named := [name for name, given in of_runs.items() if given]):
             raise PluginError(
                 f"strategies/{self.name}: {named[0]}: found one with draws 'exchangeable', expected 'runs': "

@@ -169,6 +169,11 @@ class Desk:
         request = self._next(trajectory, None, by, _Told())
         return storable(await cast("LogprobsEngine", self.engines[by]).spell(request, token_id))
 
+    def spells(self, by: str) -> bool:
+        """Return whether a model's engine can say what a token would add to a text."""
+        engine = self.engines[by]
+        return bool(getattr(engine, "spells", callable(getattr(engine, "spell", None))))
+
     def _next(self, trajectory: Trajectory, top: int | None, by: str, told: _Told) -> NextRequest:
         return NextRequest(
             problem=self.problem,

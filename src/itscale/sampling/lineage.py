@@ -8,9 +8,9 @@ from typing import Any
 from itscale.seeds import digest, seed63
 from itscale.types import Lineage, Message
 
-__all__ = ["Lineages", "is_chosen", "is_drawn", "node_of"]
+__all__ = ["Lineages", "ends_drawn", "is_chosen", "is_cut", "is_drawn", "node_of"]
 
-CHAT, TEXT, DRAWN, TOKEN = "chat", "text", "drawn", "token"
+CHAT, TEXT, DRAWN, TOKEN, CUT = "chat", "text", "drawn", "token", "cut"
 
 
 class Lineages:
@@ -51,6 +51,10 @@ class Lineages:
         """Return the lineage of a trajectory with a token of a model's that the strategy chose."""
         return (*lineage, (TOKEN, by, token_id))
 
+    def cut(self, lineage: Lineage, dropped: str) -> Lineage:
+        """Return the lineage of a trajectory whose last step, which a model drew, ends before a text."""
+        return (*lineage[:-1], (CUT, *lineage[-1][1:], digest(dropped)[:16]))
+
     def draws(self, lineage: Lineage) -> int:
         """Return how often a trajectory was continued."""
         return self._continued.get(lineage, 0)
@@ -71,9 +75,19 @@ def node_of(lineage: Lineage) -> int:
 
 def is_drawn(lineage: Lineage) -> bool:
     """Return whether a model wrote anything of a trajectory: else parts of a pool would draw it alike."""
-    return any(part[0] == DRAWN for part in lineage)
+    return any(part[0] in (DRAWN, CUT) for part in lineage)
 
 
 def is_chosen(lineage: Lineage) -> bool:
     """Return whether the last step of a trajectory is a token that its strategy chose."""
     return bool(lineage) and lineage[-1][0] == TOKEN
+
+
+def is_cut(lineage: Lineage) -> bool:
+    """Return whether the last step of a trajectory is a beginning of one that a model drew."""
+    return bool(lineage) and lineage[-1][0] == CUT
+
+
+def ends_drawn(lineage: Lineage) -> bool:
+    """Return whether a model drew the last step of a trajectory, whole."""
+    return bool(lineage) and lineage[-1][0] == DRAWN

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from itscale.sampling.lineage import is_chosen, node_of
+from itscale.sampling.lineage import is_chosen, is_cut, node_of
 from itscale.sampling.tree import Tree
 from itscale.sampling.units import Unit
 from itscale.types import Completion, Lineage, Trajectory
 
 __all__ = ["Grown", "Recorder", "nodes_left_out"]
 
-Kind = Literal["chat", "drawn", "chosen", "given"]
-"""What a node is: a chat that was begun, a step that a model drew, a token of a model's that the strategy
-chose, or a text that no model wrote."""
+Kind = Literal["chat", "drawn", "cut", "chosen", "given"]
+"""What a node is: a chat that was begun, a step that a model drew, the beginning of one (which has no tokens
+of its own here: the step has them), a token of a model's that the strategy chose, or a text that no model
+wrote."""
 
 Status = Literal["done", "cancelled", "failed"]
 """What became of it: a request that failed took those with it that were asked for in the same call."""
@@ -117,7 +118,8 @@ class Recorder:
             return _row("chat", "done", text=said[: self.text], characters=len(said), reads=reads)
         step, node = one.step, one.node
         score = tree.scores.get(node)
-        drawn: Kind = "chosen" if is_chosen(one.lineage) else "drawn"
+        cut = is_cut(one.lineage)
+        drawn: Kind = "chosen" if is_chosen(one.lineage) else "cut" if cut else "drawn"
         row = _row(
             "given" if step.given else drawn,
             "done",
@@ -129,7 +131,7 @@ class Recorder:
             score=score,
             scorer=None if score is None else self.scorer,
         )
-        if not step.given:
+        if not step.given and not cut:
             row["prompt_tokens"] = tree.prompts.get(node, 0)  # reading for a token is another call
             row["generated_tokens"] = step.tokens if step.counted else None
         return row

@@ -60,6 +60,7 @@ class MeteredEngine:
         self.seed_scope: Literal["completion", "block"] = engine.seed_scope
         self.simulated: bool = engine.simulated
         self.tokenizer: str = getattr(engine, "tokenizer", "")
+        self.spells: bool = getattr(engine, "spells", False)
         self._engine = engine
         self._clock = clock
         self._running = 0

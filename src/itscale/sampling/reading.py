@@ -13,8 +13,9 @@ import numpy.typing as npt
 from itscale.errors import ContractError, StudyError
 from itscale.plugins.place import Place, Shown, is_count, textual
 from itscale.sampling.allowance import Allowance
+from itscale.sampling.cutting import beginning
 from itscale.sampling.desk import Desk
-from itscale.sampling.lineage import Lineages, node_of
+from itscale.sampling.lineage import Lineages, ends_drawn, node_of
 from itscale.sampling.partners import Partners
 from itscale.sampling.tree import Tree
 from itscale.types import Embedding, NextLogprobs, Question, Step, TextLogprobs, Trajectory
@@ -164,6 +165,35 @@ class Reading(ABC):
         self.tree.contexts[step.node] = found.context_tokens
         full = trajectory.tokens + 1 >= self._token_limit
         return self.tree.keep(trajectory, step, "eos" if ends else "length" if full else None, lineage)
+
+    async def cut(self, trajectory: Trajectory, text: str) -> Trajectory:
+        """Return a trajectory without the last place of a text in its last step, and without what follows.
+
+        Stop strings stay in the text; this is how one is taken back, so that the model goes on as if it had
+        not written it. What was generated is charged. What is left is read again by the next call, as the
+        tokens that the model wrote, if their engine tells them and one of them ends there, else as text. A
+        trajectory whose last step does not hold the text is handed back as it is.
+
+        Raises
+        ------
+        ContractError
+            If no model drew its last step, or the trajectory is none of this session.
+        """
+        (trajectory,) = self._own("cut()", [trajectory])
+        if not textual(text) or not text:
+            raise self._broken("cut(): text", text, "a text that is not empty")
+        step = trajectory.step
+        if step is None or not ends_drawn(trajectory.lineage):
+            raise self._broken(
+                "cut()", Shown("a trajectory whose last step no model drew"), "one that was drawn"
+            )
+        place = step.text.rfind(text)
+        if place < 0:
+            return trajectory
+        lineage = self._lineages.cut(trajectory.lineage, step.text[place:])
+        kept = await beginning(self._desk, trajectory, step.text[:place], lineage)
+        tokens = trajectory.tokens - step.tokens + kept.tokens
+        return self.tree.cut(trajectory, kept, lineage, full=tokens >= self._token_limit)
 
     async def embed(self, texts: Sequence[str], *, by: str | None = None) -> list[Embedding]:
         """Return a model's embedding of each text; what it reads is charged, and takes nothing of the budget.

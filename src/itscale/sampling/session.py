@@ -64,6 +64,8 @@ class Session(Reading):
         many for each of `unit.completions`. `token_limit` if left out.
     granted
         Tokens that the session may generate, where that is no multiple of completions.
+    paired
+        Whether runs of all budgets draw from one and the same streams.
     pooled
         Whether the unit, if it is no run, is a part of a pool: then no chat may be continued more often than
         there are completions, or parts would repeat each other. Else it is a completion with streams of its
@@ -101,6 +103,7 @@ class Session(Reading):
         token_limit: int,
         worth: int | None = None,
         granted: int | None = None,
+        paired: bool = False,
         pooled: bool = True,
         partners: Partners | None = None,
         tally: UnitTally | None = None,
@@ -121,7 +124,7 @@ class Session(Reading):
         self._drawn: Counter[str] = Counter()  # completions of inner strategies, by label
         self._pooled = pooled and not unit.budget
         own = () if self._pooled or unit.budget else ("completion", unit.start)
-        self._stream = entropy(*stream, problem.problem_id, unit.budget, unit.replicate, *own)
+        self._stream = entropy(*stream, problem.problem_id, 0 if paired else unit.budget, unit.replicate, *own)
         self._lineages = Lineages(self._stream, unit.start if self._pooled else 0)
         self._token_limit = token_limit
         tokens = (token_limit if worth is None else worth) * unit.completions

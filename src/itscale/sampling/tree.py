@@ -98,6 +98,12 @@ class Tree:
         """Return a trajectory with a text appended."""
         return self.keep(parent, Step.unwritten(text, node_of(lineage)), None, lineage)
 
+    def cut(self, whole: Trajectory, step: Step, lineage: Lineage, *, full: bool) -> Trajectory:
+        """Return a trajectory with the beginning of a step in its place."""
+        assert whole.parent is not None
+        self.contexts[step.node] = self.contexts[whole.node]
+        return self.keep(whole.parent, step, "length" if full else None, lineage)
+
     def grow(
         self,
         parent: Trajectory,

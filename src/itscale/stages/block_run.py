@@ -152,6 +152,7 @@ class BlockRun:
             token_limit=max(one.options.max_tokens for one in (strategy, *inner)),  # type: ignore[attr-defined]
             worth=worth_of(strategy, inner),
             granted=tokens_of_run(strategy, unit.budget, inner) if unit.budget else None,
+            paired=strategy.entry.paired,
             pooled=not self.study.converses(self.strategy),
             partners=self._partners(problem),
             tally=tally,

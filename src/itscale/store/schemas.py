@@ -106,7 +106,7 @@ TREES: Schema = {
     "completion": pl.Int32,  # whose own tree it is; null where a problem's pool, or a run, is one tree
     "node": pl.Int64,  # digest of its lineage; 0 is the problem's own chat
     "parent": pl.Int64,  # what it continues; null of a chat
-    "kind": pl.String,  # chat, drawn (a step, by a model), chosen (a token of a model's), given (a text)
+    "kind": pl.String,  # chat, drawn (a step), cut (the beginning of one), chosen (a token), given (a text)
     "status": pl.String,  # done, cancelled, failed
     "by": pl.String,  # label of the model that wrote it
     "text": pl.String,  # as far as the study keeps it, of a chat its last turn; null of what was cancelled

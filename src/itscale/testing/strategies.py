@@ -161,6 +161,7 @@ class StrategyContract(EntryContract):
             token_limit=options.max_tokens,
             worth=worth_of(replace(self.ingredient(), options=options), self._inner().values()),
             granted=self._granted(unit.budget, options) if unit.budget else None,
+            paired=self.entry.paired,
             pooled=self.entry.per == "pool",
             partners=Partners(
                 helpers=others,

@@ -19,7 +19,8 @@ Lineage = tuple[tuple[str | int, ...], ...]
 """What a trajectory was made of, from its beginning: `("chat", digest, key)` if it began with another chat
 than the problem's own, `("text", digest)` for a text that was appended, `("drawn", by, number)` for a step
 that a model (the one that is sampled, if `by` is empty) drew, where what it continues had been continued
-`number` times, `("token", by, id)` for a token of a model's that the strategy chose."""
+`number` times, `("cut", by, number, digest)` for such a step without the text that it ended with, `("token",
+by, id)` for a token of a model's that the strategy chose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
