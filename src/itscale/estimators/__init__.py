@@ -36,6 +36,7 @@ from itscale.estimators.resampling import (
     resample,
     resample_two_level,
 )
+from itscale.estimators.thinking import control, normalised_regret, performance, scaling
 from itscale.estimators.until_accepted import (
     TaskTypes,
     UntilAccepted,
@@ -60,6 +61,7 @@ __all__ = [
     "all_correct",
     "best_of_n",
     "bounded_mean_interval",
+    "control",
     "coverage",
     "coverage_of_problem",
     "coverage_variance",
@@ -76,14 +78,17 @@ __all__ = [
     "majority_exact",
     "majority_simulated",
     "mean_pass_until",
+    "normalised_regret",
     "parameter_interval",
     "pass_given_base",
     "pass_until",
     "pass_until_interval",
+    "performance",
     "posterior_coverage",
     "require_fixed",
     "resample",
     "resample_two_level",
+    "scaling",
     "simultaneous_band",
     "soundness",
     "stops_of",

@@ -171,8 +171,9 @@ class Reading(ABC):
 
         Stop strings stay in the text; this is how one is taken back, so that the model goes on as if it had
         not written it. What was generated is charged. What is left is read again by the next call, as the
-        tokens that the model wrote, if their engine tells them and one of them ends there, else as text. A
-        trajectory whose last step does not hold the text is handed back as it is.
+        tokens that the model wrote, if their engine tells them and one of them ends there (or after white
+        space, which is then taken back, too), else as text. A trajectory whose last step does not hold the
+        text is handed back as it is.
 
         Raises
         ------
@@ -191,7 +192,7 @@ class Reading(ABC):
         if place < 0:
             return trajectory
         lineage = self._lineages.cut(trajectory.lineage, step.text[place:])
-        kept = await beginning(self._desk, trajectory, step.text[:place], lineage)
+        kept = await beginning(self._desk, trajectory, place, lineage)
         tokens = trajectory.tokens - step.tokens + kept.tokens
         return self.tree.cut(trajectory, kept, lineage, full=tokens >= self._token_limit)
 
