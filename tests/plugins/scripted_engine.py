@@ -57,6 +57,8 @@ class Scripted:
             if any(stop in text for stop in request.params.stop):
                 reason = "stop"
                 break
+        if reason == "eos" and len(ids) == request.params.max_tokens:
+            reason = "length"  # no room for the end
         tokens = len(ids) + (reason == "eos")  # the end is a token
         self.written += tokens
         return Generation(

@@ -124,7 +124,9 @@ class Session(Reading):
         self._drawn: Counter[str] = Counter()  # completions of inner strategies, by label
         self._pooled = pooled and not unit.budget
         own = () if self._pooled or unit.budget else ("completion", unit.start)
-        self._stream = entropy(*stream, problem.problem_id, 0 if paired else unit.budget, unit.replicate, *own)
+        self._stream = entropy(
+            *stream, problem.problem_id, 0 if paired else unit.budget, unit.replicate, *own
+        )
         self._lineages = Lineages(self._stream, unit.start if self._pooled else 0)
         self._token_limit = token_limit
         tokens = (token_limit if worth is None else worth) * unit.completions

@@ -1,0 +1,111 @@
+"""Truncated thinking: points of one curve are prefixes of one thinking."""
+
+from dataclasses import replace
+
+import pytest
+from pydantic import ValidationError
+from scripted_engine import Scripted, run
+
+from itscale.errors import PluginError, StudyError
+from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
+from itscale_builtin.strategies.iterative_deepening import entry as deepening
+from itscale_builtin.strategies.truncated_thinking import entry
+
+LENGTHS = (4, 8, 16, 32)
+
+
+def dreamer(ends_after=None):
+    """A model whose words depend on the seed of each request alone."""
+
+    def script(request, before, seed):
+        if "</think>" in before:
+            return f" answer{seed % 1000}"
+        begun = len(before.split())
+        words = "".join(f" w{seed % 1000}.{at}" for at in range((ends_after or 100) - begun))
+        return words + (" </think>" if ends_after else "")
+
+    return Scripted(script)
+
+
+def curve(engine, replicate=0, paired=None, **given):
+    """Thinking and completion at each budget."""
+    given = {"lengths": LENGTHS, "answer_tokens": 5, **given}
+    made = {}
+    for budget in LENGTHS:
+        (one,), _ = run(entry, engine, budget=budget, replicate=replicate, paired=paired, **given)
+        made[budget] = one
+    return made
+
+
+def thought(one, end="</think>"):
+    return one.text.partition(f"\n{end}")[0]
+
+
+def test_longer_budgets_extend_the_thinking_of_shorter_ones_token_by_token():
+    made = curve(dreamer())
+    for shorter, longer in ((4, 8), (8, 16), (16, 32)):
+        assert thought(made[longer]).startswith(thought(made[shorter]))
+        pieces = LENGTHS.index(shorter) + 1
+        assert made[longer].nodes[:pieces] == made[shorter].nodes[:pieces]
+    assert [len(thought(one).split()) for one in made.values()] == list(LENGTHS)
+    assert all("Final Answer:" in one.text for one in made.values())
+
+
+def test_without_paired_streams_they_would_be_other_thinkings():
+    made = curve(dreamer(), paired=False)
+    assert not thought(made[8]).startswith(thought(made[4]))
+
+
+def test_replicates_think_anew():
+    assert thought(curve(dreamer(), replicate=0)[4]) != thought(curve(dreamer(), replicate=1)[4])
+
+
+def test_a_thinking_that_ends_has_one_answer_at_every_budget_beyond():
+    made = curve(dreamer(ends_after=9))
+    assert made[16].text == made[32].text
+    assert "Final Answer:" not in made[16].text
+    assert "Final Answer:" in made[8].text
+
+
+def test_an_end_at_a_boundary_is_seen():
+    made = curve(dreamer(ends_after=7))  # the marker is token 8
+    assert made[8].text == made[32].text
+    assert "Final Answer:" not in made[8].text
+
+
+def test_an_end_that_a_boundary_splits_is_seen_at_the_next_one():
+    engine = Scripted(lambda request, before, seed: " a b c </ think> 7".removeprefix(before))
+    made = curve(engine, end_of_think="</ think>")
+    assert made[8].text == made[16].text == " a b c </ think> 7"
+
+
+def test_the_simulated_engine_gives_paired_points():
+    engine = SimulatedEngine(SimulatedOptions(success=0.5, steps=8))
+    made = curve(engine, end_of_think="never")
+    for shorter, longer in ((4, 8), (8, 16), (16, 32)):
+        assert thought(made[longer], "never").startswith(thought(made[shorter], "never"))
+
+
+def test_a_run_costs_its_budget_and_an_answer():
+    for budget in LENGTHS:
+        engine = dreamer()
+        run(entry, engine, budget=budget, lengths=LENGTHS, answer_tokens=5)
+        assert engine.written == budget + 2
+
+
+def test_a_budget_that_is_no_length_is_refused():
+    options = entry.options(lengths=LENGTHS)
+    entry.admits(options, 16)
+    with pytest.raises(StudyError, match="found budget 12, expected one of the lengths: 4, 8, 16, 32"):
+        entry.admits(options, 12)
+
+
+@pytest.mark.parametrize("lengths", [[], [4, 4], [8, 4], [0, 4]])
+def test_lengths_increase(lengths):
+    with pytest.raises(ValidationError):
+        entry.options(lengths=lengths)
+
+
+def test_pools_have_no_budgets_to_pair():
+    with pytest.raises(PluginError, match="paired"):
+        replace(deepening, paired=True).validate()
