@@ -6,7 +6,8 @@ from scripted_engine import Scripted, run
 
 from itscale.sampling.partners import Partners
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
-from itscale_builtin.strategies.rise import entry, with_oracle
+from itscale_builtin.strategies.rise import entry
+from itscale_builtin.strategies.rise_oracle import entry as with_oracle
 
 
 def turns(request, before, seed):

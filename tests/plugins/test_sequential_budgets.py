@@ -12,6 +12,7 @@ from itscale_builtin.strategies import (
     iterative_deepening,
     revision,
     rise,
+    rise_oracle,
     self_refine,
     truncated_thinking,
 )
@@ -21,7 +22,7 @@ CASES = {
     "iterative_deepening": (iterative_deepening.entry, 0, {"first_window": 5}),
     "revision": (revision.entry, 8, {"ratio": 2}),
     "rise": (rise.entry, 3, {}),
-    "rise_oracle": (rise.with_oracle, 3, {}),
+    "rise_oracle": (rise_oracle.entry, 3, {}),
     "self_refine": (self_refine.entry, 0, {}),
     "truncated_thinking": (truncated_thinking.entry, 16, {"lengths": [4, 8, 16], "end_of_think": "never"}),
 }

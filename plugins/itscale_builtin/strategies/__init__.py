@@ -12,6 +12,7 @@ from itscale_builtin.strategies import (
     repeated_sampling,
     revision,
     rise,
+    rise_oracle,
     self_refine,
     truncated_thinking,
 )
@@ -30,7 +31,7 @@ def itscale_register_strategies() -> Iterable[StrategyEntry]:
         repeated_sampling.entry,
         revision.entry,
         rise.entry,
-        rise.with_oracle,
+        rise_oracle.entry,
         self_refine.entry,
         truncated_thinking.entry,
     ]
