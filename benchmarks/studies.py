@@ -19,6 +19,7 @@ from itscale.planning.plan import Plan, make_plan
 from itscale.provenance.manifest import write_manifest
 from itscale.running.snakemake import command
 from itscale.stages.curves import estimate_curves
+from itscale.stages.failures import gather_failures
 from itscale.stages.figures import draw_figure
 from itscale.stages.fits import fit_law
 from itscale.stages.leaderboard import rank_laws, write_leaderboard
@@ -164,7 +165,8 @@ class Stages:
         outcomes, curves = self.table("outcomes", *place), self.table("curves", *place)
         gathered = {"completions": completions, "verdicts": verdicts, "output": outcomes}
         self.add("outcomes", gather_outcomes, self.study, *place, problems=problems, **gathered)
-        drawn = {"outcomes": outcomes, "ledgers": ledgers, "output": curves}
+        scored = {verifier: judged for verifier, judged in verdicts.items() if verifier in self.study.scorers}
+        drawn = {"outcomes": outcomes, "ledgers": ledgers, "verdicts": scored, "output": curves}
         drawn["accuracies"] = self.table("accuracies", *place)
         self.add("curves", estimate_curves, self.study, *place, **drawn)
         fitted: dict[str, list[Path]] = {kind: [] for kind in ("fits", "forecasts", "refits")}
@@ -176,12 +178,19 @@ class Stages:
         ranked = {"board": self.table("leaderboard", *place), "ensemble": self.table("ensemble", *place)}
         self.add("leaderboard", rank_laws, self.study, *place, **fitted, **ranked)
 
+    def _made_by(self, kind: str) -> list[Path]:
+        return [path for path in self.made if path.parts[2] == kind]
+
     def _report(self) -> None:
         kinds = {
-            kind: [path for path in self.made if kind in path.parts]
-            for kind in ("curves", "fits", "forecasts", "ensemble", "leaderboard")
+            kind: self._made_by(kind) for kind in ("curves", "fits", "forecasts", "ensemble", "leaderboard")
         }
         kinds["forecasts"] += kinds.pop("ensemble")
+        lost = {kind: self._made_by(kind) for kind in ("completions", "verdicts", "outcomes")}
+        lost |= {"failures": self.table("failures"), "missing": self.table("missing")}
+        failures = self.reports / "failures.csv"
+        self.add("failures", gather_failures, self.study, **lost, csv=failures)
+        missing = {"missing": [lost["missing"]]}
         boards = kinds.pop("leaderboard")
         drawn: list[Path] = []
         for label, figure in self.study.figures.items():
@@ -189,12 +198,12 @@ class Stages:
             files = {kind: self.reports / "figures" / f"{label}.{kind}" for kind in ("pdf", "svg", "png")}
             files |= {kind: self.reports / "tables" / f"{label}.{kind}" for kind in ("csv", "tex")}
             drawn += files.values()
-            self.add("figures", draw_figure, self.study, label, **reads, **files)
+            self.add("figures", draw_figure, self.study, label, **reads, **missing, **files)
         board = {kind: self.reports / f"leaderboard.{kind}" for kind in ("csv", "tex")}
         self.add("leaderboard_table", write_leaderboard, self.study, boards=boards, **board)
         summary = {kind: self.reports / f"summary.{kind}" for kind in ("csv", "rst", "tex")}
         tables = {kind: kinds[kind] for kind in ("curves", "fits")}
-        self.add("summary", write_summary, self.study, **tables, **summary)
-        everything = [*self.made, *drawn, *board.values(), *summary.values()]
+        self.add("summary", write_summary, self.study, **tables, **missing, **summary)
+        everything = [*self.made, *drawn, failures, *board.values(), *summary.values()]
         output = self.reports / "manifest.json"
         self.add("manifest", write_manifest, self.study, artifacts=everything, output=output)
