@@ -1,12 +1,18 @@
 """Truncated thinking: points of one curve are prefixes of one thinking."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import polars as pl
 import pytest
 from pydantic import ValidationError
 from scripted_engine import Scripted, run
 
 from itscale.errors import PluginError, StudyError
+from itscale.sampling.blocks import Block
+from itscale.stages.problems import write_problems
+from itscale.stages.sampling import sample_block
+from itscale.study import resolve
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
 from itscale_builtin.strategies.iterative_deepening import entry as deepening
 from itscale_builtin.strategies.truncated_thinking import entry
@@ -84,6 +90,37 @@ def test_the_simulated_engine_gives_paired_points():
     made = curve(engine, end_of_think="never")
     for shorter, longer in ((4, 8), (8, 16), (16, 32)):
         assert thought(made[longer], "never").startswith(thought(made[shorter], "never"))
+
+
+def test_blocks_of_a_study_are_paired(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("sums.jsonl").write_text('{"prompt": "1?", "reference": "1"}\n{"prompt": "2?", "reference": "2"}\n')
+    thinking = {"plugin": "truncated_thinking", "budgets": LENGTHS, "lengths": LENGTHS, "replicates": 2}
+    study = resolve(
+        {
+            "study": "paired",
+            "tasks": {"sums": {"plugin": "jsonl", "file": "sums.jsonl", "prompt": "{prompt}"}},
+            "models": {"sim": {"plugin": "simulated", "steps": 8}},
+            "strategies": {"thinking": {**thinking, "end_of_think": "never"}},
+        }
+    )
+    write_problems(study, "sums", Path("problems.parquet"))
+    given = {"problems": Path("problems.parquet"), "model_directories": {}}
+    for budget in LENGTHS:
+        paths = {kind: Path(f"{kind}{budget}.parquet") for kind in ("completions", "ledger", "trees")}
+        sample_block(study, "sums", "sim", "thinking", Block(budget, 0, 2, 0, 2), **given, **paths)
+    texts = {
+        budget: [
+            text.partition("\nnever")[0]
+            for text in pl.read_parquet(f"completions{budget}.parquet").sort("problem_id", "replicate")[
+                "text"
+            ]
+        ]
+        for budget in LENGTHS
+    }
+    assert len(set(texts[32])) == 4
+    for shorter, longer in ((4, 8), (8, 16), (16, 32)):
+        assert all(b.startswith(a) for a, b in zip(texts[shorter], texts[longer], strict=True))
 
 
 def test_a_run_costs_its_budget_and_an_answer():
