@@ -45,7 +45,9 @@ def begin(problem: Question, session: Session, options: ThinkingOptions) -> Traj
 
 async def think(session: Session, thinking: Trajectory, options: ThinkingOptions, most: int) -> Trajectory:
     """Return a thinking that went on to its end, or for so many tokens."""
-    params = replace(options.completion(), max_tokens=most, stop=(options.end_of_think,))
+    if (left := _left(thinking, options, most)) < 1:
+        return thinking
+    params = replace(options.completion(), max_tokens=left, stop=(options.end_of_think,))
     (thinking,) = await session.extend([thinking], params)
     return thinking
 
@@ -57,9 +59,16 @@ def is_over(thinking: Trajectory, options: ThinkingOptions) -> bool:
 
 async def answered(session: Session, thinking: Trajectory, options: ThinkingOptions) -> Trajectory:
     """Return a thinking and its answer: the model's own, or one that is forced where it has not ended."""
+    if (left := _left(thinking, options, options.answer_tokens)) < 1:
+        return thinking
     if options.end_of_think not in thinking.text:
         lead_in = "" if thinking.finish_reason == "eos" else options.lead_in
         thinking = session.append(thinking, f"\n{options.end_of_think}{lead_in}")
-    params = replace(options.completion(), max_tokens=options.answer_tokens)
+    params = replace(options.completion(), max_tokens=left)
     (whole,) = await session.extend([thinking], params)
     return whole
+
+
+def _left(thinking: Trajectory, options: ThinkingOptions, most: int) -> int:
+    """Return how many tokens a step may have, at most so many: a session's own limit may be a larger one."""
+    return min(most, options.max_tokens - thinking.tokens)

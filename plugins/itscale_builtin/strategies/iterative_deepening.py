@@ -38,13 +38,13 @@ async def iterative_deepening(
     """
     text = session.start()
     with suppress(BudgetExhausted):
-        for boundary in boundaries(options.first_window, options.growth, options.max_tokens):
+        most = options.max_tokens
+        for boundary in [*boundaries(options.first_window, options.growth, most), most]:
             params = replace(options.completion(), max_tokens=max(1, boundary - text.tokens))
             (text,) = await session.extend([text], params)
-            if text.finished:
+            if text.finished or text.tokens >= most:
                 break
             text = session.append(text, options.trigger)
-        (text,) = await session.extend([text], options.completion())
     return session.complete([text])
 
 

@@ -12,16 +12,19 @@ from itscale.errors import BudgetExhausted, StudyError
 from itscale.plugins import StrategyEntry
 from itscale.plugins.prompts import shipped
 from itscale.plugins.references import ScorerLabel
-from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
 from itscale_builtin.strategies._chats import go_on
+from itscale_builtin.strategies._drawing import DrawingOptions, draw
 
 Ratio = Annotated[float, Field(gt=0, le=1_000_000)] | Literal["sequential", "parallel"]
 
 
-class RevisionOptions(SamplingOptions):
-    """Options of sequential revisions; the number of all attempts N is the budget of the run."""
+class RevisionOptions(DrawingOptions):
+    """Options of sequential revisions; the number of all attempts N is the budget of the run.
+
+    With `inner`, that strategy makes the first attempt of each chain.
+    """
 
     ratio: Ratio = "sequential"
     """Attempts in a chain, divided by chains: a number, or all in one chain (`sequential`), or chains of one
@@ -50,9 +53,9 @@ async def revision(problem: Question, session: Session, options: RevisionOptions
     with a prompt that grows by up to `context` attempts.
     """
     chains, length = split(session.budget, options.ratio)
-    firsts = [session.start() for _ in range(chains)]
+    firsts = [session.start()] * chains
     with suppress(BudgetExhausted):
-        firsts = await session.extend(firsts, options.completion())
+        firsts = await draw(session, options, chains)
     made = await asyncio.gather(
         *(_chain(problem, session, options, first, number, length) for number, first in enumerate(firsts))
     )

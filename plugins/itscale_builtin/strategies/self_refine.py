@@ -12,14 +12,14 @@ from itscale.errors import BudgetExhausted
 from itscale.plugins import StrategyEntry
 from itscale.plugins.prompts import fill, fills, shipped
 from itscale.plugins.references import ModelLabel, ScorerLabel
-from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
 from itscale_builtin.strategies._chats import go_on
+from itscale_builtin.strategies._drawing import DrawingOptions, draw
 
 
-class SelfRefineOptions(SamplingOptions):
-    """Options of Self-Refine."""
+class SelfRefineOptions(DrawingOptions):
+    """Options of Self-Refine; with `inner`, that strategy makes the first attempt."""
 
     temperature: float = Field(default=0.7, ge=0, le=100)
     """Softmax temperature of answers; 0 is greedy."""
@@ -55,7 +55,7 @@ async def self_refine(problem: Question, session: Session, options: SelfRefineOp
     critical = replace(options.completion(), temperature=options.feedback_temperature)
     chat, attempts, said = go_on(problem), [session.start()], list[Trajectory]()
     with suppress(BudgetExhausted):
-        attempts = await session.extend(attempts, options.completion())
+        attempts = await draw(session, options, 1)
         for _ in range(options.attempts - 1):
             draft = attempts[-1]
             criticised = go_on(problem, draft.text, asking)
