@@ -376,3 +376,22 @@ def test_what_fills_the_model_cannot_be_read(running: tuple[asyncio.Runner, Vllm
     long = Problem(problem_id="long", messages=({"role": "user", "content": "word " * 600},), reference="x")
     with pytest.raises(EngineError, match=r"'long': what is read has \d+ tokens, expected fewer than 512"):
         runner.run(engine.next_logprobs(NextRequest(problem=long)))
+
+
+@pytest.mark.vllm
+def test_what_is_taken_back_leaves_the_very_tokens(running: tuple[asyncio.Runner, VllmEngine]) -> None:
+    runner, engine = running
+    [whole] = generate(running, temperature=0, max_tokens=12)
+    word = engine._tokenizer.decode(whole.token_ids[7:8]).strip()
+    session = Session(PROBLEM, Unit(problem_id="p", stop=1), engine, model="m", stream=(1,), token_limit=99)
+
+    async def work(begun: Trajectory, most: int) -> Trajectory:
+        (made,) = await session.extend([begun], SamplingParams(temperature=0, max_tokens=most))
+        return made
+
+    cut = runner.run(session.cut(runner.run(work(session.start(), 12)), word))
+    kept = cut.steps[0].token_ids
+    assert 0 < len(kept) == cut.tokens < 12
+    # What goes on reads those tokens: the model, which is greedy, writes the same again.
+    more = runner.run(work(cut, 12 - cut.tokens))
+    assert kept + more.steps[1].token_ids == whole.token_ids
