@@ -1,7 +1,7 @@
 """However few tokens a session has, a sequential strategy hands in a row that a study takes."""
 
 import pytest
-from scripted_engine import run
+from scripted_engine import Scripted, run
 
 from itscale.boundary import check_completions
 from itscale.plugins.place import Place
@@ -39,3 +39,15 @@ def test_a_session_that_runs_out_leaves_a_row(name):
         assert made
         spent = sum(account.generated_tokens for account in session.ledger.accounts.values())
         assert spent <= granted
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "text", ["", "\ud800 \ud800", "\n\n" * 50, "x" * 100_000, "{stop} {problem}", "\0 </think>"]
+)
+def test_whatever_a_model_writes_leaves_a_row(name, text):
+    entry, budget, given = CASES[name]
+    partners = Partners(passes=lambda text: False)
+    made, session = run(entry, Scripted(lambda *_: text), budget=budget, partners=partners, **given)
+    check_completions(Place("strategies", name), session, made)
+    assert made

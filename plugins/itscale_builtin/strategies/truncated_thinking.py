@@ -1,4 +1,4 @@
-"""Truncated thinking: one thinking, answers forced at many lengths (Hou et al. 2025, T1, section 4)."""
+"""Truncated thinking: one thinking, answers forced at many lengths (Hou et al. 2025, T1)."""
 
 from contextlib import suppress
 from itertools import pairwise
