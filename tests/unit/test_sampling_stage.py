@@ -304,6 +304,7 @@ def made(unit):
             step_tokens=[1],
             step_logprobs=[-0.1],
             step_scores=[None],
+            step_confidences=[None],
             nodes=[1],
         )
     ]

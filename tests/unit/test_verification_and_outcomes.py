@@ -40,6 +40,7 @@ def completion(problem: int, index: int, text: str, **more: Any) -> Completion:
         "step_tokens": [3],
         "step_logprobs": [-3.0],
         "step_scores": [None],
+        "step_confidences": [None],
         "nodes": [index + 1],
     }
     return Completion(**{**facts, **more})

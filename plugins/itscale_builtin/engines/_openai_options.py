@@ -48,7 +48,8 @@ class OpenAIOptions(Options):
     extra: dict[str, JsonValue] = Field(default={})
     """Further parameters of every request, as the server knows them."""
     logprobs: bool = False
-    """Ask for log-probabilities of the generated tokens (for the logprob scorer)."""
+    """Ask for log-probabilities of the generated tokens (for the logprob scorer), and, where a strategy wants
+    confidences, for those of the most probable ones, too (`top_logprobs`; 20 at most by OpenAI and vLLM)."""
     continues: bool = False
     """The server continues an unfinished assistant message (vLLM's `continue_final_message`)."""
     reads_tokens: bool = False

@@ -26,6 +26,7 @@ WITHOUT_EFFECT: Mapping[str, float] = {
 INSTEAD: Mapping[str, str] = {
     "seed": "set seed: false",
     "logprobs": "set logprobs: false",
+    "top_logprobs": "ask for fewer (confidence_top of the strategy)",
     "top_p": "set top_p: 1 in the strategy",
     "temperature": "set temperature: 1 in the strategy",
     "stop": "choose a strategy that does not search step by step",

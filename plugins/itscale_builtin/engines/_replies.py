@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from itscale.types import GenerationRequest
@@ -58,6 +58,8 @@ WORDS_OF_ERRORS = ("message", "detail", "details", "msg", "error_msg", "errors")
 """Where a reply without choices may say why."""
 MOST_TOKENS = 10**8
 """More tokens than any request has, ten times what the longest context holds."""
+NEVER = -9999.0
+"""What servers write for the log-probability of a token that cannot be, as JSON has no infinity."""
 ROUNDING = 1e-3
 """How far above 0 a sum of log-probabilities may lie by rounding."""
 
@@ -94,6 +96,9 @@ class Choice:
         Number of tokens that the server lists; None if it lists none.
     said
         The server's own reason, where it is not one of the protocol's.
+    alternatives
+        At each token, the log-probabilities of the most probable ones, as many as the server lists; empty if
+        it lists none.
     """
 
     text: str
@@ -101,6 +106,14 @@ class Choice:
     logprob: float | None
     counted: int | None
     said: str | None
+    alternatives: tuple[tuple[float, ...], ...] = ()
+
+    def confidence(self, top: int) -> float | None:
+        """Return the mean over tokens of the negative mean of the `top` highest; None where none is known."""
+        listed = [sorted(found, reverse=True)[:top] for found in self.alternatives if found]
+        if not top or not listed or len(listed) < len(self.alternatives):
+            return None
+        return max(0.0, -sum(sum(found) / len(found) for found in listed) / len(listed))
 
 
 @dataclass(frozen=True)
@@ -142,7 +155,10 @@ def read_choices(body: bytes, stops: Sequence[str]) -> tuple[list[Choice], Any]:
     if not found:
         raise MalformedReply("replied with no choices")
     try:
-        choices = [_choice(one, stops) for one in _ordered(found)]
+        choices = [
+            replace(_choice(one, stops), alternatives=_alternatives(one.get("logprobs")))
+            for one in _ordered(found)
+        ]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         said = " ".join(str(error).split())[:100]
         missing = f"no {said}" if isinstance(error, KeyError) else said
@@ -227,6 +243,16 @@ def _logprob(found: Any) -> tuple[float | None, int | None]:
         if value > ROUNDING:
             raise ValueError(f"a log-probability is {value:g}, above 0")
     return min(0.0, float(sum(values))), len(values)
+
+
+def _alternatives(found: Any) -> tuple[tuple[float, ...], ...]:
+    """Return, at each token, the log-probabilities of the most probable ones; ValueError if one cannot be."""
+    content = found.get("content") if isinstance(found, dict) else None
+    listed = [[one["logprob"] for one in token.get("top_logprobs") or ()] for token in content or ()]
+    for value in (value for values in listed for value in values):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value <= ROUNDING:
+            raise ValueError(f"a log-probability is {value!r}")
+    return tuple(tuple(value for value in values if value > NEVER) for values in listed)
 
 
 def read_usage(usage: Any, choices: Sequence[Choice], most: int) -> Usage:

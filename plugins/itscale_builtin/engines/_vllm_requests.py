@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import math
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from itscale.errors import EngineError, EngineLostError
 
@@ -22,6 +25,8 @@ class Output:
     logprob: float | None = None
     finish_reason: str | None = None
     stop_reason: int | str | None = None
+    confidence_top: int = 0
+    confidences: list[float] = field(default_factory=list)
 
     def add(self, output: Any) -> None:
         """Add a piece; what it says of the whole is of the whole so far."""
@@ -31,6 +36,22 @@ class Output:
         self.cached = output.num_cached_tokens or 0
         self.logprob = piece.cumulative_logprob
         self.finish_reason, self.stop_reason = piece.finish_reason, piece.stop_reason
+        if self.confidence_top:
+            self.confidences += [_confidence(place, self.confidence_top) for place in piece.logprobs or ()]
+
+    @property
+    def confidence(self) -> float | None:
+        """Mean confidence of its tokens; None if vLLM was not asked, or generated none."""
+        return float(np.mean(self.confidences)) if self.confidences else None
+
+
+def _confidence(place: Mapping[int, Any], top: int) -> float:
+    """Return the negative mean log-probability of the most probable tokens at a place.
+
+    vLLM gives the chosen token beside them, which is left out where it is not one of them.
+    """
+    found = sorted((one.logprob for one in place.values() if math.isfinite(one.logprob)), reverse=True)
+    return -float(np.mean(found[:top])) if found else 0.0
 
 
 async def answers(llm: Any, prompt: Sequence[int], params: Any, number: str) -> AsyncIterator[Any]:

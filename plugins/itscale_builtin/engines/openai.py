@@ -48,7 +48,7 @@ from itscale_builtin.engines._replies import (
 from itscale_builtin.engines._served_logprobs import ServedReader
 
 OFFERS: frozenset[Capability] = frozenset(
-    {"generate", "continue", "generated_logprobs", "logprobs", "next_logprobs"}
+    {"generate", "continue", "generated_logprobs", "generated_confidences", "logprobs", "next_logprobs"}
 )
 MOST_ADAPTATIONS = 6
 """Parameters that a server may refuse, one after the other, before its refusal is taken as such."""
@@ -63,7 +63,8 @@ def offered(options: OpenAIOptions) -> frozenset[Capability]:
         return frozenset({"embed"})
     if options.use == "rewards":
         return frozenset({"step_rewards"} if options.reward.marker else {"rewards"})
-    told: dict[Capability, bool] = {"generated_logprobs": options.logprobs, "continue": options.continues}
+    told: dict[Capability, bool] = {"continue": options.continues}
+    told |= dict.fromkeys(("generated_logprobs", "generated_confidences"), options.logprobs)
     told |= dict.fromkeys(("logprobs", "next_logprobs"), options.reads_tokens)
     return frozenset({"generate", *(capability for capability, there in told.items() if there)})
 
@@ -235,6 +236,8 @@ class OpenAIEngine:
             arguments["stop"] = list(params.stop)
         if self.options.logprobs:
             arguments["logprobs"] = True
+            if params.confidence_top:
+                arguments["top_logprobs"] = params.confidence_top
         if seed is not None:
             arguments["seed"] = seed
         return arguments
@@ -268,6 +271,12 @@ class OpenAIEngine:
                 f"{self._where}: replies without the log-probabilities that were asked for; set logprobs: "
                 "false"
             )
+        top = request.params.confidence_top
+        if top and any(choice.text and choice.confidence(top) is None for choice in choices):
+            raise EngineLostError(
+                f"{self._where}: replies without the {top} most probable tokens that were asked for "
+                "(top_logprobs); set logprobs: false"
+            )
         counts = self._usage(usage, choices, request.params.max_tokens)
         tokens = estimates(choices) if counts is None else shares(choices, counts.generated)
         known = counts or Usage(0, 0, 0)
@@ -282,6 +291,7 @@ class OpenAIEngine:
                 cached_prompt_tokens=0 if place else known.cached,
                 context_tokens=max(0, known.prompt - sum(step.tokens for step in request.prefix)),
                 logprob=choice.logprob if self.options.logprobs else None,
+                confidence=choice.confidence(top),
                 finish_reason=choice.finish_reason,
             )
             for place, choice in enumerate(self._ended(choices, counts, request.params.max_tokens)[:count])

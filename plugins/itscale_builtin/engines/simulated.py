@@ -41,6 +41,7 @@ OFFERS: frozenset[Capability] = frozenset(
         "generate",
         "continue",
         "generated_logprobs",
+        "generated_confidences",
         "logprobs",
         "next_logprobs",
         "rewards",
@@ -133,7 +134,7 @@ class SimulatedEngine:
         request.on_prompt(prompt, 0)
         await asyncio.sleep(0)  # other requests come in
         if self.options.seconds_per_token:
-            await self._take_time(request, [tokens for _, tokens, _, _ in made])
+            await self._take_time(request, [tokens for _, tokens, *_ in made])
         return [
             Generation(
                 text=text,
@@ -142,8 +143,9 @@ class SimulatedEngine:
                 context_tokens=context,
                 logprob=logprob,
                 finish_reason=reason,
+                confidence=self._confidence(request, text, sentences),
             )
-            for place, (text, tokens, logprob, reason) in enumerate(made)
+            for place, (text, tokens, logprob, reason, sentences) in enumerate(made)
         ]
 
     async def _take_time(self, request: GenerationRequest, lengths: Sequence[int]) -> None:
@@ -160,12 +162,14 @@ class SimulatedEngine:
 
     def _continue(
         self, problem: Problem, prefix: str, params: SamplingParams, seed: int
-    ) -> tuple[str, int, float, Literal["eos", "stop", "length"]]:
+    ) -> tuple[str, int, float, Literal["eos", "stop", "length"], list[tuple[int, int]]]:
+        """Return text, tokens, log-probability, reason, and where each sentence begins with its tokens."""
         rng = np.random.default_rng(seed)
         options = self.options
         holds_with = self.success(problem) ** (1 / options.steps)
         flawed = WRONG in prefix
         text, tokens, logprob = "", 0, 0.0
+        began: list[tuple[int, int]] = []  # of each sentence, where and with how many tokens
         for number in range(prefix.count(DELIMITER) + 1, options.steps + 1):
             # Every draw is made whatever came before, so that a step's stream has one layout.
             holds, wrong, length = rng.random(), rng.random(), int(rng.geometric(1 / options.step_tokens))
@@ -173,14 +177,32 @@ class SimulatedEngine:
             last = number == options.steps
             ending = f"{ANSWER}{self._answer(problem, flawed, wrong)}" if last else DELIMITER
             step = f"Step {number} {WRONG if flawed else RIGHT}.{ending}"
-            if tokens + length > params.max_tokens:
-                kept = params.max_tokens - tokens
+            kept = min(length, params.max_tokens - tokens)
+            began.append((len(text), kept))
+            if kept < length:
                 text += step[: len(step) * kept // length].rstrip("\n")
-                return text, params.max_tokens, logprob - 0.5 * kept, "length"
+                return text, params.max_tokens, logprob - 0.5 * kept, "length", began
             text, tokens, logprob = text + step, tokens + length, logprob - 0.5 * length
             if not last and DELIMITER in params.stop:
-                return text, tokens, logprob, "stop"
-        return text, max(tokens, 1), logprob, "eos"
+                return text, tokens, logprob, "stop", began
+        return text, max(tokens, 1), logprob, "eos", began
+
+    def _confidence(
+        self, request: GenerationRequest, text: str, began: Sequence[tuple[int, int]]
+    ) -> float | None:
+        """Return the mean confidence of its sentences by their tokens, each as `next_logprobs` has it; exact.
+
+        A sentence is written as one choice, so all its tokens are as sure as that.
+        """
+        top, tokens = request.params.confidence_top, sum(tokens for _, tokens in began)
+        if not top or not tokens:
+            return None
+        before, writer = "".join(step.text for step in request.prefix), self._writer(request.problem)
+        total = 0.0
+        for place, length in began:
+            likely = sorted((one.probability for one in writer.after(before + text[:place])), reverse=True)
+            total -= length * float(np.mean(np.log(likely[:top])))
+        return max(0.0, total / tokens)
 
     def _answer(self, problem: Problem, flawed: bool, quantile: float) -> str:
         if not flawed:

@@ -36,7 +36,7 @@ from itscale_builtin.engines.wheel import Wheel, prepare_wheel
 __all__ = ["VllmEngine", "VllmOptions", "engine_arguments", "entry"]
 
 OFFERS: frozenset[Capability] = frozenset(
-    {"generate", "continue", "generated_logprobs", "logprobs", "next_logprobs"}
+    {"generate", "continue", "generated_logprobs", "generated_confidences", "logprobs", "next_logprobs"}
 )
 
 SMALL_MACHINE = 4
@@ -309,13 +309,13 @@ class VllmEngine:
             max_tokens=params.max_tokens,
             stop=list(params.stop),
             include_stop_str_in_output=bool(params.stop),
-            logprobs=0 if self._options.logprobs else None,
+            logprobs=params.confidence_top or (0 if self._options.logprobs else None),
             output_kind=RequestOutputKind.DELTA,  # so that tokens are told as they come
         )
 
     async def _run(self, prompt: list[int], params: Any, request: GenerationRequest, place: int) -> Output:
         """Generate for one seed, tell its tokens as they come, and return all of them."""
-        made = Output()
+        made = Output(confidence_top=request.params.confidence_top)
         async for output in answers(self._llm, prompt, params, str(next(self._numbers))):
             if place == 0 and not made.token_ids:
                 request.on_prompt(len(prompt), output.num_cached_tokens or 0)
@@ -339,6 +339,7 @@ class VllmEngine:
             cached_prompt_tokens=cached,
             context_tokens=context_tokens,
             logprob=output.logprob,
+            confidence=output.confidence,
             finish_reason="stop" if stopped else "length" if output.finish_reason == "length" else "eos",
         )
 

@@ -14,6 +14,7 @@ from itscale.boundary.strategies import (
     completions_of_run,
     run_inner,
     run_strategy,
+    stops_after,
     tokens_of_run,
     worth_of,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "make_table_law",
     "run_inner",
     "run_strategy",
+    "stops_after",
     "tokens_of_run",
     "worth_of",
 ]

@@ -109,6 +109,9 @@ class CheckedEngine:
         made = self._place.as_many("generate()", "generations", given, seeds, problem)
         for one in made:
             self._check(one, problem, begun=bool(request.prefix))
+            if request.params.confidence_top and one.text and one.confidence is None:
+                expected = "a number: SamplingParams.confidence_top asks for it"
+                raise self._place.broken("generate(): confidence", None, expected, problem)
             if one.tokens > request.params.max_tokens + END:
                 expected = f"at most {request.params.max_tokens}, max_tokens, and the end"
                 raise self._place.broken("generate(): tokens", one.tokens, expected, problem)
@@ -151,6 +154,10 @@ class CheckedEngine:
         if one.logprob is not None and (logprob is None or logprob > ROUNDING * max(one.tokens, 1)):
             expected = "a finite number, at most 0, or None"
             raise self._place.broken("generate(): logprob", one.logprob, expected, problem)
+        confidence = real(one.confidence)
+        if one.confidence is not None and (confidence is None or confidence < -ROUNDING):
+            expected = "a finite number, at least 0, or None"
+            raise self._place.broken("generate(): confidence", one.confidence, expected, problem)
 
     async def rewards(
         self, trajectories: Sequence[Trajectory], *, on_waste: OnWaste = ignored
@@ -228,4 +235,5 @@ def _plain(one: Generation) -> Generation:
         context_tokens=int(one.context_tokens),
         logprob=None if one.logprob is None else min(0.0, float(one.logprob)),
         seconds=float(one.seconds),
+        confidence=None if one.confidence is None else max(0.0, float(one.confidence)),
     )

@@ -23,6 +23,7 @@ __all__ = [
     "completions_of_run",
     "run_inner",
     "run_strategy",
+    "stops_after",
     "tokens_of_run",
     "worth_of",
 ]
@@ -112,6 +113,12 @@ def completions_of_run(ingredient: Ingredient[StrategyEntry], budget: int) -> in
         return budget if entry.axis == COMPLETIONS else 1
     hands_in, options = entry.hands_in, ingredient.options
     return _counted(ingredient, "hands_in()", lambda: hands_in(options, budget), "completions")
+
+
+def stops_after(ingredient: Ingredient[StrategyEntry]) -> int:
+    """Return after how many correct completions a strategy leaves a problem; ContractError as `worth_of`."""
+    entry, options = ingredient.entry, ingredient.options
+    return _counted(ingredient, "successes()", lambda: entry.successes(options), "completions")
 
 
 def tokens_of_run(

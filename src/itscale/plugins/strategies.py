@@ -51,6 +51,9 @@ class StrategyEntry(Entry):
     design
         How the number of its completions comes about: `until_success` if it stops at a correct one,
         `adaptive` if it draws where it sees need. Outcomes carry it: most estimators would be biased.
+    successes
+        `successes(options)` is after how many correct completions a pool of the design `until_success` ends;
+        1 where it is left out.
     asks_oracle
         Whether it asks if what was generated is correct (`session.passes`). Its design says what follows for
         estimates, and is not `fixed`.
@@ -79,6 +82,7 @@ class StrategyEntry(Entry):
         "worth": ("options",),
         "hands_in": ("options", "budget"),
         "grant": ("options", "budget"),
+        "successes": ("options",),
     }
     draws: Literal["exchangeable", "runs"]
     family: Family = ""
@@ -88,6 +92,7 @@ class StrategyEntry(Entry):
     needs: frozenset[Capability] = frozenset({"generate"})
     asks: frozenset[Capability] = frozenset({"generate"})
     design: Design = "fixed"
+    successes: Callable[[Any], int] = field(default=lambda options: 1)
     asks_oracle: bool = False
     axis: str = COMPLETIONS
     hands_in: Callable[[Any, int], int] | None = None

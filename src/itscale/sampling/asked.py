@@ -58,6 +58,7 @@ def own_params(place: Place, what: str, params: Any, problem: str) -> SamplingPa
         ("top_k", is_count(params.top_k), "a whole number, at least 0"),
         ("min_p", within(params.min_p, 0, 1), "a number in [0, 1]"),
         ("stop", texts, "a tuple of texts that are not empty"),
+        ("confidence_top", is_count(params.confidence_top), "a whole number, at least 0"),
     )
     for name, right, expected in checked:
         if not right:

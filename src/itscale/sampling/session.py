@@ -210,6 +210,8 @@ class Session(Reading):
         trajectories = self._own("extend()", trajectories)
         own_params(self._place, "session.extend()", params, self.problem.problem_id)
         label = self._named("extend(): by", by)
+        if params.confidence_top:
+            self._offering("extend()", "generated_confidences", by)
         # Lineages are settled before anything is waited for: whoever calls first, continues first.
         draws = self._draws(trajectories, label)
         places = sorted(place for draw in draws for place in draw.places)

@@ -122,6 +122,7 @@ class Tree:
             node=node_of(lineage),
             counted=made.counted,
             by=by,
+            confidence=made.confidence,
         )
         self.contexts[step.node] = made.context_tokens if made.counted else None
         self.prompts[step.node] = made.prompt_tokens if made.counted else None
@@ -172,6 +173,7 @@ class Tree:
             step_tokens=[step.tokens if step.counted else None for step in steps],
             step_logprobs=logprobs,
             step_scores=[self.scores.get(step.node) for step in steps],
+            step_confidences=[step.confidence for step in steps],
             nodes=[step.node for step in steps],
             weight=weight,
         )

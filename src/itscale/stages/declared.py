@@ -84,7 +84,7 @@ def _sampled(study: Study, labels: Labels) -> dict[str, Any]:
 
 SAMPLING = Stage(
     name="sampling",
-    revision=9,
+    revision=10,
     each=(*COMBINATION, "block"),
     fingerprint=lambda study, labels: {**_sampled(study, labels), "block": labels["block"]},
     unwatched=_ancient_problems,
@@ -100,7 +100,7 @@ def _verification(study: Study, labels: Labels) -> dict[str, Any]:
 
 VERIFICATION = Stage(
     name="verification",
-    revision=6,
+    revision=7,
     each=(*COMBINATION, "verifier", "block"),
     fingerprint=_verification,
     unwatched=_ancient_problems,

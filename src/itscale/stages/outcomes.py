@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from itscale.boundary import CheckedOracle, make_oracle
+from itscale.boundary import CheckedOracle, make_oracle, stops_after
 from itscale.errors import DataError
 from itscale.sampling.blocks import Block
 from itscale.sampling.failures import (
@@ -102,7 +102,7 @@ def gather_outcomes(
     metadata["design"] = study.strategies[strategy].entry.design
     metadata["axis"] = study.axis(strategy)
     if metadata["design"] == "until_success":
-        metadata["successes"] = 1  # which is what the design of a strategy says
+        metadata["successes"] = stops_after(study.strategies[strategy])
     schema = {**OUTCOMES, **{f"score_{scorer}": pl.Float64 for scorer in scorers}}
     try:
         write_batches(batches, schema, output, metadata)

@@ -74,6 +74,7 @@ COMPLETIONS: Schema = {
     "step_tokens": pl.List(pl.Int32),
     "step_logprobs": pl.List(pl.Float64),
     "step_scores": pl.List(pl.Float64),
+    "step_confidences": pl.List(pl.Float64),
     "nodes": pl.List(pl.Int64),
     "weight": pl.Float64,
 }

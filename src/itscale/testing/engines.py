@@ -115,6 +115,19 @@ class EngineContract(EntryContract):
         if generation.logprob is not None:
             assert generation.logprob <= 0
 
+    def test_it_says_how_sure_it_was(self) -> None:
+        """Asked for a confidence, it gives one, and generates what it would have."""
+        if "generated_confidences" not in self.entry.offers:
+            pytest.skip("this engine does not say how sure it is")
+        asked = replace(self.params, confidence_top=2)
+        first, second = self.use(lambda engine: engine.generate(self.request(1, 2, params=asked)))
+        assert (first.confidence or 0) >= 0
+        assert second.confidence is not None
+        if self._scope() == "completion":
+            plain = self.use(lambda engine: engine.generate(self.request(1, 2)))
+            assert [one.text for one in plain] == [first.text, second.text]
+            assert [one.confidence for one in plain] == [None, None]
+
     def test_a_study_believes_its_generations(self) -> None:
         """Counts, log-probabilities and reasons are checked as they come."""
 

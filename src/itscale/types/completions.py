@@ -38,6 +38,8 @@ class Step:
         that was given.
     logprob
         Sum of the log-probabilities of its tokens under the generator (nats); None if not reported.
+    confidence
+        How sure the generator was of its tokens, see `Generation.confidence`; None if it was not asked.
     node
         What names the step in its problem's tree (or its run's): a digest of its lineage, 60 bits, so that
         neither timing nor the cut into blocks changes it; 0 is the problem's own chat.
@@ -57,6 +59,7 @@ class Step:
     counted: bool = True
     by: str = ""
     given: bool = False
+    confidence: float | None = None
 
     @classmethod
     def unwritten(cls, text: str, node: int) -> Step:
@@ -163,6 +166,9 @@ class Completion:
         node in the run's tree (the completion's lineage).
     step_scores
         Per step: the score given while generating; None where a step was not scored.
+    step_confidences
+        Per step: how sure the generator was, see `Generation.confidence`; None where it was not asked. Empty
+        if nothing is known of any.
     weight
         The strategy's own final weight of this candidate, None if it has none.
     """
@@ -180,6 +186,7 @@ class Completion:
     step_tokens: Sequence[int | None] = ()
     step_logprobs: Sequence[float | None] = ()
     step_scores: Sequence[float | None] = ()
+    step_confidences: Sequence[float | None] = ()
     nodes: Sequence[int] = ()
     weight: float | None = None
 
@@ -187,8 +194,9 @@ class Completion:
         """Rebuild the trajectory (without token ids), as a scorer wants it."""
         here = Trajectory(problem)
         start = 0
-        for end, tokens, logprob, node in zip(
-            self.step_ends, self.step_tokens, self.step_logprobs, self.nodes, strict=True
+        confidences = self.step_confidences or [None] * len(self.nodes)
+        for end, tokens, logprob, node, confidence in zip(
+            self.step_ends, self.step_tokens, self.step_logprobs, self.nodes, confidences, strict=True
         ):
             counted = tokens is not None
             step = Step(
@@ -197,6 +205,7 @@ class Completion:
                 logprob=logprob,
                 node=node,
                 counted=counted,
+                confidence=confidence,
             )
             here, start = Trajectory(problem, here, step), end
         return Trajectory(problem, here.parent, here.step, self.finish_reason)

@@ -15,6 +15,7 @@ Capability = Literal[
     "generate",
     "continue",
     "generated_logprobs",
+    "generated_confidences",
     "logprobs",
     "next_logprobs",
     "rewards",
@@ -22,9 +23,9 @@ Capability = Literal[
     "embed",
 ]
 """What an engine can do: generate from a problem, continue a trajectory exactly, report the
-log-probability of what it generated, give log-probabilities of a text's tokens and of the next token, give
-a trajectory one reward (an outcome reward model) or one for each of its steps (a process reward model),
-embed a text."""
+log-probability of what it generated, or how sure it was of it (`SamplingParams.confidence_top`), give
+log-probabilities of a text's tokens and of the next token, give a trajectory one reward (an outcome reward
+model) or one for each of its steps (a process reward model), embed a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,9 @@ class SamplingParams:
         Most tokens of one generation; >= 1.
     stop
         Texts that end a generation (and are kept in it): the delimiters of steps.
+    confidence_top
+        Report the confidence over so many of the most probable tokens (`Generation.confidence`), by an engine
+        that offers `generated_confidences`; 0 asks for none. What is generated is the same.
     """
 
     temperature: float = 1.0
@@ -53,6 +57,7 @@ class SamplingParams:
     min_p: float = 0.0
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
+    confidence_top: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +129,10 @@ class Generation:
         generation.
     logprob
         Sum over the generated tokens (nats), or None.
+    confidence
+        Mean over the generated tokens of the negative mean log-probability of the `confidence_top` most
+        probable tokens at that place (nats, at least 0; the higher, the surer the model: what is left for the
+        others is less). None where the engine was not asked, or generated nothing.
     finish_reason
         `eos`, `stop` (a stop string was met), `length`, or `filtered` (withheld by the provider).
     counted
@@ -143,6 +152,7 @@ class Generation:
     finish_reason: Literal["eos", "stop", "length", "filtered"]
     counted: bool = True
     seconds: float = 0.0
+    confidence: float | None = None
 
 
 @runtime_checkable
