@@ -102,3 +102,12 @@ def test_bag_of_tricks_stops_at_no_error_after_three_iterations_at_most():
     run(entry, engine, attempts=4, stop="No error")
     assert "No error" in engine.requests[1].chat[-1]["content"]
     assert len(engine.requests) <= 7
+
+
+@pytest.mark.parametrize("nothing", ["", " \n\n", "**...**"])
+def test_feedback_without_a_word_ends_it_and_is_counted(nothing):
+    engine = Scripted(lambda request, before, seed: "draft" if len(request.chat) == 1 else nothing)
+    (one,), session = run(entry, engine)
+    assert one.text == "draft"
+    assert len(engine.requests) == 2
+    assert sum(account.unreadable for account in session.ledger.accounts.values()) == 1

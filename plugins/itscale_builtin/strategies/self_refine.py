@@ -49,7 +49,8 @@ async def self_refine(problem: Question, session: Session, options: SelfRefineOp
     equals; the tree has them all. Charged: up to 2 * attempts - 1 generations, and scores.
 
     Variant of Bag of Tricks (Liu et al. 2025): `attempts: 4` (three iterations), `stop: No error`. Feedback
-    that does not say `stop` asks for another attempt, whatever else it says.
+    that does not say `stop` asks for another attempt, whatever else it says; one without a word is counted as
+    unreadable and ends the chain, as there is nothing to refine by.
     """
     asking = fill(options.feedback, stop=options.stop)
     critical = replace(options.completion(), temperature=options.feedback_temperature)
@@ -60,6 +61,9 @@ async def self_refine(problem: Question, session: Session, options: SelfRefineOp
             draft = attempts[-1]
             criticised = go_on(problem, draft.text, asking)
             critique = await session.write(criticised, critical, by=options.critic, reads=[draft])
+            if not words(critique.text):
+                session.unreadable(critique)
+                break
             if content(critique.text, options.stop):
                 break
             said += [draft, critique]
