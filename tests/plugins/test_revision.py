@@ -72,6 +72,7 @@ def test_an_attempt_reads_the_latest_ones_in_their_order(context):
     read = [turn["content"] for turn in last if turn["role"] == "assistant"]
     assert read == [one.text for one in made[-1 - context : -1]]
     assert [turn["role"] for turn in last] == ["user", *["assistant", "user"] * context]
+    assert "What is 3 + 4?" in last[-1]["content"]  # a small model has forgotten it by then
     (chat,) = (
         root for root in session.tree.roots if session.tree.made[made[-1].nodes[0]].lineage[:-1] == root
     )

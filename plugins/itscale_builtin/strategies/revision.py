@@ -10,11 +10,11 @@ from pydantic import Field
 
 from itscale.errors import BudgetExhausted, StudyError
 from itscale.plugins import StrategyEntry
-from itscale.plugins.prompts import shipped
+from itscale.plugins.prompts import fill, shipped
 from itscale.plugins.references import ScorerLabel
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
-from itscale_builtin.strategies._chats import go_on
+from itscale_builtin.strategies._chats import go_on, question
 from itscale_builtin.strategies._drawing import DrawingOptions, draw
 
 Ratio = Annotated[float, Field(gt=0, le=1_000_000)] | Literal["sequential", "parallel"]
@@ -32,7 +32,7 @@ class RevisionOptions(DrawingOptions):
     context: int = Field(default=4, ge=1, le=1_000)
     """Most attempts that the next one reads, the latest ones."""
     revise: str = shipped(__package__, "revision", "revise")
-    """What the user says after an attempt."""
+    """What the user says after an attempt; `{problem}` is what the problem asks."""
     hands_in: Literal["attempts", "chains"] = "attempts"
     """All attempts of all chains, or the best attempt of each chain by its scorer."""
     scorer: ScorerLabel | None = None
@@ -68,11 +68,11 @@ async def _chain(
     problem: Question, session: Session, options: RevisionOptions, first: Trajectory, number: int, length: int
 ) -> list[Trajectory]:
     """Return a chain of attempts, which may be shorter if the session's tokens run out."""
-    attempts = [first]
+    attempts, asked = [first], fill(options.revise, problem=question(problem))
     with suppress(BudgetExhausted):
         for _ in range(length - 1):
             recent = attempts[-options.context :]
-            chat = go_on(problem, *(text for one in recent for text in (one.text, options.revise)))
+            chat = go_on(problem, *(text for one in recent for text in (one.text, asked)))
             # Two chains may have come to the same texts: their streams are their own all the same.
             key = f"chain {number}"
             attempts.append(await session.write(chat, options.completion(), key=key, reads=recent))

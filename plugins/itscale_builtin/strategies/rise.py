@@ -5,18 +5,18 @@ from contextlib import suppress
 
 from itscale.errors import BudgetExhausted
 from itscale.plugins import StrategyEntry
-from itscale.plugins.prompts import shipped
+from itscale.plugins.prompts import fill, shipped
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
-from itscale_builtin.strategies._chats import go_on
+from itscale_builtin.strategies._chats import go_on, question
 
 
 class RiseOptions(SamplingOptions):
     """Options of introspection; the number of turns is the budget of the run (5 in the paper)."""
 
     retry: str = shipped(__package__, "rise", "retry")
-    """What the user says after an attempt."""
+    """What the user says after an attempt; `{problem}` is what the problem asks."""
 
 
 async def rise(problem: Question, session: Session, options: RiseOptions) -> list[Completion]:
@@ -33,6 +33,7 @@ async def introspect(
     problem: Question, session: Session, options: RiseOptions, will_do: Callable[[Trajectory], bool]
 ) -> list[Completion]:
     """Answer, and try again, until an attempt will do or there are no turns left."""
+    again = fill(options.retry, problem=question(problem))
     chat, attempts = go_on(problem), list[Trajectory]()
     with suppress(BudgetExhausted):
         for _ in range(session.budget):
@@ -40,7 +41,7 @@ async def introspect(
             attempts.append(attempt)
             if will_do(attempt):
                 break
-            chat = go_on(chat, attempt.text, options.retry)
+            chat = go_on(chat, attempt.text, again)
     return session.complete(attempts)
 
 

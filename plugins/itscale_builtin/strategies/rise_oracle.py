@@ -11,7 +11,7 @@ class RiseOracleOptions(RiseOptions):
     """Options of introspection with an oracle; the number of turns is the budget of the run."""
 
     retry: str = shipped(__package__, "rise", "incorrect")
-    """What the user says after an attempt, which is wrong."""
+    """What the user says after an attempt, which is wrong; `{problem}` is what the problem asks."""
 
 
 async def rise_oracle(problem: Question, session: Session, options: RiseOracleOptions) -> list[Completion]:

@@ -14,7 +14,7 @@ from itscale.plugins.prompts import fill, fills, shipped
 from itscale.plugins.references import ModelLabel, ScorerLabel
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
-from itscale_builtin.strategies._chats import go_on
+from itscale_builtin.strategies._chats import go_on, question
 from itscale_builtin.strategies._drawing import DrawingOptions, draw
 
 
@@ -38,7 +38,7 @@ class SelfRefineOptions(DrawingOptions):
     feedback: Annotated[str, fills("stop")] = shipped(__package__, "self_refine", "feedback")
     """Prompt of the feedback, after an attempt."""
     refine: str = shipped(__package__, "self_refine", "refine")
-    """Prompt of the next attempt, after the feedback."""
+    """Prompt of the next attempt, after the feedback; `{problem}` is what the problem asks."""
 
 
 async def self_refine(problem: Question, session: Session, options: SelfRefineOptions) -> list[Completion]:
@@ -53,6 +53,7 @@ async def self_refine(problem: Question, session: Session, options: SelfRefineOp
     unreadable and ends the chain, as there is nothing to refine by.
     """
     asking = fill(options.feedback, stop=options.stop)
+    again = fill(options.refine, problem=question(problem))
     critical = replace(options.completion(), temperature=options.feedback_temperature)
     chat, attempts, said = go_on(problem), [session.start()], list[Trajectory]()
     with suppress(BudgetExhausted):
@@ -68,7 +69,7 @@ async def self_refine(problem: Question, session: Session, options: SelfRefineOp
                 break
             said += [draft, critique]
             chat = chat if options.history == "all" else go_on(problem)
-            chat = go_on(chat, draft.text, asking, critique.text, options.refine)
+            chat = go_on(chat, draft.text, asking, critique.text, again)
             read = said if options.history == "all" else said[-2:]
             attempts.append(await session.write(chat, options.completion(), reads=read))
     return session.complete([await chosen(session, attempts) if options.scorer else attempts[-1]])
