@@ -49,6 +49,10 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "selectors/first_pass": {**REWARD, "abstains": True},
     "selectors/weighted_vote": REWARD,
     "strategies/beam_search": REWARD,
+    "strategies/dvts": REWARD,
+    "strategies/lookahead": {"options": {"scorer": "reward", "lookahead": 1, "width": 2}},
+    "strategies/mcts": REWARD,
+    "strategies/step_best_of_n": {**REWARD, "engine": {"success": 0.0, "wrong_answers": 1000}},
     "strategies/particle_filter": REWARD,
     "strategies/budget_forcing": {
         "options": {"thinking_tokens": 60, "answer_tokens": 40, "waits": 2, "end_of_think": "\n\n"}

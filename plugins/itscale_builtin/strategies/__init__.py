@@ -7,13 +7,17 @@ from itscale.plugins import StrategyEntry
 from itscale_builtin.strategies import (
     beam_search,
     budget_forcing,
+    dvts,
     iterative_deepening,
+    lookahead,
+    mcts,
     particle_filter,
     repeated_sampling,
     revision,
     rise,
     rise_oracle,
     self_refine,
+    step_best_of_n,
     truncated_thinking,
 )
 
@@ -26,12 +30,16 @@ def itscale_register_strategies() -> Iterable[StrategyEntry]:
     return [
         beam_search.entry,
         budget_forcing.entry,
+        dvts.entry,
         iterative_deepening.entry,
+        lookahead.entry,
+        mcts.entry,
         particle_filter.entry,
         repeated_sampling.entry,
         revision.entry,
         rise.entry,
         rise_oracle.entry,
         self_refine.entry,
+        step_best_of_n.entry,
         truncated_thinking.entry,
     ]
