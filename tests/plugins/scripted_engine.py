@@ -93,6 +93,7 @@ def run(
     paired: bool | None = None,
     partners: Partners | None = None,
     completions: int = 1,
+    stream: tuple[int, ...] = (0,),
     **given,
 ) -> tuple[list[Completion], Session]:
     """Run a strategy on one problem; return what it hands in, and its session."""
@@ -106,7 +107,7 @@ def run(
         unit,
         engine,
         model="m",
-        stream=(0,),
+        stream=stream,
         token_limit=options.max_tokens,
         worth=entry.worth(options),
         granted=granted,

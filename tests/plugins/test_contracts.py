@@ -57,7 +57,16 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "strategies/budget_forcing": {
         "options": {"thinking_tokens": 60, "answer_tokens": 40, "waits": 2, "end_of_think": "\n\n"}
     },
+    "strategies/debate": {"options": {"others": ["other"]}, "helpers": {"other": {"success": 0.2}}},
+    "strategies/emulated_fine_tuning": {
+        "options": {"tuned": "tuned", "untuned": "untuned", "top": 5, "temperature": 0.9},
+        "helpers": {"tuned": {"success": 0.8}, "untuned": {"success": 0.3}},
+    },
     "strategies/iterative_deepening": {"options": {"first_window": 8, "max_tokens": 200}},
+    "strategies/mixture_of_agents": {
+        "options": {"others": ["other"], "samples": 2},
+        "helpers": {"other": {"success": 0.2}},
+    },
     "strategies/revision": {"options": {"ratio": 4, "max_tokens": 100}},
     "strategies/truncated_thinking": {"options": {"lengths": [4, 16], "end_of_think": "\n\n"}},
     "prices/per_token": {"options": {"prompt": 1.0, "generated": 2.0}},

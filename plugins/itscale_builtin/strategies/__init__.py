@@ -5,12 +5,16 @@ from collections.abc import Iterable
 from itscale import hookimpl
 from itscale.plugins import StrategyEntry
 from itscale_builtin.strategies import (
+    archon,
     beam_search,
     budget_forcing,
+    debate,
     dvts,
+    emulated_fine_tuning,
     iterative_deepening,
     lookahead,
     mcts,
+    mixture_of_agents,
     particle_filter,
     repeated_sampling,
     revision,
@@ -28,12 +32,16 @@ __all__ = ["itscale_register_strategies"]
 def itscale_register_strategies() -> Iterable[StrategyEntry]:
     """Return the built-in strategies."""
     return [
+        archon.entry,
         beam_search.entry,
         budget_forcing.entry,
+        debate.entry,
         dvts.entry,
+        emulated_fine_tuning.entry,
         iterative_deepening.entry,
         lookahead.entry,
         mcts.entry,
+        mixture_of_agents.entry,
         particle_filter.entry,
         repeated_sampling.entry,
         revision.entry,

@@ -1,0 +1,70 @@
+"""Several models about one problem: branches that share the tokens left, answers listed by number."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import TypeVar
+
+from itscale.errors import BudgetExhausted
+from itscale.plugins.references import ModelLabel, StrategyLabel
+from itscale.sampling.session import Session
+from itscale.types import Message, Question, SamplingParams, Trajectory
+from itscale_builtin.strategies._chats import question
+
+__all__ = ["answers", "instead", "listed", "numbered_parts", "together"]
+
+T = TypeVar("T")
+
+NUMBER = re.compile(r"^[\s>#*_-]*\[\s*(\d{1,6})\s*\]", re.MULTILINE)
+"""A number that begins a line, as `[2]`; markup before it does not matter."""
+
+
+async def together(branches: Iterable[Awaitable[T]]) -> list[T | None]:
+    """Run branches at the same time, to their ends; None for each that found no tokens left.
+
+    Where one fails, the others still finish: nothing goes on unseen after a strategy has handed in.
+    """
+    found = await asyncio.gather(*branches, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException) and not isinstance(one, BudgetExhausted):
+            raise one
+    return [None if isinstance(one, BaseException) else one for one in found]
+
+
+async def answers(
+    session: Session,
+    params: SamplingParams,
+    count: int,
+    *,
+    by: ModelLabel | None = None,
+    inner: StrategyLabel | None = None,
+) -> list[Trajectory]:
+    """Draw answers to the problem, of a model in one request, or of a strategy as far as there are tokens."""
+    if inner is None:
+        return await session.extend([session.start()] * count, params, by=by)
+    made = await together(session.inner(inner) for _ in range(count))
+    return [one for one in made if one is not None]
+
+
+def instead(problem: Question, text: str) -> list[Message]:
+    """Return the problem's chat with a text in place of what its user asks last; `text` quotes that."""
+    asked, chat = question(problem), list(problem.messages)
+    last = max(place for place, turn in enumerate(chat) if turn["content"] == asked)
+    return [*chat[:last], {**chat[last], "content": text}, *chat[last + 1 :]]
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return texts one below the other, each after its number: [1], [2] ..."""
+    return "\n\n".join(f"[{number}] {text.strip()}" for number, text in enumerate(texts, 1))
+
+
+def numbered_parts(text: str, count: int) -> dict[int, str]:
+    """Return what follows each number that begins a line, from 1 to `count`; the first of two alike."""
+    found = list(NUMBER.finditer(text))
+    ends = [*(one.start() for one in found[1:]), len(text)]
+    parts: dict[int, str] = {}
+    for one, end in zip(found, ends, strict=False):
+        number, said = int(one[1]), text[one.end() : end].strip(" \t\n:*-")
+        if 1 <= number <= count and said:
+            parts.setdefault(number, said)
+    return parts
