@@ -53,7 +53,9 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "strategies/lookahead": {"options": {"scorer": "reward", "lookahead": 1, "width": 2}},
     "strategies/mcts": REWARD,
     "strategies/step_best_of_n": {**REWARD, "engine": {"success": 0.0, "wrong_answers": 1000}},
+    "strategies/parallel_tempering": {"options": {"scorer": "reward", "iterations": 2}, "budgets": (8, 16)},
     "strategies/particle_filter": REWARD,
+    "strategies/particle_gibbs": {"options": {"scorer": "reward", "iterations": 2}},
     "strategies/budget_forcing": {
         "options": {"thinking_tokens": 60, "answer_tokens": 40, "waits": 2, "end_of_think": "\n\n"}
     },

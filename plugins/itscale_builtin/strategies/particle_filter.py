@@ -1,30 +1,25 @@
 """Particle filtering over reasoning steps (Puri et al. 2025)."""
 
 from contextlib import suppress
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import scipy
 from pydantic import Field
 
 from itscale.errors import BudgetExhausted
-from itscale.outcomes import FloatArray, IntArray
+from itscale.outcomes import FloatArray
 from itscale.plugins import StrategyEntry
-from itscale.plugins.strategies import StepwiseOptions
 from itscale.sampling.session import Session
-from itscale.types import Completion, Question
-
-CLIP = 1e-7
-"""Rewards are kept this far from 0 and 1, so that their logits are finite."""
+from itscale.types import Completion, Question, Trajectory
+from itscale_builtin.strategies._resampling import ParticleOptions, logits, resample
 
 
-class ParticleFilterOptions(StepwiseOptions):
+class ParticleFilterOptions(ParticleOptions):
     """Options of the particle filter; the number of particles is the budget of the run."""
 
-    weight_temperature: float = Field(default=1.0, gt=0)
+    weight_temperature: float = Field(default=1.0, ge=1e-6, le=1e6)
     """Temperature of the softmax over reward logits."""
-    resampling: Literal["multinomial", "systematic"] = "multinomial"
-    """How the next generation of particles is drawn."""
 
 
 async def particle_filter(
@@ -34,44 +29,83 @@ async def particle_filter(
 
     Each round extends the unfinished particles by one step, weighs every particle by the odds of the score
     of the text it has so far, and resamples all of them. Finished particles keep their weight and compete.
-    Weights are uniform again after resampling: the target multiplies the odds of the partial scores.
+    Nothing but the current score counts, and weights are uniform again after resampling, so the target is
+
+        p(x_1 ... x_R) * product over rounds t = 1 ... R of odds(score(x_1 ... x_t)) ^ (1 / temperature),
+
+    where a solution that ended before round R, the last one, has the odds of its last score in every later
+    round. With `resample_below` the target is the same: a round multiplies the weight by
+    odds(score) ^ (1 / temperature), finished particles included, and resampling resets it. The final weights
+    are those since the latest resampling: `weight` of the completions.
+
+    With `annealing` (the entropic particle filter) early resampling draws in proportion to weights to the
+    power of 1 / T, T >= 1. That is not corrected for, as in the released code: factors of those rounds have
+    the exponent 1 / T in the target. Final weights are never flattened.
+
+    Charged: N answers' tokens (a prefix that copies share is read once a request) and N scores a round.
     """
-    particles = [session.start() for _ in range(session.budget)]
-    weights = np.full(len(particles), 1 / len(particles))
-    survivors = np.arange(len(particles))
+    swarm = await sweep(session, options, session.budget, options.weight_temperature)
+    return session.complete(swarm.particles, swarm.weights)
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """Particles after the last round and their weights.
+
+    Attributes
+    ----------
+    whole
+        Whether the session's tokens were enough for all rounds.
+    """
+
+    particles: list[Trajectory]
+    weights: FloatArray
+    whole: bool
+
+
+async def sweep(
+    session: Session,
+    options: ParticleOptions,
+    count: int,
+    temperature: float,
+    *,
+    reference: Trajectory | None = None,
+    rng: np.random.Generator | None = None,
+    key: str = "",
+) -> Swarm:
+    """Run a particle filter; with a reference, a conditional one, whose last particle is the reference.
+
+    The reference stands, round by round, at the step that the others have reached. It is never replaced.
+    What resampling copies of it is its prefix up to that step, an ancestor in the tree, which others extend.
+    """
+    path = [] if reference is None else _prefixes(reference)
+    free = count - bool(path)
+    here = [session.start(key=key)] * free + path[:1]
+    everyone = np.arange(count)
+    carried = logs = np.zeros(count)
+    survivors, whole = everyone, False
     with suppress(BudgetExhausted):
-        for _ in range(options.max_steps):
-            particles = await session.extend([particles[j] for j in survivors], options.step())
-            weights = weigh(await session.score(particles), options.weight_temperature)
-            if all(particle.finished for particle in particles):
+        for step in range(1, options.max_steps + 1):
+            moved = await session.extend([here[j] for j in survivors[:free]], options.step())
+            here = moved + [path[min(step, len(path) - 1)] for _ in path[:1]]
+            logs = carried + logits(await session.score(here)) / temperature
+            if all(particle.finished for particle in here):
                 break
-            survivors = RESAMPLING[options.resampling](weights, session.rng)
-    return session.complete(particles, weights)
+            drawn = resample(
+                logs, step / options.max_steps, options, rng or session.rng, keep_last=bool(path)
+            )
+            carried, survivors = (logs, everyone) if drawn is None else (np.zeros(count), drawn)
+        whole = True
+    return Swarm(here, np.asarray(scipy.special.softmax(logs), dtype=np.float64), whole)
 
 
-def weigh(scores: FloatArray, temperature: float) -> FloatArray:
-    """Return normalised weights softmax(logit(score) / temperature); at temperature 1, normalised odds."""
-    logits = scipy.special.logit(np.clip(scores, CLIP, 1 - CLIP))
-    return np.asarray(scipy.special.softmax(logits / temperature), dtype=np.float64)
+def _prefixes(trajectory: Trajectory) -> list[Trajectory]:
+    """Return a trajectory's prefixes, from the one not yet begun to itself."""
+    path = [trajectory]
+    while path[-1].parent is not None:
+        path.append(path[-1].parent)
+    return path[::-1]
 
-
-def multinomial(weights: FloatArray, rng: np.random.Generator) -> IntArray:
-    """Draw as many indices as there are weights, with replacement."""
-    return rng.choice(len(weights), size=len(weights), p=weights)
-
-
-def systematic(weights: FloatArray, rng: np.random.Generator) -> IntArray:
-    """Draw one index at each of n evenly spaced quantiles with one common random offset.
-
-    Index i comes floor(n w_i) or ceil(n w_i) times.
-    """
-    count = len(weights)
-    edges = np.cumsum(weights)
-    edges[-1] = 1.0  # rounding must not leave the last quantile beyond the last edge
-    return np.searchsorted(edges, (rng.random() + np.arange(count)) / count, side="right").astype(np.int64)
-
-
-RESAMPLING = {"multinomial": multinomial, "systematic": systematic}
 
 entry = StrategyEntry(
     name="particle_filter",
