@@ -245,7 +245,7 @@ def test_only_what_the_strategy_sets_beyond_the_standard_is_sent() -> None:
 def test_it_offers_what_its_options_say() -> None:
     full = OpenAIEngine(OpenAIOptions(model="m", logprobs=True, continues=True))
     assert OpenAIEngine(OpenAIOptions(model="m")).offers == {"generate"}
-    assert full.offers == {"generate", "generated_logprobs", "continue"}
+    assert full.offers == {"generate", "generated_logprobs", "generated_confidences", "continue"}
 
 
 def test_a_slow_server_is_followed_request_by_request() -> None:
