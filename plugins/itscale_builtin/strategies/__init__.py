@@ -25,6 +25,7 @@ from itscale_builtin.strategies import (
     self_refine,
     step_best_of_n,
     truncated_thinking,
+    until_pass,
 )
 
 __all__ = ["itscale_register_strategies"]
@@ -54,4 +55,5 @@ def itscale_register_strategies() -> Iterable[StrategyEntry]:
         self_refine.entry,
         step_best_of_n.entry,
         truncated_thinking.entry,
+        until_pass.entry,
     ]

@@ -290,6 +290,8 @@ class StrategyContract(EntryContract):
         """An exchangeable strategy draws completion 7 alike, whichever block holds it."""
         if self.entry.draws != "exchangeable":
             pytest.skip("this strategy is run anew at each budget")
+        if self.entry.design != "fixed" and self.entry.per == "pool":
+            pytest.skip("a pool that ends by itself is never cut")
         whole = self.run(self.unit(8)).completions
         parts = self.run(self.unit(3)).completions + self.run(self.unit(8, start=3)).completions
         assert parts == whole
