@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itscale import hookimpl
 from itscale.plugins import StrategyEntry
 from itscale_builtin.strategies import (
+    adaptive_sampling,
     archon,
     beam_search,
     budget_forcing,
@@ -36,6 +37,7 @@ __all__ = ["itscale_register_strategies"]
 def itscale_register_strategies() -> Iterable[StrategyEntry]:
     """Return the built-in strategies."""
     return [
+        adaptive_sampling.entry,
         archon.entry,
         beam_search.entry,
         budget_forcing.entry,
