@@ -48,6 +48,9 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "selectors/best_of_n": REWARD,
     "selectors/first_pass": {**REWARD, "abstains": True},
     "selectors/weighted_vote": REWARD,
+    "strategies/adaptive_sampling": {
+        "options": {"yes": "Step 1 fails", "no": "Step 1 holds", "hand_in": "all"},
+    },
     "strategies/beam_search": REWARD,
     "strategies/dvts": REWARD,
     "strategies/lookahead": {"options": {"scorer": "reward", "lookahead": 1, "width": 2}},
@@ -63,6 +66,16 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "strategies/emulated_fine_tuning": {
         "options": {"tuned": "tuned", "untuned": "untuned", "top": 5, "temperature": 0.9},
         "helpers": {"tuned": {"success": 0.8}, "untuned": {"success": 0.3}},
+    },
+    "strategies/confidence_pruning": {
+        "options": {
+            "warm_up": 4,
+            "keep": 0.5,
+            "consensus": None,
+            "delimiter": "\n\n",
+            "group_segments": 1,
+            "hand_in": "all",
+        }
     },
     "strategies/iterative_deepening": {"options": {"first_window": 8, "max_tokens": 200}},
     "strategies/mixture_of_agents": {
