@@ -7,8 +7,8 @@ from scripted_engine import Scripted, charged, run
 
 from itscale.plugins.references import references
 from itscale.sampling.partners import Partners
-from itscale_builtin.strategies._archon_replies import are_tests, is_correct, passed, ranking
-from itscale_builtin.strategies._panel import numbered_parts
+from itscale_builtin.strategies._archon_replies import is_correct, passed, ranking
+from itscale_builtin.strategies._panel import items, numbered_parts
 from itscale_builtin.strategies.archon import ArchonOptions, State, check, entry
 
 
@@ -103,7 +103,7 @@ def test_any_reply_is_read(reply, count):
     assert sorted(ranking(reply, count)) in ([], list(range(count)))
     assert is_correct(reply) in (None, True, False)
     assert 0 <= (passed(reply, count) or 0) <= count
-    assert len(are_tests(reply, count)) <= count
+    assert all(item in reply for item in items(reply))
     assert set(numbered_parts(reply, count)) <= set(range(1, count + 1))
 
 
@@ -116,7 +116,7 @@ def test_verdicts_in_brackets_count_before_others():
 def test_results_of_tests_are_counted_by_their_numbers():
     assert passed("[1] Passed\n- 2. fails\n**[3]** Passed\n[9] Passed", 3) == 2
     assert passed("all is well", 3) is None
-    assert are_tests("Here they are:\n1. It is even\n- It is small\n\nDone", 5) == [
+    assert items("Here they are:\n1. It is even\n- It is small\n\nDone") == [
         "It is even",
         "It is small",
     ]

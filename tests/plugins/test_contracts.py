@@ -82,6 +82,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "options": {"others": ["other"], "samples": 2},
         "helpers": {"other": {"success": 0.2}},
     },
+    "strategies/plan_search": {"options": {"max_tokens": 60, "diversity": True, "first": 3, "second": 2}},
     "strategies/revision": {"options": {"ratio": 4, "max_tokens": 100}},
     "strategies/truncated_thinking": {"options": {"lengths": [4, 16], "end_of_think": "\n\n"}},
     "prices/per_token": {"options": {"prompt": 1.0, "generated": 2.0}},

@@ -9,7 +9,14 @@ from itscale.boundary import check_completions
 from itscale.plugins.place import Place
 from itscale.sampling.partners import Partners
 from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
-from itscale_builtin.strategies import archon, debate, emulated_fine_tuning, mixture_of_agents
+from itscale_builtin.strategies import (
+    archon,
+    atom_of_thoughts,
+    debate,
+    emulated_fine_tuning,
+    mixture_of_agents,
+    plan_search,
+)
 
 LAYERS = [
     [{"role": "generator", "samples": 3}],
@@ -23,8 +30,10 @@ LAYERS = [
 
 CASES = {
     "archon": (archon.entry, 0, {"layers": LAYERS, "retries": 1}),
+    "atom_of_thoughts": (atom_of_thoughts.entry, 0, {"retries": 1}),
     "debate": (debate.entry, 0, {"rounds": 3}),
     "mixture_of_agents": (mixture_of_agents.entry, 0, {"samples": 2}),
+    "plan_search": (plan_search.entry, 3, {"first": 2, "second": 1, "diversity": True}),
 }
 
 
@@ -37,7 +46,9 @@ def taken(name, engine, granted=None, **more):
     partners = Partners(answer=last_word, **more)
     if name not in CASES:
         given = {"tuned": "t", "untuned": "t"}
-    made, session = run(entry, engine, budget=budget, granted=granted, partners=partners, **given)
+    made, session = run(
+        entry, engine, budget=budget, granted=granted, completions=max(1, budget), partners=partners, **given
+    )
     check_completions(Place("strategies", name), session, made)
     assert made
     return session

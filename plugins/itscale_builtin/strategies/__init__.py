@@ -7,6 +7,7 @@ from itscale.plugins import StrategyEntry
 from itscale_builtin.strategies import (
     adaptive_sampling,
     archon,
+    atom_of_thoughts,
     beam_search,
     budget_forcing,
     confidence_pruning,
@@ -23,6 +24,7 @@ from itscale_builtin.strategies import (
     parallel_tempering,
     particle_filter,
     particle_gibbs,
+    plan_search,
     repeated_sampling,
     revision,
     rise,
@@ -42,6 +44,7 @@ def itscale_register_strategies() -> Iterable[StrategyEntry]:
     return [
         adaptive_sampling.entry,
         archon.entry,
+        atom_of_thoughts.entry,
         beam_search.entry,
         budget_forcing.entry,
         confidence_pruning.entry,
@@ -58,6 +61,7 @@ def itscale_register_strategies() -> Iterable[StrategyEntry]:
         parallel_tempering.entry,
         particle_filter.entry,
         particle_gibbs.entry,
+        plan_search.entry,
         repeated_sampling.entry,
         revision.entry,
         rise.entry,

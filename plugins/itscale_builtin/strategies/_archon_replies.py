@@ -1,18 +1,15 @@
-"""What components of an Archon write, read leniently: rankings, verdicts, tests. Nothing is guessed."""
+"""What components of an Archon write, read leniently: rankings, verdicts, results. Nothing is guessed."""
 
 import re
 
-__all__ = ["are_tests", "is_correct", "passed", "ranking"]
+__all__ = ["is_correct", "passed", "ranking"]
 
 CHAIN = re.compile(r"\[?\b\d{1,6}\b\]?(?:\s*(?:>|&gt;)\s*\[?\b\d{1,6}\b\]?)+")
 BRACKETED = re.compile(r"\[\s*(\d{1,6})\s*\]")
 NUMERAL = re.compile(r"\d{1,6}")
 VERDICT = re.compile(r"\b(in)?correct\b", re.IGNORECASE)
-MARKED = re.compile(r"\[\W*(in)?correct\W*\]", re.IGNORECASE)
-RESULT = re.compile(
-    r"^[\s>#*_-]*\[?\s*(\d{1,6})\s*[\]).:]*[^\n]*?\b(pass|fail)", re.IGNORECASE | re.MULTILINE
-)
-ITEM = re.compile(r"^[\s>]*(?:[-*+]|\[?\d{1,6}[\]).:]+)\s+(\S.*)$", re.MULTILINE)
+MARKED = re.compile(r"\[\W{0,5}(in)?correct\W{0,5}\]", re.IGNORECASE)
+RESULT = re.compile(r"^[ \t>#*_-]*\[? *(\d{1,6}) *[\]).:]*[^\n]*?\b(pass|fail)", re.IGNORECASE | re.MULTILINE)
 
 
 def ranking(text: str, count: int) -> list[int]:
@@ -32,11 +29,6 @@ def is_correct(text: str) -> bool | None:
     """Return the last verdict in a text: those in brackets before others; None if there is none."""
     found = MARKED.findall(text) or VERDICT.findall(text)
     return not found[-1] if found else None
-
-
-def are_tests(text: str, most: int) -> list[str]:
-    """Return the items of a list, one a line."""
-    return [item.strip() for item in ITEM.findall(text)][:most]
 
 
 def passed(text: str, count: int) -> int | None:

@@ -11,12 +11,16 @@ from itscale.sampling.session import Session
 from itscale.types import Message, Question, SamplingParams, Trajectory
 from itscale_builtin.strategies._chats import question
 
-__all__ = ["answers", "instead", "listed", "numbered_parts", "together"]
+__all__ = ["answers", "instead", "items", "listed", "numbered_parts", "together"]
 
 T = TypeVar("T")
 
-NUMBER = re.compile(r"^[\s>#*_-]*\[\s*(\d{1,6})\s*\]", re.MULTILINE)
+NUMBER = re.compile(r"^[ \t>#*_-]*\[ *(\d{1,6}) *\]", re.MULTILINE)
 """A number that begins a line, as `[2]`; markup before it does not matter."""
+
+
+ITEM = re.compile(r"^[ \t>]*(?:[-*+]|\[?\d{1,6}[\]).:]+)[ \t]+(\S.*)$", re.MULTILINE)
+"""An item of a list, after its dash or its number."""
 
 
 async def together(branches: Iterable[Awaitable[T]]) -> list[T | None]:
@@ -56,6 +60,11 @@ def instead(problem: Question, text: str) -> list[Message]:
 def listed(texts: Sequence[str]) -> str:
     """Return texts one below the other, each after its number: [1], [2] ..."""
     return "\n\n".join(f"[{number}] {text.strip()}" for number, text in enumerate(texts, 1))
+
+
+def items(text: str) -> list[str]:
+    """Return the items of a list, one a line."""
+    return [item.strip() for item in ITEM.findall(text)]
 
 
 def numbered_parts(text: str, count: int) -> dict[int, str]:

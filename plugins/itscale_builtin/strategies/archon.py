@@ -14,9 +14,9 @@ from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
 from itscale_builtin.strategies._archon_layers import MAKERS, Component, broken_rules, calls
-from itscale_builtin.strategies._archon_replies import are_tests, is_correct, passed, ranking
+from itscale_builtin.strategies._archon_replies import is_correct, passed, ranking
 from itscale_builtin.strategies._chats import question
-from itscale_builtin.strategies._panel import answers, instead, listed, numbered_parts, together
+from itscale_builtin.strategies._panel import answers, instead, items, listed, numbered_parts, together
 
 GENERAL: list[list[dict[str, Any]]] = [
     [{"role": "generator", "samples": 5}],
@@ -200,7 +200,7 @@ class Layer:
     async def _tests(self, one: Component) -> list[str]:
         """Return statements that hold of a right answer."""
         reply = await self.ask(one, self.options.write_tests, (), count=str(one.tests))
-        if not (found := are_tests(reply.text, one.tests)):
+        if not (found := items(reply.text)[: one.tests]):
             self.session.unreadable(reply)
         return found
 

@@ -11,7 +11,7 @@ from itscale.plugins.prompts import fill, fills, shipped
 from itscale.plugins.references import ModelLabel
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
-from itscale_builtin.strategies._chats import go_on
+from itscale_builtin.strategies._chats import go_on, question
 from itscale_builtin.strategies._drawing import DrawingOptions
 from itscale_builtin.strategies._panel import answers, listed, together
 
@@ -26,7 +26,8 @@ class DebateOptions(DrawingOptions):
     others: list[ModelLabel] = Field(default=[], max_length=100)
     """Labels of models that speak beside the one that is sampled: agents are these models by turns."""
     reconsider: Annotated[str, fills("answers")] = shipped(__package__, "debate", "reconsider")
-    """What an agent is asked from the second round on; `{answers}` are the latest of all other agents."""
+    """What an agent is asked from the second round on; `{answers}` are the latest of all other agents,
+    `{problem}` is what the problem asks."""
 
 
 async def debate(problem: Question, session: Session, options: DebateOptions) -> list[Completion]:
@@ -42,11 +43,13 @@ async def debate(problem: Question, session: Session, options: DebateOptions) ->
     firsts = await together(_first(session, options, by.count(speaker), speaker) for speaker in speakers)
     drawn = {speaker: iter(made or []) for speaker, made in zip(speakers, firsts, strict=True)}
     said = [next(drawn[who], session.start()) for who in by]
-    chats = [go_on(problem)] * options.agents
+    chats, asked = [go_on(problem)] * options.agents, question(problem)
     for _ in range(1, options.rounds):
         for agent, mine in enumerate(said):
             others = [one.text for other, one in enumerate(said) if other != agent]
-            chats[agent] = go_on(chats[agent], mine.text, fill(options.reconsider, answers=listed(others)))
+            chats[agent] = go_on(
+                chats[agent], mine.text, fill(options.reconsider, problem=asked, answers=listed(others))
+            )
         turns = (
             session.write(chat, options.completion(), by=who, key=f"agent {agent}", reads=said)
             for agent, (chat, who) in enumerate(zip(chats, by, strict=True))
