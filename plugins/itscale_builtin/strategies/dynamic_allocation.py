@@ -24,7 +24,7 @@ __all__ = ["AllocationOptions", "allocate", "entry", "gain_of_votes", "threshold
 class AllocationOptions(DrawingOptions):
     """Options of every allocation; the budget of a run is the most completions of one problem."""
 
-    threshold: float = Field(default=0.01, ge=0, le=1e6)
+    threshold: float = Field(default=0.005, ge=0, le=1e6)
     """Expected gain, in the probability of being right, that the next completion has to bring: the price
     lambda that all problems share. `threshold_for` finds the one for a wanted mean of completions."""
     price_of: Literal["completion", "thousand_tokens"] = "completion"
