@@ -235,3 +235,38 @@ def test_a_chat_stands_for_what_it_quotes_and_each_model_has_its_lane():
         assert by[row["parent"]] == row["by"]
         assert [by[node] for node in row["follows"]] != [row["by"]]
     assert tree.filter("chosen")["completions"].to_list() == [[0]]
+
+
+def circular():
+    """A draft, feedback on it, and an attempt of the same text: equal attempts have one chat of feedback."""
+    blank = dict.fromkeys(TREES) | {"problem_id": "p", "budget": 0, "replicate": 0, "completion": 0}
+    blank |= {"status": "done", "reads": [], "children": 0, "completions": [], "weights": []}
+    drawn = {"kind": "drawn", "by": "m", "generated_tokens": 3, "finish_reason": "eos", "text": "t"}
+    nodes = [
+        {"node": 0, "kind": "chat"},
+        {"node": 1, "parent": 0, **drawn},
+        {"node": 2, "kind": "chat", "reads": [1, 5]},
+        {"node": 3, "parent": 2, **drawn},
+        {"node": 4, "kind": "chat", "reads": [1, 3]},
+        {"node": 5, "parent": 4, "completions": [0], "weights": [1.0], **drawn},
+    ]
+    return pl.DataFrame([blank | node for node in nodes], schema=dict(TREES))
+
+
+def test_a_chat_that_was_written_twice_makes_no_circle():
+    shown = drawable(circular(), pl.DataFrame(schema=dict(OUTCOMES_DRAWN)))
+    assert shown.select("node", "depth", "parent").rows() == [(0, 0, None), (1, 1, 0), (3, 2, 1), (5, 3, 1)]
+    assert shown["follows"].to_list() == [[], [], [], [3]]
+    assert shown["correct"].to_list() == [None] * 4
+
+
+def test_nodes_that_only_quote_each_other_are_drawn_too():
+    alone = (
+        circular()
+        .filter(pl.col("node") != 0)
+        .with_columns(
+            reads=pl.when(pl.col("node") == 2).then([5]).when(pl.col("node") == 4).then([3]).otherwise([])
+        )
+    )
+    shown = drawable(alone, pl.DataFrame(schema=dict(OUTCOMES_DRAWN)))
+    assert sorted(shown["node"]) == [1, 3, 5]

@@ -46,7 +46,7 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from itscale.cli import check, fit, import_, merge, plugins, power, run, schema, verify
+    from itscale.cli import check, fit, import_, merge, plugins, power, run, schema, tree, verify
 
     app.add_typer(plugins.app, name="plugins")
     app.command("check")(check.check)
@@ -55,6 +55,7 @@ def _register() -> None:
     app.command("fit")(fit.fit)
     app.command("merge")(merge.merge)
     app.command("power")(power.power)
+    app.command("tree")(tree.tree)
     app.command("verify")(verify.verify)
     app.command("schema")(schema.schema)
 

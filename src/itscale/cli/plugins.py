@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from itscale.errors import PluginError, nearest
+from itscale.messages.printable import printable
 
 if TYPE_CHECKING:
-    from itscale.plugins.entries import Kind, Options
+    from itscale.cli.console import LiteralConsole
+    from itscale.plugins.entries import Entry, Kind, Options
     from itscale.plugins.registry import Plugin
 
 __all__ = ["app"]
+
+LONGEST = 60
+"""Characters of a default that are shown."""
 
 app = typer.Typer(no_args_is_help=True, help="List the installed plugins, or show one.")
 
@@ -25,21 +30,68 @@ def list_plugins(
         str | None, typer.Argument(help="tasks, engines, strategies ...; all if left out")
     ] = None,
 ) -> None:
-    """List the installed plugins, by kind."""
+    """List the installed plugins, by kind; strategies alone by family, with what they need and cost."""
     from rich.table import Table
 
     from itscale.cli.console import LiteralConsole
     from itscale.plugins.registry import registry
 
+    console = LiteralConsole()
     table = Table("kind", "name", "summary", "from", box=None, pad_edge=False)
     for one in _kinds(kind):
+        if one == kind == "strategies":
+            _list_strategies(console)
+            continue
         for plugin in registry().plugins(one):
             entry = plugin.entry
             table.add_row(one, entry.name, entry.summary, f"{plugin.distribution} {plugin.version}")
-    console = LiteralConsole()
-    console.print(table)
+    if table.row_count:
+        console.print(table)
     for aside in registry().set_aside:  # on stderr, too, but a list that is kept should be whole
         console.print(f"set aside: {aside}")
+
+
+def _list_strategies(console: LiteralConsole) -> None:
+    """Print the strategies by family: of each its summary, what it needs, and what it costs at most."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from itscale.plugins.registry import registry
+    from itscale.plugins.strategies import FAMILIES, StrategyEntry
+
+    plugins = list(registry().plugins("strategies"))
+    several = len({plugin.distribution for plugin in plugins}) > 1
+    widest = max((len(plugin.entry.name) for plugin in plugins), default=0)
+    for family in FAMILIES:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(width=widest, no_wrap=True)
+        table.add_column()
+        for plugin in plugins:
+            entry = plugin.entry
+            if not isinstance(entry, StrategyEntry) or entry.family != family:
+                continue
+            table.add_row(entry.name, entry.summary)
+            facts = _strategy_facts(entry)
+            if several:
+                facts["from"] = f"{plugin.distribution} {plugin.version}"
+            for label, fact in facts.items():
+                if fact:
+                    table.add_row("", Text(f"{label} {printable(fact)}", style="dim"))
+        if table.row_count:
+            console.print(f"{family or 'of no family'}", style="bold")
+            console.print(table)
+            console.print("")
+
+
+def _strategy_facts(entry: Entry) -> dict[str, str]:
+    """Return what a strategy needs and costs; nothing of another plugin."""
+    from itscale.plugins.demands import costs, may_name, needs
+    from itscale.plugins.strategies import StrategyEntry
+
+    if not isinstance(entry, StrategyEntry):
+        return {}
+    named = {"needs": ", ".join(needs(entry)), "may name": ", ".join(may_name(entry))}
+    return {**named, "at most": costs(entry)}
 
 
 @app.command("show")
@@ -66,15 +118,20 @@ def _show(kind: Kind, plugin: Plugin) -> None:
 
     from itscale.cli.console import LiteralConsole
     from itscale.plugins.entries import LawEntry
+    from itscale.plugins.strategies import StrategyEntry
 
     entry = plugin.entry
+    asks = _strategy_facts(entry)
     facts = {
         "summary": entry.summary,
         "reference": entry.reference,
         "from": f"{plugin.distribution} {plugin.version}, revision {entry.revision}",
         "columns": f"response; {entry.inputs}" if isinstance(entry, LawEntry) and entry.inputs else "",
         "also called": ", ".join(entry.aliases),
-        "needs": ", ".join(entry.requires) + (f" ({entry.installed_by})" if entry.installed_by else ""),
+        "family": entry.family if isinstance(entry, StrategyEntry) else "",
+        **asks,
+        "installed by" if asks else "needs": ", ".join(entry.requires)
+        + (f" ({entry.installed_by})" if entry.installed_by else ""),
     }
     lines = Table.grid(padding=(0, 2))
     for label, fact in facts.items():
@@ -86,6 +143,8 @@ def _show(kind: Kind, plugin: Plugin) -> None:
     rows = list(_options(entry.options))
     if rows:
         options = Table("option", "type", "default", "what it is", box=None, pad_edge=False)
+        options.columns[0].no_wrap = True
+        options.columns[0].min_width = max(len(row[0]) for row in rows)
         for row in rows:
             options.add_row(*row)
         console.print("")
@@ -104,11 +163,21 @@ def _rows(
     from itscale.study.schema import describe_type
 
     for name, value in schema.get("properties", {}).items():
-        default = "required" if name in schema.get("required", ()) else json.dumps(value.get("default"))
+        given = json.dumps(value.get("default"), ensure_ascii=False)
+        default = "required" if name in schema.get("required", ()) else _shortened(given)
         yield prefix + name, describe_type(value), default, value.get("description", "")
         for part in (value, *value.get("anyOf", ())):
             if "$ref" in part:
                 yield from _rows(inner[part["$ref"].rpartition("/")[2]], inner, f"{prefix}{name}.")
+
+
+def _shortened(default: str) -> str:
+    """Return a default as a list shows it: of a long text, as a template of a prompt, its beginning."""
+    return (
+        default
+        if len(default) <= LONGEST
+        else f"{default[:LONGEST].rstrip()} ... ({len(default)} characters)"
+    )
 
 
 def _kinds(kind: str | None) -> tuple[Kind, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,9 @@ def read_tree(
     completion
         Whose tree, where each completion has its own.
 
+    Of a study that still runs there are the trees of blocks that are done; `correct` is null everywhere as
+    long as there are no outcomes.
+
     Raises
     ------
     DataError
@@ -68,8 +72,9 @@ def read_tree(
             f"completion {completion}; budgets are {there[0]}, replicates end at {there[1]}"
         )
     outcomes = results / "outcomes" / place.with_suffix(".parquet")
-    judged = scan_table(outcomes, OUTCOMES).filter(problem_id=problem_id).collect()
-    return drawable(found, judged)
+    if not outcomes.is_file():
+        return drawable(found, pl.DataFrame(schema=dict(OUTCOMES)))
+    return drawable(found, scan_table(outcomes, OUTCOMES).filter(problem_id=problem_id).collect())
 
 
 def first_trees(trees: pl.LazyFrame, problems: Sequence[str], count: int, budget: int | None) -> pl.DataFrame:
@@ -127,6 +132,7 @@ def drawable(rows: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
     nodes = _merged(rows)
     above = {node: _above(row, nodes) for node, row in nodes.items()}
     shown = {node: row for node, row in nodes.items() if not _hidden(row)}
+    above |= _without_circles({node: above[node] for node in shown})
     depths = _depths(shown, above)
     lanes = _lanes(shown, above, depths)
     run = dict(zip(TREE[:3], rows.select(*TREE[:3]).row(0), strict=True)) if rows.height else {}
@@ -151,8 +157,10 @@ def drawable(rows: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _any_right(row: Row, right: Mapping[int, bool]) -> bool | None:
-    """Return whether a completion that ends at a node is correct; None if none ends there."""
-    return any(right.get(index, False) for index in row["completions"]) if row["completions"] else None
+    """Return whether a completion that ends at a node is correct; None if none does, or none is judged."""
+    if not (right and row["completions"]):
+        return None
+    return any(right.get(index, False) for index in row["completions"])
 
 
 def _merged(rows: pl.DataFrame) -> dict[int, dict[str, Any]]:
@@ -183,6 +191,36 @@ def _above(row: Row, nodes: Mapping[int, Row]) -> list[int]:
     quoted = [nodes[node] for node in parent["reads"] if node in nodes and not _hidden(nodes[node])]
     quoted.sort(key=lambda one: (one["by"] != row["by"], one["node"]))
     return [one["node"] for one in quoted] or [node for node in (0,) if node in nodes]
+
+
+def _without_circles(above: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
+    """Return what each node is drawn after, without what comes after the node itself.
+
+    Equal texts make equal chats: one that was written twice quotes what is older than its answer, and what
+    came of that answer. Where every node that is left waits for another, the one that waits for the fewest
+    goes first, without those.
+    """
+    below: dict[int, list[int]] = {node: [] for node in above}
+    waits = {node: len(before) for node, before in above.items()}
+    for node, before in above.items():
+        for one in before:
+            below[one].append(node)
+    kept: dict[int, list[int]] = {}
+    ready = deque(node for node, count in waits.items() if count == 0)
+    while len(kept) < len(above):
+        if not ready:
+            left = [node for node in above if node not in kept]
+            reached = [node for node in left if waits[node] < len(above[node])] or left
+            ready.append(min(reached, key=lambda node: (waits[node], node)))
+        node = ready.popleft()
+        if node in kept:
+            continue
+        kept[node] = [one for one in above[node] if one in kept]
+        for one in below[node]:
+            waits[one] -= 1
+            if waits[one] == 0:
+                ready.append(one)
+    return kept
 
 
 def _depths(nodes: Mapping[int, Row], above: Mapping[int, Sequence[int]]) -> dict[int, int]:
