@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from openai_server import choice, generate, serving
+from openai_server import reply as reply_of
 
 from itscale.boundary import CheckedEngine, Place
-from itscale.errors import ContractError
+from itscale.errors import ContractError, EngineLostError
 from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
 from itscale.types import Problem, SamplingParams
@@ -153,3 +155,27 @@ def test_a_server_that_lists_none_of_them_says_nothing():
 def test_a_server_that_lists_what_cannot_be_is_asked_again(value):
     with pytest.raises(MalformedReply):
         read_choices(reply([-0.25]).replace(b'[{"logprob": -0.25}]', b'[{"logprob": %s}]' % value), ())
+
+
+def listing(*places):
+    return {"content": json.loads(reply(*places))["choices"][0]["logprobs"]["content"]}
+
+
+def test_a_server_is_asked_for_as_many_tokens_as_a_strategy_wants():
+    answer = choice("two words", logprobs=listing([-0.1, -3.0], [-1.0, -2.0]))
+    with serving(lambda body, number: reply_of(answer, generated=2)) as server:
+        asked, plain = SamplingParams(confidence_top=2), SamplingParams()
+        (one,) = generate(server.url, params=asked, logprobs=True)
+        (other,) = generate(server.url, params=plain, logprobs=True)
+    assert [body.get("top_logprobs") for body in server.bodies] == [2, None]
+    assert one.confidence == pytest.approx(1.525)
+    assert (other.confidence, other.logprob) == (None, one.logprob)
+
+
+def test_a_server_that_lists_no_other_tokens_is_refused_with_what_to_do():
+    answer = choice("one", logprobs={"content": [{"token": "t", "logprob": -0.5, "top_logprobs": []}]})
+    with (
+        serving(lambda body, number: reply_of(answer, generated=1)) as server,
+        pytest.raises(EngineLostError, match=r"without the 2 most probable tokens .* set logprobs: false"),
+    ):
+        generate(server.url, params=SamplingParams(confidence_top=2), logprobs=True)
