@@ -96,6 +96,7 @@ def test_tokens_that_not_all_name_are_left_out_and_without_any_the_large_one_spe
         ({}, [0.5, 0.3, 0.2]),
         ({"temperature": 0.0}, [1, 0, 0]),
         ({"temperature": 0.5}, [0.25 / 0.38, 0.09 / 0.38, 0.04 / 0.38]),
+        ({"temperature": 1e-310}, [1, 0, 0]),
         ({"top_k": 2}, [0.625, 0.375, 0]),
         ({"top_p": 0.5}, [1, 0, 0]),
         ({"top_p": 0.51}, [0.625, 0.375, 0]),
@@ -171,6 +172,21 @@ def test_a_token_that_ends_the_tuned_model_ends_the_text():
     partners = Partners(helpers={"t": model(0.8), "u": model(0.3)})
     (made,), _ = run(entry, base, tuned="t", untuned="u", partners=partners)
     assert made.finish_reason == "eos"
+
+
+def test_a_token_that_the_tuned_model_does_not_name_is_the_large_ones():
+    class Tuned(SimulatedEngine):
+        async def next_logprobs(self, request):
+            found = await super().next_logprobs(request)
+            return replace(
+                found, token_ids=found.token_ids + 100, full=False, ends=frozenset(found.token_ids)
+            )
+
+    tuned = Tuned(SimulatedOptions(success=0.8, steps=3, wrong_answers=3))
+    partners = Partners(helpers={"t": tuned, "u": model(0.3)})
+    (made,), _ = run(entry, model(0.6), tuned="t", untuned="u", partners=partners)
+    assert made.finish_reason == "eos"
+    assert "The answer is" in made.text
 
 
 def test_a_text_ends_at_its_own_limit_within_a_larger_session():

@@ -20,7 +20,8 @@ def probabilities(logits: FloatArray, options: SamplingOptions) -> FloatArray:
         chances = np.zeros(len(logits))
         chances[np.argmax(logits)] = 1.0
         return chances
-    scaled = (logits - logits.max()) / options.temperature
+    with np.errstate(over="ignore"):  # a temperature near 0 is greedy
+        scaled = (logits - logits.max()) / options.temperature
     scaled = np.where(scaled >= np.log(options.min_p) if options.min_p else True, scaled, -np.inf)
     if 0 < options.top_k < len(scaled):
         kept = np.argsort(-scaled, kind="stable")[: options.top_k]

@@ -71,7 +71,7 @@ def combined(found: list[NextLogprobs], options: EmulatedFineTuningOptions) -> t
 async def _take(session: Session, found: list[NextLogprobs], token: int) -> Trajectory:
     """Return the text with a token, from the model that says that it ends the text, if one does."""
     large, tuned, _ = found
-    ends = token in tuned.ends and token not in large.ends
+    ends = token in tuned.ends - large.ends and tuned.place(token) is not None
     return await session.take(tuned if ends else large, token)
 
 
