@@ -62,6 +62,8 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "strategies/budget_forcing": {
         "options": {"thinking_tokens": 60, "answer_tokens": 40, "waits": 2, "end_of_think": "\n\n"}
     },
+    "strategies/archon": {"options": {"retries": 1}},
+    "strategies/atom_of_thoughts": {"options": {"retries": 1}},
     "strategies/debate": {"options": {"others": ["other"]}, "helpers": {"other": {"success": 0.2}}},
     "strategies/emulated_fine_tuning": {
         "options": {"tuned": "tuned", "untuned": "untuned", "top": 5, "temperature": 0.9},
@@ -82,7 +84,9 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "options": {"others": ["other"], "samples": 2},
         "helpers": {"other": {"success": 0.2}},
     },
-    "strategies/plan_search": {"options": {"max_tokens": 60, "diversity": True, "first": 3, "second": 2}},
+    "strategies/plan_search": {
+        "options": {"max_tokens": 60, "diversity": True, "first": 3, "second": 2, "tries": 1}
+    },
     "strategies/revision": {"options": {"ratio": 4, "max_tokens": 100}},
     "strategies/truncated_thinking": {"options": {"lengths": [4, 16], "end_of_think": "\n\n"}},
     "prices/per_token": {"options": {"prompt": 1.0, "generated": 2.0}},

@@ -16,7 +16,7 @@ class TestArchonOfRefinements(StrategyContract):
             ],
             [{"role": "critic"}],
             [{"role": "ranker", "keep": 2}],
-            [{"role": "fuser", "model": "other"}, {"role": "fuser"}],
+            [{"role": "fuser", "model": "other"}],
         ],
         "retries": 1,
     }
