@@ -11,7 +11,7 @@ from itscale_builtin.strategies.step_best_of_n import StepBestOfNOptions, entry
 
 @pytest.mark.parametrize("budget", [1, 4])
 def test_a_step_holds_if_one_of_its_candidates_does(budget):
-    runs = run_simulated(entry.factory, StepBestOfNOptions(scorer="r"), budget=budget, problems=300)
+    runs = run_simulated(entry.factory, StepBestOfNOptions(scorer="r"), budget=budget, problems=200)
     expected = (1 - (1 - HOLDS) ** budget) ** STEPS
     assert all(len(made) == 1 for made in runs)
     close([right(made[0]) for made in runs], expected, np.sqrt(expected * (1 - expected)))
