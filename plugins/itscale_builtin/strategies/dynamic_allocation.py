@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 from pydantic import Field
-from scipy.special import betaincc, betaln
 
 from itscale.errors import BudgetExhausted
 from itscale.outcomes import FloatArray
@@ -96,19 +96,19 @@ def gain_of_votes(answers: Iterable[str | None], options: DynamicAllocationOptio
 
 @lru_cache(maxsize=100_000)
 def _gain(a: float, b: float, most: int) -> float:
-    gains = [0.0]
+    log_beta, gains = scipy.special.betaln, [0.0]
     for more in range(1, most + 1):
         votes = np.arange(more + 1.0)
         left = more - votes
-        ways = -np.log(more + 1) - betaln(left + 1, votes + 1)  # log of the binomial coefficients
-        chance = np.exp(ways + betaln(a + votes, b + left) - betaln(a, b))
+        ways = -np.log(more + 1) - log_beta(left + 1, votes + 1)  # log of the binomial coefficients
+        chance = np.exp(ways + log_beta(a + votes, b + left) - log_beta(a, b))
         gains.append(float(chance @ _sure(a + votes, b + left) - _sure(a, b)) / more)
     return max(gains)
 
 
 def _sure(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
     """Return the probability of the likelier side of 1/2, where p ~ Beta(a, b)."""
-    above = betaincc(a, b, 0.5)
+    above = scipy.special.betaincc(a, b, 0.5)
     return np.asarray(np.maximum(above, 1 - above))
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Literal
 
+import scipy
 from pydantic import Field
-from scipy.special import betaincc
 
 from itscale.errors import BudgetExhausted
 from itscale.plugins import StrategyEntry
@@ -65,7 +65,7 @@ def ahead(answers: Iterable[str | None]) -> float:
     """Return the posterior probability that the first answer is more frequent than the second."""
     votes = [count for _, count in Counter(one for one in answers if one is not None).most_common(2)]
     first, second = (*votes, 0, 0)[:2]
-    return float(betaincc(first + 1, second + 1, 0.5))
+    return float(scipy.special.betaincc(first + 1, second + 1, 0.5))
 
 
 entry = StrategyEntry(
