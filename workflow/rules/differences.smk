@@ -23,3 +23,29 @@ rule differences:
         depends=lambda wildcards: plan.depends("differences", wildcards),
     script:
         "../scripts/differences.py"
+
+
+# Seconds: not worth a cluster job.
+localrules:
+    tricks,
+
+
+rule tricks:
+    input:
+        differences=rules.differences.output.output,
+    output:
+        csv=report(
+            local("<reports>/tricks.csv"),
+            caption="../report/tricks.rst",
+            category="Tables",
+            labels={"table": "tricks"},
+        ),
+        tex=local("<reports>/tricks.tex"),
+    log:
+        "<logs>/tricks.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        depends=lambda wildcards: plan.depends("tricks", wildcards),
+    script:
+        "../scripts/tricks.py"

@@ -29,7 +29,7 @@ def check(study: Annotated[Path, typer.Argument(help="the study, a YAML file")])
     refuse_strangers(plan, Path("results", plan.study.name), frozenset(plan.block_paths()), everything=False)
     table = Table(box=None, pad_edge=False)
     for column in ("task", "model", "strategy"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("problems", "blocks", "completions", "tokens at most"):
         table.add_column(column, justify="right")
     for place, blocks in plan.cut.items():
@@ -60,7 +60,7 @@ def _print_judges(plan: Plan, console: Console) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for column in ("verifier", "asks"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("verdicts", "tokens at most"):
         table.add_column(column, justify="right")
     for one in extents:

@@ -108,7 +108,10 @@ def _said(capability: Capability) -> str:
 
 
 def _referring(options: type[BaseModel], required: bool) -> Iterator[tuple[Referent, dict[str, bool]]]:
-    """Yield kinds of labels, with the options that hold some, and whether one holds several."""
+    """Yield kinds of labels, with the options that hold some, and whether one holds several.
+
+    Options that stand in others may be left out, whatever they are there.
+    """
     for to in get_args(Referent):
         fields = {name: options.model_fields[name] for name in referring(options, to)}
         names = {
@@ -116,8 +119,25 @@ def _referring(options: type[BaseModel], required: bool) -> Iterator[tuple[Refer
             for name, field in fields.items()
             if field.is_required() == required
         }
+        if not required:
+            names |= {name: True for name in _nested(options, to)}
         if names:
             yield to, names
+
+
+def _nested(options: type[BaseModel], to: Referent) -> Iterator[str]:
+    """Yield options inside of options that name something: `layers.model`."""
+    for name, field in options.model_fields.items():
+        for model in _models(field.annotation):
+            inside = (*referring(model, to), *_nested(model, to))
+            yield from dict.fromkeys(f"{name}.{one}" for one in inside)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
 
 
 def _referent(to: Referent, names: Mapping[str, bool]) -> str:

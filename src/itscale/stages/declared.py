@@ -33,6 +33,7 @@ __all__ = [
     "STAGES",
     "SUMMARY",
     "TABLE_FITS",
+    "TRICKS",
     "VERIFICATION",
     "is_literal",
 ]
@@ -243,7 +244,10 @@ def _differences(study: Study, labels: Labels) -> dict[str, Any]:
     return {
         "seed": study.config.seed,
         "curves": study.config.curves.model_dump(mode="json"),
-        "differences": {label: section.model_dump(mode="json") for label, section in sections},
+        # where they are shown changes none
+        "differences": {
+            label: section.model_dump(mode="json", exclude={"trick"}) for label, section in sections
+        },
     }
 
 
@@ -254,6 +258,17 @@ DIFFERENCES = Stage(
     tables=("differences",),
     reports=("differences.csv", "differences.tex"),
     wanted=lambda study, _: bool(study.config.differences),
+)
+
+TRICKS = Stage(
+    name="tricks",
+    revision=1,
+    fingerprint=lambda study, _: {
+        "tricks": [label for label, section in study.config.differences.items() if section.trick],
+        "budgets": study.config.curves.budgets,
+    },
+    reports=("tricks.csv", "tricks.tex"),
+    wanted=lambda study, _: any(section.trick for section in study.config.differences.values()),
 )
 
 
@@ -309,6 +324,7 @@ STAGES = (
     LEADERBOARD_TABLE,
     TABLE_FITS,
     DIFFERENCES,
+    TRICKS,
     FIGURES,
     SUMMARY,
     MANIFEST,

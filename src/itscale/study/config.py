@@ -134,6 +134,9 @@ class StrategySection(Section):
     """Run-based strategies: the budgets of the grid: completions per run, or what else they count."""
     replicates: Count = 1
     """Run-based strategies: independent runs per problem and budget."""
+    grid: dict[str, list[Any] | dict[str, Any]] | None = None
+    """Options with several values each: a strategy is run for every point of the grid, and compared with the
+    first in the table of tricks."""
 
 
 class OutcomesSection(BaseModel):
@@ -279,6 +282,8 @@ class DifferenceSection(BaseModel):
     """What is compared."""
     minus: ArmSection
     """What it is compared with: above 0 the former is better."""
+    trick: bool = False
+    """Whether the table of tricks has it, at every budget of the curves that is named; so have grids."""
 
     @model_validator(mode="after")
     def _sides_differ(self) -> DifferenceSection:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from itscale.plugins.registry import Registry
 from itscale.plugins.registry import registry as installed_plugins
 from itscale.study.checks import check_study
 from itscale.study.config import Section, StudyConfig, as_sections
+from itscale.study.grids import Grids, expand_grids
 from itscale.study.imported import find_sources, fit_selectors
 from itscale.study.labels import with_names
 from itscale.study.resolver import Resolver
@@ -162,17 +163,24 @@ def examine(
         The line of every value.
     """
     sections, unnamed = as_sections(data)
+    sections, grids, ungridded = expand_grids(sections)
     config, wrong = validate(StudyConfig, sections, instead={"study": UNNAMED})
-    mistakes = [*earlier, *_secrets(data)]
+    mistakes = [*earlier, *_secrets(data), *ungridded]
     registry = registry or installed_plugins()
     mistakes += independent(mistakes, [*unnamed, *with_names(wrong, sections, registry)])
     if config is None:
-        return Examined(None, tuple(mistakes), where, lines or {})
+        return Examined(None, _written(mistakes, grids), where, lines or {})
     study, wrong = _resolve(config, Resolver(registry, without), _outcomes(sections))
     mistakes += independent(mistakes, wrong)
     if not without:
         mistakes += independent(mistakes, check_study(study))
-    return Examined(study, tuple(mistakes), where, lines or {})
+    return Examined(study, _written(mistakes, grids), where, lines or {})
+
+
+def _written(mistakes: Iterable[Mistake], grids: Grids) -> tuple[Mistake, ...]:
+    """Return mistakes where the user wrote them: of a grid once, not for each of its points."""
+    placed = dict.fromkeys(replace(one, place=grids.place(one.place)) for one in mistakes)
+    return tuple(dict.fromkeys(grids.merged(one, placed) for one in placed))
 
 
 def _secrets(data: Mapping[str, Any]) -> Iterator[Mistake]:
