@@ -120,7 +120,7 @@ def _referring(options: type[BaseModel], required: bool) -> Iterator[tuple[Refer
             if field.is_required() == required
         }
         if not required:
-            names |= {name: True for name in _nested(options, to)}
+            names |= dict.fromkeys(_nested(options, to), True)
         if names:
             yield to, names
 
