@@ -48,6 +48,10 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "selectors/best_of_n": REWARD,
     "selectors/first_pass": {**REWARD, "abstains": True},
     "selectors/weighted_vote": REWARD,
+    "strategies/ab_mcts": {
+        "options": {"scorer": "reward", "models": ["other"], "at_once": 2},
+        "helpers": {"other": {"success": 0.2, "process_reward": {"noise": 1.0}}},
+    },
     "strategies/adaptive_sampling": {
         "options": {"yes": "Step 1 fails", "no": "Step 1 holds", "hand_in": "all"},
     },

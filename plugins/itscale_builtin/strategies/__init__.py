@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itscale import hookimpl
 from itscale.plugins import StrategyEntry
 from itscale_builtin.strategies import (
+    ab_mcts,
     adaptive_sampling,
     archon,
     atom_of_thoughts,
@@ -31,6 +32,7 @@ from itscale_builtin.strategies import (
     rise_oracle,
     self_refine,
     step_best_of_n,
+    tree_of_thoughts,
     truncated_thinking,
     until_pass,
 )
@@ -42,6 +44,7 @@ __all__ = ["itscale_register_strategies"]
 def itscale_register_strategies() -> Iterable[StrategyEntry]:
     """Return the built-in strategies."""
     return [
+        ab_mcts.entry,
         adaptive_sampling.entry,
         archon.entry,
         atom_of_thoughts.entry,
@@ -68,6 +71,7 @@ def itscale_register_strategies() -> Iterable[StrategyEntry]:
         rise_oracle.entry,
         self_refine.entry,
         step_best_of_n.entry,
+        tree_of_thoughts.entry,
         truncated_thinking.entry,
         until_pass.entry,
     ]
