@@ -48,6 +48,11 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "selectors/best_of_n": REWARD,
     "selectors/first_pass": {**REWARD, "abstains": True},
     "selectors/weighted_vote": REWARD,
+    "strategies/rstar": {
+        "options": {"discriminator": "other", "depth": 2, "votes": 2, "masks": 1, "max_tokens": 64},
+        "helpers": {"other": {"success": 0.5}},
+        "budgets": (1, 3),
+    },
     "strategies/ab_mcts": {
         "options": {"scorer": "reward", "models": ["other"], "at_once": 2},
         "helpers": {"other": {"success": 0.2, "process_reward": {"noise": 1.0}}},
