@@ -51,7 +51,13 @@ async def debate(problem: Question, session: Session, options: DebateOptions) ->
                 chats[agent], mine.text, fill(options.reconsider, problem=asked, answers=listed(others))
             )
         turns = (
-            session.write(chat, options.completion(), by=who, key=f"agent {agent}", reads=said)
+            session.write(
+                chat,
+                options.completion(),
+                by=who,
+                key=f"agent {agent}",
+                reads=[said[agent], *said[:agent], *said[agent + 1 :]],  # its own first: trees hang it there
+            )
             for agent, (chat, who) in enumerate(zip(chats, by, strict=True))
         )
         made = await together(turns)
