@@ -72,7 +72,8 @@ class TreeLooks:
         lanes, deepest = [lane for _, lane in at.values()], max(depth for depth, _ in at.values())
         spread = max(1.0, max(lanes) - min(lanes))
         axes.set_ylim(min(lanes) - 0.12 * spread, max(lanes) + 0.12 * spread)
-        axes.set_xlim(-0.4, deepest + 0.4)
+        room = _room(deepest)
+        axes.set_xlim(-room, deepest + room)
         axes.set_xticks(range(0, int(deepest) + 1, max(1, int(deepest) // 6)))
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
@@ -98,7 +99,7 @@ class TreeLooks:
         axes.scatter(*_places(chats, at), s=0.7 * size, marker="s", color=DARK, zorder=2)
         axes.scatter(*_places(lost, at), s=0.7 * size, marker="x", color=GREY, linewidths=0.8, zorder=2)
         x, y = _places(tree.filter("chosen").to_dicts(), at)
-        beside = [one + 0.22 for one in x]
+        beside = [one + 0.55 * _room(max(depth for depth, _ in at.values())) for one in x]
         axes.scatter(beside, y, s=max(14.0, 1.2 * size), marker="*", color="black", linewidths=0, zorder=4)
 
     def _fill(self, row: Mapping[str, Any], by_model: bool) -> Any:
@@ -116,6 +117,11 @@ class TreeLooks:
         shades = LinearSegmentedColormap.from_list("scores", [_shade(at / 20) for at in range(21)])
         shown = ScalarMappable(norm=Normalize(0, 1), cmap=shades)
         figure.colorbar(shown, ax=list(axes), label="score", fraction=0.03, pad=0.01, aspect=25)
+
+
+def _room(deepest: float) -> float:
+    """Return the room beside a tree, in steps: as wide on paper beside a deep one as beside a shallow one."""
+    return 0.4 * max(1.0, deepest / 4)
 
 
 def _by_model(tree: pl.DataFrame) -> bool:

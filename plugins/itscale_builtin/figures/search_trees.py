@@ -124,6 +124,7 @@ def _summary(trees: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 entry = FigureEntry(
     name="search_trees",
+    revision=2,
     aliases=("trees",),
     factory=SearchTrees,
     options=TreeOptions,
