@@ -21,7 +21,8 @@ and then with probability p ** 0.5, so the first attempt is right with probabili
 attempt is wrong in 38 % of cases (Snell et al. 2024). A revision of a wrong one keeps its approach with
 probability `keeps`, chooses anew otherwise; with a sound one it is as good as `learns` attempts at once. The
 paper explains its ordering so (local refinement against other approaches), but gives neither number: all
-combinations are shown. `keeps` 0 and `learns` 1 is a model that learns nothing. `ratio` 1 is 4 chains of 4.
+combinations are shown. `keeps` 0 and `learns` 1 is a model that learns nothing. `ratio` 1 is as many
+chains as attempts in each.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ SEARCHES: Mapping[str, Mapping[str, Any]] = {
 }
 FLIPS = 0.38
 RATIOS = ("sequential", 1, "parallel")
-ATTEMPTS = 16
+ATTEMPTS = (4, 16)
 
 
 @dataclass(frozen=True)
@@ -234,16 +235,16 @@ def search(setting: tuple[str, float, float, int], problems: int) -> list[Row]:
     return rows
 
 
-def revisions(setting: tuple[str, float, int], problems: int) -> list[Row]:
+def revisions(setting: tuple[int, str, float, int], problems: int) -> list[Row]:
     """Run all ratios in one setting."""
-    difficulty, keeps, learns = setting
+    attempts, difficulty, keeps, learns = setting
     told = {"problems": difficulty, "keeps": keeps, "learns": learns}
     rows = []
     for ratio in RATIOS:
         reward = NoisyReward(1.0, 0.0, lambda text: not text.endswith(" 7"))
         engine = Reviser(SUCCESS[difficulty], keeps, learns)
-        found = run("revision", {"ratio": ratio}, ATTEMPTS, engine, reward, problems)
-        rows += _rows("revisions", told, ATTEMPTS, f"{ratio}", found, ("majority", "weighted vote"))
+        found = run("revision", {"ratio": ratio}, attempts, engine, reward, problems)
+        rows += _rows("revisions", told, attempts, f"{ratio}", found, ("majority", "weighted vote"))
     return rows
 
 
@@ -301,7 +302,7 @@ def main() -> None:
             for difficulty in SUCCESS
             for noise, persists in NOISES
         ],
-        "revisions": list(itertools.product(SUCCESS, (0.0, 0.5, 1.0), (1, 2))),
+        "revisions": list(itertools.product(ATTEMPTS, SUCCESS, (0.0, 0.5, 1.0), (1, 2))),
     }
     with ProcessPoolExecutor(arguments.processes) as pool, arguments.output.open("a") as output:
         for part, baseline in (("search", "repeated_sampling"), ("revisions", "parallel")):
