@@ -1,6 +1,6 @@
 """Strategies beside their peers: one server, the same calls, who is done first, and how full is the server?
 
-    python benchmarks/strategies.py [--problems 32] [--budget 16] [--limit 256] [--delay 0.005]
+    python benchmarks/strategies.py [--problems 32] [--budget 16] [--limit 256] [--delay 0.02]
 
 Self-consistency, best-of-n, beam search and a particle filter, at one budget, on a server of this machine
 that takes a while for each token and runs so many sequences at once (`strategy_server.py`): ours, all
@@ -162,26 +162,28 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=32)
     parser.add_argument("--budget", type=int, default=16)
     parser.add_argument("--limit", type=int, default=256, help="sequences that the server runs at once")
-    parser.add_argument("--delay", type=float, default=0.005, help="seconds of a token")
+    parser.add_argument("--delay", type=float, default=0.02, help="seconds of a token")
     parser.add_argument("--environments", type=Path, help="folder of the peers' environments")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--peers", nargs="*", choices=tuple(PEERS), default=tuple(PEERS))
     parser.add_argument("--full", type=int, default=64, help="problems by which the server's load is told")
     given = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"{'method':18}{'who':18}{'seconds':>9}{'ratio':>8}{'sequences':>11}", flush=True)
     with tempfile.TemporaryDirectory() as made, serving(given.limit, given.delay) as url:
         folder = given.environments or Path(made)
-        for method in METHODS:
+        for method in given.methods:
             mine = asyncio.run(ours(method, url, given.problems, given.budget, given.limit))
             own = read(url, "stats")["sequences"]
             print(f"{method:18}{'itscale':18}{mine:9.2f}{'':8}{own:11.0f}", flush=True)
-            for peer in (peer for peer, methods in PEERS.items() if method in methods):
+            for peer in (peer for peer in given.peers if method in PEERS[peer]):
                 seconds, stats = theirs(peer, method, url, given, folder)
                 theirs_each = seconds / max(1.0, stats["sequences"])
                 ratio = theirs_each / (mine / own)
                 print(
                     f"{method:18}{peer:18}{seconds:9.2f}{ratio:7.1f}x{stats['sequences']:11.0f}", flush=True
                 )
-        for method in METHODS:
+        for method in given.methods:
             asyncio.run(ours(method, url, given.full, given.budget, given.limit))
             share = read(url, "stats")["share"]
             said = f"{100 * share:.0f} % of the sequences that the server takes"
