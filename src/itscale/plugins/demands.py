@@ -165,4 +165,5 @@ def _in_units(tokens: int, options: BaseModel) -> str:
     unit = getattr(options, "max_tokens", None)
     if not unit:
         return f"{tokens:,} tokens"
-    return f"{tokens / unit:.3g} x max_tokens ({tokens:,} tokens)"
+    times = f"{tokens / unit:.3g}" if tokens < 1000 * unit else f"{tokens / unit:,.0f}"
+    return f"{times} x max_tokens ({tokens:,} tokens)"
