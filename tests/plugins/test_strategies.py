@@ -18,7 +18,7 @@ from itscale_builtin.engines.simulated import SimulatedEngine, SimulatedOptions
 from itscale_builtin.strategies._resampling import multinomial, systematic, weigh
 from itscale_builtin.strategies.beam_search import BeamSearchOptions, beam_search, beam_width
 from itscale_builtin.strategies.particle_filter import ParticleFilterOptions, particle_filter
-from itscale_builtin.strategies.repeated_sampling import repeated_sampling
+from itscale_builtin.strategies.repeated_sampling import RepeatedSamplingOptions, repeated_sampling
 
 STEPS, SUCCESS = 3, 0.2
 HOLDS = SUCCESS ** (1 / STEPS)
@@ -78,7 +78,7 @@ def best(completions):
 
 
 def test_repeated_sampling_has_the_stated_success_probability():
-    pools = run(repeated_sampling, ParticleFilterOptions(scorer="r"), budget=4, problems=1000)
+    pools = run(repeated_sampling, RepeatedSamplingOptions(), budget=4, problems=1000)
     close([right(c) for pool in pools for c in pool], SUCCESS, np.sqrt(SUCCESS * (1 - SUCCESS)))
 
 

@@ -15,6 +15,7 @@ STUDY = {
     },
     "strategies": {
         "archon": {
+            "plugin": "archon/archon",  # the probes, not the built-ins
             "completions": 4,
             "max_tokens": 60,
             "generators": ["large", "critic"],
@@ -23,12 +24,13 @@ STUDY = {
             "fuser": "large",
         },
         "emulated_fine_tuning": {
+            "plugin": "emulated_fine_tuning/emulated_fine_tuning",
             "completions": 4,
             "max_tokens": 60,
             "tuned": "large",
             "untuned": "critic",
         },
-        "mcts": {"budgets": [1, 4], "max_tokens": 60, "scorer": "value"},
+        "mcts": {"plugin": "mcts/mcts", "budgets": [1, 4], "max_tokens": 60, "scorer": "value"},
     },
     "verifiers": {"value": {"plugin": "process_reward"}},
     "selectors": {"oracle": {}},

@@ -13,7 +13,15 @@ STUDY = {
         "sim": {"plugin": "simulated", "success": 0.4},
         "other": {"plugin": "simulated", "success": 0.2, "truth_seed": 1, "helper": True},
     },
-    "strategies": {"debate": {"completions": 6, "rounds": 1, "max_tokens": 200, "opponent": "other"}},
+    "strategies": {
+        "debate": {
+            "plugin": "debate/debate",  # the probe, not the built-in
+            "completions": 6,
+            "rounds": 1,
+            "max_tokens": 200,
+            "opponent": "other",
+        }
+    },
     "selectors": {"oracle": {}, "majority_vote": {}},
 }
 
