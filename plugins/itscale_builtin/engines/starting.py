@@ -24,27 +24,28 @@ class Forks:
 
     A process that is forked after torch has computed on several threads waits for those threads for ever,
     without a word. torch starts them for its first large operation, and keeps them: so a fork is safe where
-    nobody had torch before us, and there are no more threads than when the last engine had started.
+    nobody had torch before us, as vLLM's imports compute nothing, and for a later engine if there are no more
+    threads than when the last one had started. The imports bring threads of their own (of BLAS libraries),
+    which do no harm.
     """
 
     def __init__(self) -> None:
         self._torch_is_ours: bool | None = None
-        self._threads = 0
+        self._threads: int | None = None  # when the last engine had started
 
     def watch(self) -> None:
         """Note, before anything of vLLM is imported, who brought torch."""
         if self._torch_is_ours is None:
             self._torch_is_ours = "torch" not in sys.modules
-            self._threads = _native_threads()
 
     @property
     def safe(self) -> bool:
         """Whether torch has computed nothing here."""
-        return bool(self._torch_is_ours) and _native_threads() <= self._threads
+        return bool(self._torch_is_ours) and (self._threads is None or _native_threads() <= self._threads)
 
     def started(self) -> None:
         """Note that an engine has started, whose own threads mean nothing."""
-        self._threads = max(self._threads, _native_threads())
+        self._threads = max(self._threads or 0, _native_threads())
 
 
 def launch(model: str, arguments: Mapping[str, Any], forks: Forks) -> tuple[Any, Guard]:
