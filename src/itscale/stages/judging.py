@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from itscale.boundary import CheckedOracle, Place, make_oracle
-from itscale.errors import EngineError, UserError
+from itscale.errors import EngineError
 from itscale.sampling.failures import ProblemFailures, ends_the_job, reason_of
 from itscale.sampling.journal import Ruling
 from itscale.sampling.scoring import Asked
@@ -111,8 +111,6 @@ class Judging:
             logger.warning("verifiers.%s: problem %s: %s", label, problem.problem_id, reason_of(error))
             alone = {text: self._judge_alone(oracle, problem, text, known) for text in dict.fromkeys(texts)}
             found = [alone[text] for text in texts]
-        else:
-            self._count(problem, (verdict for _, verdict in found))
         new = {answer: verdict for answer, verdict in found if answer is not None and answer not in known}
         for answer, verdict in new.items():
             if verdict.status != "error":
@@ -121,12 +119,6 @@ class Judging:
         self.asking.tell(len(found) - failed)
         self.asking.tell(failed, failed=True)
         return [(answer, verdict, []) for answer, verdict in found]
-
-    def _count(self, problem: Problem, verdicts: Iterable[Verdict]) -> None:
-        """Count a problem as failed where the oracle itself says that it could not judge an answer."""
-        for verdict in verdicts:
-            if verdict.status == "error":
-                self.failures.add(problem.problem_id, UserError(verdict.detail or "no reason given"))
 
     def _judge_alone(
         self, oracle: CheckedOracle, problem: Problem, text: str, known: Mapping[str, Verdict]
@@ -200,7 +192,6 @@ class Judging:
                 journal.fail(run, desk.paid)
             self.asking.tell(completions, failed=True)
             return None, failed, desk.asked_by_model
-        self._count(problem, [verdict])
         if verdict.status != "error":
             journal.rule(key, verdict, desk.asked_by_model)
         self.asking.tell(completions, failed=verdict.status == "error")
