@@ -32,13 +32,22 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+LAYERS = [
+    [{"role": "generator", "samples": 2}, {"role": "generator", "model": "second"}],
+    [{"role": "critic", "model": "second"}],
+    [{"role": "ranker", "keep": 2}],
+    [{"role": "verifier", "model": "second"}],
+    [{"role": "unit_test_generator", "tests": 2}],
+    [{"role": "unit_test_evaluator", "model": "second"}],
+    [{"role": "fuser"}],
+]
 SHORT = {"max_tokens": 24}
 THINKING = {"ask_for_marker": True, "end_of_think": ".", "answer_tokens": 8, "max_tokens": 80}
 STEPS = {"scorer": "logprob", "delimiter": "\n", "step_tokens": 8, "max_steps": 3}
 CASES = {
     "ab_mcts": Case(4, {"scorer": "logprob", "models": ["second"]}),
     "adaptive_sampling": Case(3, {"prune_at": [8]}),
-    "archon": Case(),
+    "archon": Case(0, {"layers": LAYERS, "retries": 1}),
     "atom_of_thoughts": Case(0, {"retries": 1}),
     "beam_search": Case(4, {**STEPS, "width": 2}),
     "budget_forcing": Case(0, {**THINKING, "thinking_tokens": 48, "waits": 2}),
@@ -52,11 +61,11 @@ CASES = {
     "iterative_deepening": Case(0, {"first_window": 8, "max_tokens": 40}),
     "lookahead": Case(4, {**STEPS, "width": 2, "lookahead": 1}),
     "mcts": Case(2, {**STEPS, "width": 2}),
-    "mixture_of_agents": Case(0, {"others": ["second"]}),
+    "mixture_of_agents": Case(0, {"others": ["second"], "samples": 1}),
     "parallel_tempering": Case(8, {**STEPS, "iterations": 2}),
     "particle_filter": Case(4, STEPS),
     "particle_gibbs": Case(4, {**STEPS, "iterations": 2}),
-    "plan_search": Case(2, {"first": 2, "second": 2, "tries": 1}),
+    "plan_search": Case(2, {"first": 2, "second": 1, "tries": 1, "diversity": True, "judge": "second"}),
     "repeated_sampling": Case(),
     "revision": Case(4, {"ratio": 1}),
     "rise": Case(3),
