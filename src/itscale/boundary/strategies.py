@@ -52,6 +52,7 @@ async def run_strategy(ingredient: Ingredient[StrategyEntry], session: Session) 
     try:
         return check_completions(place, session, await running, whole=pool_is_whole)
     finally:
+        await session.end()
         place.put_back(state, "completions")
 
 

@@ -19,10 +19,18 @@ class Allowance:
         All there are.
     place
         How messages call whose they are.
+
+    Attributes
+    ----------
+    left
+        Tokens that are neither used nor lent.
+    exhausted
+        Whether a request was refused for want of tokens.
     """
 
     def __init__(self, tokens: int, place: str) -> None:
         self.left = self._all = tokens
+        self.exhausted = False
         self._place = place
         self._lent = 0
         self._returned = asyncio.Event()
@@ -41,6 +49,7 @@ class Allowance:
             await self._returned.wait()
         share = self.left // len(wanted)
         if share < 1:
+            self.exhausted = True
             left = f"{self.left:,} of {self._all:,} tokens left for {len(wanted)} trajectories"
             why = "an entry's `worth` says how many it may take (max_tokens a completion if it is left out)"
             raise BudgetExhausted(f"{self._place}: {left}; {why}")

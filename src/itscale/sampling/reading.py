@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,7 @@ from itscale.sampling.cutting import beginning
 from itscale.sampling.desk import Desk
 from itscale.sampling.lineage import Lineages, ends_drawn, node_of
 from itscale.sampling.partners import Partners
+from itscale.sampling.pending import Pending
 from itscale.sampling.tree import Tree
 from itscale.types import Embedding, NextLogprobs, Question, Step, TextLogprobs, Trajectory
 
@@ -24,6 +26,20 @@ __all__ = ["Reading", "aligned"]
 
 MOST = 10_000_000
 """Tokens of any vocabulary."""
+
+
+class _Read:
+    """What came of a reading."""
+
+    answer: TextLogprobs | NextLogprobs | None = None
+
+    @property
+    def used(self) -> int:
+        """Tokens that it generated; one where nobody counted, none where nothing came of it."""
+        if self.answer is None:
+            return 0
+        counted = self.answer.generated_tokens
+        return 1 if counted is None else counted
 
 
 class Reading(ABC):
@@ -39,6 +55,7 @@ class Reading(ABC):
     tree: Tree
 
     def __init__(self) -> None:
+        self._pending = Pending()
         # What next tokens were found for, and by which model, as long as anybody holds them.
         self._followed: WeakKeyDictionary[NextLogprobs, tuple[Trajectory, str]] = WeakKeyDictionary()
 
@@ -80,14 +97,9 @@ class Reading(ABC):
         if not any(step.text or step.token_ids for step in scored):
             raise self._broken("logprobs(): text", "", "a text that is not empty")
         before = trajectory.root if text is None else trajectory
-        lent = await self._allowance.lend([1])
-        used: int | None = 0
-        try:
-            found = await self._desk.logprobs(before, scored, label)
-            used = found.generated_tokens
-            return found
-        finally:
-            self._allowance.settle(lent, 1 if used is None else used)
+        async with self._reading() as read:
+            read.answer = found = await self._desk.logprobs(before, scored, label)
+        return found
 
     async def next_logprobs(
         self, trajectory: Trajectory, *, top: int | None = None, by: str | None = None
@@ -119,13 +131,8 @@ class Reading(ABC):
         if top is not None and not (is_count(top, 1) and top <= MOST):
             raise self._broken("next_logprobs(): top", top, f"a whole number from 1 to {MOST}, or None")
         label = self._offering("next_logprobs()", "next_logprobs", by)
-        lent = await self._allowance.lend([1])
-        used: int | None = 0
-        try:
-            told = await self._desk.next_logprobs(trajectory, top, label)
-            used = told.generated_tokens
-        finally:
-            self._allowance.settle(lent, 1 if used is None else used)
+        async with self._reading() as read:
+            read.answer = told = await self._desk.next_logprobs(trajectory, top, label)
         self._followed[told] = trajectory, label
         return told
 
@@ -214,7 +221,19 @@ class Reading(ABC):
         label = self._offering("embed()", "embed", by)
         if isinstance(texts, str) or not all(map(textual, texts)):
             raise self._broken("embed(): texts", texts, "a list of texts")
-        return await self._desk.embed(list(texts), label)
+        with self._pending.call():
+            return await self._desk.embed(list(texts), label)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[_Read]:
+        """Set aside the token that a reading may generate, and take back what it does not."""
+        read = _Read()
+        with self._pending.call():
+            lent = await self._allowance.lend([1])
+            try:
+                yield read
+            finally:
+                self._allowance.settle(lent, read.used)
 
     def _named(self, what: str, by: Any) -> str:
         """Return the label that a model's engine is filed by; refuse one that the strategy may not ask."""

@@ -212,6 +212,12 @@ class Session(Reading):
         label = self._named("extend(): by", by)
         if params.confidence_top:
             self._offering("extend()", "generated_confidences", by)
+        with self._pending.call():
+            return await self._extend(trajectories, params, label)
+
+    async def _extend(
+        self, trajectories: list[Trajectory], params: SamplingParams, label: str
+    ) -> list[Trajectory]:
         # Lineages are settled before anything is waited for: whoever calls first, continues first.
         draws = self._draws(trajectories, label)
         places = sorted(place for draw in draws for place in draw.places)
@@ -278,7 +284,8 @@ class Session(Reading):
         for one in trajectories:
             if one.step is None:
                 raise self._broken("score()", Shown("a trajectory not yet begun"), "one with a step")
-        await scores.ask({trajectory.node: trajectory for trajectory in trajectories})
+        with self._pending.call():
+            await scores.ask({trajectory.node: trajectory for trajectory in trajectories})
         return np.array([self.tree.scores[trajectory.node] for trajectory in trajectories])
 
     def answer(self, trajectory: Trajectory) -> str | None:
@@ -324,7 +331,8 @@ class Session(Reading):
                 expected = f"one for each of {len(trajectories)} trajectories"
                 found = Shown(f"{len(given)}" if given.ndim == 1 else f"an array of shape {given.shape}")
                 raise self._place.broken(what, found, expected, self.problem.problem_id)
-        unfinished: FinishReason = "budget" if self._allowance.left < len(trajectories) else "steps"
+        ended = self._allowance.exhausted or self._allowance.left < len(trajectories)
+        unfinished: FinishReason = "budget" if ended else "steps"
         return [
             self.tree.completion(
                 self.unit.start + place,
@@ -334,6 +342,10 @@ class Session(Reading):
             )
             for place, trajectory in enumerate(trajectories)
         ]
+
+    async def end(self) -> None:
+        """End what is still under way when the strategy has ended; what that had generated is charged."""
+        await self._pending.end()
 
     def rebuild(self, completion: Completion) -> Completion | None:
         """Return what the engines and the scorer gave for a completion's nodes; None if they are no path.
