@@ -256,3 +256,26 @@ def test_one_answer_of_several_is_the_best_of_an_order_or_any():
     engine = script({})
     (made,), _ = run(entry, engine, layers=[GENERATORS])
     assert made.text in [f"answer {seed % 1000}" for seed in engine.requests[0].seeds]
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("The answer is not correct.", False),
+        ("It isn't correct", False),
+        ("That does not seem correct.", False),
+        ("It is not incorrect.", True),
+        ("not sure, but correct", True),
+    ],
+)
+def test_a_negated_verdict_is_the_opposite_one(text, right):
+    assert is_correct(text) is right
+
+
+def test_results_are_whole_words_the_last_of_a_line():
+    assert passed("[1] 40 passengers fit: Failed\n[2] Does not pass\n[3] fails? no: passed", 3) == 1
+
+
+def test_a_chain_in_an_explanation_is_no_ranking():
+    assert ranking("[2] > [1] > [3]\nbecause 5 > 3 and 9 > 7", 3) == [1, 0, 2]
+    assert ranking("[2] > [1]\n\nOn reflection: [1] > [2]", 2) == [0, 1]

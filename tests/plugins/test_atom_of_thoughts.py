@@ -183,3 +183,12 @@ def test_all_calls_are_within_its_worth():
     model = Model(label=late, contract=questions, ensemble="3")
     answered(model, retries=2)
     assert len(model.asked) == entry.worth(AtomOfThoughtsOptions(retries=2, max_tokens=1)) == 1 + 3 * 9
+
+
+def test_a_question_may_need_something_itself():
+    found = sub_questions(
+        "1. How many eggs does she need? 3 (needs: none)\n2. Which box requires 3? (needs: 1)"
+    )
+    assert found is not None
+    assert [one.text for one in found.values()] == ["How many eggs does she need? 3", "Which box requires 3?"]
+    assert [set(one.needs) for one in found.values()] == [set(), {1}]

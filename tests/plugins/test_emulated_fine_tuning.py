@@ -193,3 +193,12 @@ def test_a_text_ends_at_its_own_limit_within_a_larger_session():
     (made,), _ = emulated(0.6, 0.8, 0.3, max_tokens=2)
     assert made.generated_tokens == 2
     assert made.finish_reason == "length"
+
+
+def test_with_some_tokens_alone_the_support_is_still_the_large_models():
+    """A has .90 of the large model and is named by no small one: with a support of .9 it is all there is."""
+    rows = np.log(np.array([0.90, 0.05, 0.04])), np.log(np.array([0.5, 0.4])), np.log(np.array([0.5, 0.4]))
+    some = found(*rows, ids=[[1, 2, 3], [2, 3], [2, 3]])
+    tokens, chances = combined(some, options(support=0.9))
+    assert list(tokens) == [1]
+    assert list(chances) == [1.0]

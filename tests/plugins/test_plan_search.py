@@ -220,3 +220,10 @@ def test_all_calls_are_within_its_grant():
     searched(model, 56, first=3, second=2, tries=1, max_tokens=50)
     assert sum(model.asked.values()) <= entry.grant(options, 56) / 50
     assert entry.grant(options, 56) == (4 * (1 + 7) + 5 * 56) * 50
+
+
+def test_escapes_of_half_characters_are_mended_and_negations_are_read():
+    (one,) = listing(r'["use \ud835 here"]')
+    assert one.encode()
+    assert are_same("A and B are not the same.") is False
+    assert are_same("They are not different.") is True

@@ -111,3 +111,9 @@ def test_feedback_without_a_word_ends_it_and_is_counted(nothing):
     assert one.text == "draft"
     assert len(engine.requests) == 2
     assert sum(account.unreadable for account in session.ledger.accounts.values()) == 1
+
+
+@pytest.mark.parametrize("stop", ["###", "✅", " . "])
+def test_a_stop_without_a_word_is_refused(stop):
+    assert list(entry.check(entry.options(stop=stop)))
+    assert not list(entry.check(entry.options()))

@@ -11,6 +11,7 @@ from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
 from itscale_builtin.strategies.tree_of_thoughts import (
     TreeOfThoughtsOptions,
+    grant,
     last_label,
     listed_steps,
     tree_of_thoughts,
@@ -19,7 +20,7 @@ from itscale_builtin.strategies.tree_of_thoughts import (
 LETTERS = "abc"
 
 
-def search(script, budget=2, tokens=None, **options):
+def search(script, budget=2, tokens=None, stream=1, **options):
     """Run a search on a scripted model; return the session, the engine and what was handed in."""
     engine = Scripted(script)
     given = TreeOfThoughtsOptions(max_tokens=200, branches=3, **options)
@@ -28,7 +29,7 @@ def search(script, budget=2, tokens=None, **options):
         Unit(problem_id="p", budget=budget, stop=budget),
         engine,
         model="m",
-        stream=(1,),
+        stream=(stream,),
         token_limit=200,
         granted=tokens or 1_000_000,
         partners=Partners(answer=lambda text: text.split()[-1]),
@@ -64,12 +65,13 @@ def lettered(values):
 
 
 def test_the_best_states_of_each_depth_go_on() -> None:
-    """b then c are sure; of the rest what begins with a is likely: the best two of nine are bb.. and bc."""
+    """b then c are sure; of the rest what has a b is likely: of equal ones any two go on."""
     script = lettered(
         lambda path: "**Sure**" if set(path) <= {"b", "c"} else "likely" if "b" in path else "no"
     )
     session, engine, made = search(script, steps=2)
-    assert [one.text for one in made] == ["so it is bb", "so it is bc"]
+    assert len({one.text for one in made}) == 2
+    assert all(set(one.text.split()[-1]) <= {"b", "c"} for one in made)
     assert [one.weight for one in made] == [60.0, 60.0]  # three valuations of 20 each
     calls = asked(engine)
     assert sum("next steps" in said for said in calls) == 1 + 2
@@ -142,3 +144,35 @@ def test_the_label_that_is_named_last_counts() -> None:
 def test_a_prompt_without_its_steps_is_refused() -> None:
     with pytest.raises(ValueError, match=r"found no \{steps\}"):
         TreeOfThoughtsOptions(value="Is {problem} solvable? {labels}")
+
+
+@pytest.mark.parametrize("text", ["l\u0131kely", "L\u0130KELY", "\u0130mpossible"])
+def test_letters_that_are_no_letter_of_a_label_to_others_raise_nothing(text: str) -> None:
+    assert last_label(text, {"impossible": 0.001, "likely": 1.0}) in ("impossible", "likely", None)
+
+
+def test_a_state_without_a_next_step_is_answered_from() -> None:
+    """a is sure and leads nowhere; b leads on to what is impossible: a stays among the best."""
+    lead_on = lettered(lambda path: "sure" if path == "a" else "impossible")
+
+    def script(request, before, seed):
+        said = request.chat[-1]["content"]
+        return " " if "next steps" in said and steps_of(said) == "a" else lead_on(request, before, seed)
+
+    _, _, made = search(script, budget=1, steps=2)
+    assert made[0].text == "so it is a"
+
+
+def test_equal_states_are_not_taken_in_the_order_of_the_lists() -> None:
+    kept = {search(lettered(lambda path: "likely"), budget=1, steps=1, stream=n)[2][0].text for n in range(9)}
+    assert len(kept) > 1
+
+
+def test_a_search_in_depth_keeps_tokens_for_its_answers() -> None:
+    """Nothing at the last depth is good enough, so the search goes on and on: an answer is paid for."""
+    script = lettered(lambda path: "likely" if len(path) < 3 else "impossible")
+    options = {"search": "dfs", "steps": 3, "prune": 0.5, "step_tokens": 8, "value_tokens": 8}
+    given = TreeOfThoughtsOptions(max_tokens=200, branches=3, **options)
+    _, _, made = search(script, budget=1, tokens=grant(given, 1), **options)
+    assert made[0].text.startswith("so it is")
+    assert made[0].finish_reason == "eos"

@@ -146,3 +146,28 @@ def test_lengths_increase(lengths):
 def test_pools_have_no_budgets_to_pair():
     with pytest.raises(PluginError, match="paired"):
         replace(deepening, paired=True).validate()
+
+
+def test_a_marker_across_two_pieces_ends_the_thinking():
+    """The fourth word ends within the marker; the next piece completes it and would run on."""
+    words = "w1 w2 w3 </ think> 7 8 9 10 11 12 13 14 15 16"
+
+    def script(request, before, seed):
+        return words[len(before) :] if "\n</ think>" not in before else " forced"
+
+    (one,), session = run(
+        entry, Scripted(script), budget=16, lengths=(4, 16), answer_tokens=5, end_of_think="</ think>"
+    )
+    assert one.text.startswith("w1 w2 w3 </ think>")
+    assert len(one.text.partition("</ think>")[2].split()) <= 5  # an answer of five tokens, no more thinking
+    assert session.ledger.rows()[0]["generated_tokens"] > 4
+
+
+def test_what_a_provider_withheld_is_not_gone_on_from():
+    class Filtering(Scripted):
+        async def generate(self, request):
+            return [replace(one, finish_reason="filtered") for one in await super().generate(request)]
+
+    (one,), _ = run(entry, Filtering(lambda request, before, seed: " hm hm"), budget=16, lengths=LENGTHS)
+    assert one.finish_reason == "filtered"
+    assert one.text == " hm hm"

@@ -10,18 +10,19 @@ from itscale.plugins.prompts import fill
 from itscale.plugins.references import ModelLabel
 from itscale.sampling.session import Session
 from itscale.types import Question, SamplingParams, Trajectory
+from itscale_builtin.strategies._archon_replies import NOT
 from itscale_builtin.strategies._chats import question
 from itscale_builtin.strategies._panel import together
 
 __all__ = ["IdeaJudge", "are_same", "shares_of_others"]
 
-VERDICT = re.compile(r"\b(same|different)\b", re.IGNORECASE)
+VERDICT = re.compile(rf"({NOT})\b(same|different)\b", re.IGNORECASE)
 
 
 def are_same(text: str) -> bool | None:
-    """Return the last verdict in a text, None if there is none."""
+    """Return the last verdict in a text, None if there is none; "not the same" is "different"."""
     found = VERDICT.findall(text)
-    return found[-1].casefold() == "same" if found else None
+    return (found[-1][1].casefold() == "same") != bool(found[-1][0]) if found else None
 
 
 def shares_of_others(same: dict[tuple[int, int], bool | None], count: int) -> list[float]:

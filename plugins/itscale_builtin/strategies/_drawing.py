@@ -1,11 +1,10 @@
 """Whole completions of strategies that draw them: of the model, or of an inner strategy."""
 
-import asyncio
-
 from itscale.plugins.references import StrategyLabel
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.session import Session
 from itscale.types import Trajectory
+from itscale_builtin.strategies._panel import answers
 
 __all__ = ["DrawingOptions", "draw"]
 
@@ -18,7 +17,11 @@ class DrawingOptions(SamplingOptions):
 
 
 async def draw(session: Session, options: DrawingOptions, count: int) -> list[Trajectory]:
-    """Draw whole completions, all at once."""
-    if options.inner is None:
-        return await session.extend([session.start()] * count, options.completion())
-    return list(await asyncio.gather(*(session.inner(options.inner) for _ in range(count))))
+    """Draw whole completions, all at once; of another strategy as many as there are tokens for.
+
+    Raises
+    ------
+    BudgetExhausted
+        If there are not tokens enough for any.
+    """
+    return await answers(session, options.completion(), count, inner=options.inner)

@@ -43,11 +43,19 @@ async def answers(
     by: ModelLabel | None = None,
     inner: StrategyLabel | None = None,
 ) -> list[Trajectory]:
-    """Draw answers to the problem, of a model in one request, or of a strategy as far as there are tokens."""
+    """Draw answers to the problem, of a model in one request, or of a strategy as far as there are tokens.
+
+    Raises
+    ------
+    BudgetExhausted
+        If there are not tokens enough for any.
+    """
     if inner is None:
         return await session.extend([session.start()] * count, params, by=by)
-    made = await together(session.inner(inner) for _ in range(count))
-    return [one for one in made if one is not None]
+    made = [one for one in await together(session.inner(inner) for _ in range(count)) if one is not None]
+    if not made:
+        raise BudgetExhausted(f"{session.problem.problem_id}: found no tokens for an answer of {inner!r}")
+    return made
 
 
 def instead(problem: Question, text: str) -> list[Message]:

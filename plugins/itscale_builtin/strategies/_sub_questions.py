@@ -7,8 +7,11 @@ from graphlib import CycleError, TopologicalSorter
 
 __all__ = ["SubQuestion", "depth", "new_question", "sub_questions"]
 
-LINE = re.compile(r"^[ \t>#*_-]*\[?[QqAa]?(\d{1,4})\]?[ \t]*[).:\]-]*[ \t]*(\S.*)$", re.MULTILINE)
-NEEDS = re.compile(r"\b(?:needs?|depends?(?: +on)?|requires?)\b([^\n]*)$", re.IGNORECASE)
+LINE = re.compile(r"^[ \t>#*_-]*\[?[QqAa]?(\d{1,4})\]?[ \t]*[).:\]-]*[ \t]*(\S.*)$")
+NEEDS = re.compile(r"(.*)\b(?:needs?|depends?(?: +on)?|requires?)\b([^\n]*)$", re.IGNORECASE)
+"""What a sub-question needs, at the end of its line: the question itself may need something, too."""
+LONGEST = 2_000
+"""Characters of a line: what is longer is no sub-question, and would take long to read."""
 NONE = re.compile(r"\b(?:none|nothing|no|n/?a)\b|\[\s*\]|^\W*-\W*$", re.IGNORECASE)
 TAGGED = re.compile(r"<question>(.*?)(?:</question>|$)", re.IGNORECASE | re.DOTALL)
 
@@ -27,14 +30,15 @@ def sub_questions(text: str) -> dict[int, SubQuestion] | None:
     None if there are none, if two have one number, if one needs what is not there, or itself in the end.
     """
     found: dict[int, SubQuestion] = {}
-    for line in LINE.finditer(text):
+    lines = (LINE.match(line.rstrip()) for line in text.splitlines() if len(line) <= LONGEST)
+    for line in filter(None, lines):
         number, said = int(line[1]), line[2]
-        if not (needs := NEEDS.search(said)):
+        if not (needs := NEEDS.match(said)):
             continue
-        named = frozenset(int(name) for name in re.findall(r"\d{1,4}", needs[1]))
-        if number in found or not (named or NONE.search(needs[1])):
+        named = frozenset(int(name) for name in re.findall(r"\d{1,4}", needs[2]))
+        if number in found or not (named or NONE.search(needs[2])):
             return None
-        found[number] = SubQuestion(said[: needs.start()].rstrip(" \t([|;,*_-"), named)
+        found[number] = SubQuestion(needs[1].rstrip(" \t([|;,*_-"), named)
     known = all(one.needs <= found.keys() for one in found.values())
     return found if found and known and _order(found) is not None else None
 

@@ -48,8 +48,12 @@ async def think(session: Session, thinking: Trajectory, options: ThinkingOptions
     if (left := _left(thinking, options, most)) < 1:
         return thinking
     params = replace(options.completion(), max_tokens=left, stop=(options.end_of_think,))
+    before, marker = len(thinking.text), options.end_of_think
     (thinking,) = await session.extend([thinking], params)
-    return thinking
+    began = thinking.text.find(marker, max(0, before - len(marker) + 1), before + len(marker) - 1)
+    rest = thinking.text[began + len(marker) :]
+    # A marker that began in an earlier piece stops nothing: what follows it is no thinking.
+    return await session.cut(thinking, rest) if began >= 0 and rest.strip() else thinking
 
 
 def is_over(thinking: Trajectory, options: ThinkingOptions) -> bool:
@@ -58,8 +62,11 @@ def is_over(thinking: Trajectory, options: ThinkingOptions) -> bool:
 
 
 async def answered(session: Session, thinking: Trajectory, options: ThinkingOptions) -> Trajectory:
-    """Return a thinking and its answer: the model's own, or one that is forced where it has not ended."""
-    if (left := _left(thinking, options, options.answer_tokens)) < 1:
+    """Return a thinking and its answer: the model's own, or one that is forced where it has not ended.
+
+    What a provider withheld is not gone on from.
+    """
+    if thinking.finish_reason == "filtered" or (left := _left(thinking, options, options.answer_tokens)) < 1:
         return thinking
     if options.end_of_think not in thinking.text:
         lead_in = "" if thinking.finish_reason == "eos" else options.lead_in

@@ -148,7 +148,8 @@ def agreed(session: Session, options: ConfidencePruningOptions, kept: Sequence[T
 def voted(session: Session, kept: Sequence[Trajectory], weights: Sequence[float]) -> int:
     """Return the place of the most confident trace of the answer with most weight, if there is one."""
     found = shares(session, kept, weights)
-    winner = max(found, key=lambda answer: found[answer], default=None)
+    most = [answer for answer, weight in found.items() if weight == max(found.values())]
+    winner = most[int(session.rng.integers(len(most)))] if most else None  # ties at random
     among = [place for place, one in enumerate(kept) if session.answer(one) == winner]
     return max(among, key=lambda place: weights[place])
 

@@ -34,11 +34,12 @@ async def debate(problem: Question, session: Session, options: DebateOptions) ->
     """Let agents answer apart; then each reads the others' latest answers and answers again, all at once.
 
     An agent's chat holds all that it said and read before. Handed in is the majority: of the last answers,
-    the first agent's of the answer that most agents give; answers that cannot be found have no vote. A debate
-    is thus one completion, so that pools of debates serve votes, and it may be another strategy's inner one;
-    the tree has what all agents said. Charged: agents * rounds generations, and what they read.
+    the first agent's of the answer that most agents give, ties at random; answers that cannot be found have
+    no vote. A debate is thus one completion, so that pools of debates serve votes, and it may be another
+    strategy's inner one; the tree has what all agents said. Charged: agents * rounds generations, and what
+    they read.
     """
-    speakers = [None, *options.others]
+    speakers = list(dict.fromkeys([None, *options.others]))
     by = [speakers[number % len(speakers)] for number in range(options.agents)]
     firsts = await together(_first(session, options, by.count(speaker), speaker) for speaker in speakers)
     drawn = {speaker: iter(made or []) for speaker, made in zip(speakers, firsts, strict=True)}
@@ -77,10 +78,13 @@ async def _first(
 
 
 def majority(session: Session, said: Sequence[Trajectory]) -> Trajectory:
-    """Return the first trajectory of the commonest answer, the earliest of equals; said[0] if none has."""
+    """Return the first trajectory of the commonest answer, ties at random; said[0] if none has an answer."""
     found = [session.answer(one) for one in said]
     votes = Counter(answer for answer in found if answer is not None)
-    return said[found.index(votes.most_common(1)[0][0])] if votes else said[0]
+    if not votes:
+        return said[0]
+    most = [answer for answer, count in votes.items() if count == max(votes.values())]
+    return said[found.index(most[int(session.rng.integers(len(most)))])]
 
 
 entry = StrategyEntry(

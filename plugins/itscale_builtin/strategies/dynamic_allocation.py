@@ -1,7 +1,7 @@
 """A common budget spent where the next completion brings most: a stopping rule with a shared price."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Literal
@@ -18,7 +18,7 @@ from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
 from itscale_builtin.strategies._drawing import DrawingOptions, draw
 
-__all__ = ["AllocationOptions", "allocate", "entry", "gain_of_votes", "threshold_for"]
+__all__ = ["AllocationOptions", "allocate", "check", "entry", "gain_of_votes", "threshold_for"]
 
 
 class AllocationOptions(DrawingOptions):
@@ -33,6 +33,12 @@ class AllocationOptions(DrawingOptions):
     """First parameter of the Beta prior of every problem."""
     b: float = Field(default=1.0, gt=0, le=1e6)
     """Second parameter."""
+
+
+def check(options: AllocationOptions) -> Iterator[str]:
+    """Yield what cannot be: a price of tokens where only the last text of a conversation is counted."""
+    if options.price_of == "thousand_tokens" and options.inner is not None:
+        yield "price_of: found thousand_tokens with inner, whose last text alone is seen; expected completion"
 
 
 class DynamicAllocationOptions(AllocationOptions):
@@ -152,6 +158,7 @@ entry = StrategyEntry(
     factory=dynamic_allocation,
     family="adaptive",
     options=DynamicAllocationOptions,
+    check=check,
     draws="runs",
     design="adaptive",
     summary="Completions where the leading answer may yet change, at a price that all problems share.",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itscale.plugins import StrategyEntry
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
-from itscale_builtin.strategies.dynamic_allocation import AllocationOptions, allocate
+from itscale_builtin.strategies.dynamic_allocation import AllocationOptions, allocate, check
 
 __all__ = ["entry", "gain_of_passing"]
 
@@ -40,6 +40,7 @@ entry = StrategyEntry(
     factory=dynamic_allocation_oracle,
     family="adaptive",
     options=AllocationOptions,
+    check=check,
     draws="runs",
     design="adaptive",
     asks_oracle=True,

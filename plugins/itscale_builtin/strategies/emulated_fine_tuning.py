@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from itscale.plugins import StrategyEntry
@@ -59,13 +60,14 @@ async def emulated_fine_tuning(
 
 def combined(found: list[NextLogprobs], options: EmulatedFineTuningOptions) -> tuple[IntArray, FloatArray]:
     """Return next tokens and the probability with which each is drawn."""
-    tokens, rows = aligned(*found)
-    if not len(tokens):
-        tokens, rows = found[0].token_ids, found[0].logprobs[None].repeat(3, axis=0)
-    large, tuned, untuned = rows
-    kept = nucleus(large, options.support)
-    logits = (large + options.alpha * (tuned - untuned))[kept]
-    return tokens[kept], probabilities(logits, options)
+    first, (tokens, rows) = found[0], aligned(*found)
+    within = first.token_ids[nucleus(first.logprobs, options.support)]
+    kept = np.isin(tokens, within)
+    if not kept.any():
+        tokens, rows = first.token_ids, first.logprobs[None].repeat(3, axis=0)
+        kept = np.isin(tokens, within)
+    large, tuned, untuned = rows[:, kept]
+    return tokens[kept], probabilities(large + options.alpha * (tuned - untuned), options)
 
 
 async def _take(session: Session, found: list[NextLogprobs], token: int) -> Trajectory:

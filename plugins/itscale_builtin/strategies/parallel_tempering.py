@@ -1,6 +1,5 @@
 """Parallel tempering: particle Gibbs at several temperatures that swap references (Puri et al. 2025)."""
 
-import asyncio
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -47,8 +46,9 @@ async def parallel_tempering(
     `swap_by: path`; with `last`, pi_k is exp(w / T_k) of the final weight, and the last chain's target is
     approximated. The paper's own results are of M chains with one iteration, in which nothing is swapped.
 
-    Charged: at most N T M answers' tokens. Chains run side by side. If tokens run out, the iterations that
-    the last chain has ended are handed in.
+    Charged: at most N T M answers' tokens. Chains run one after the other, problems side by side. If tokens
+    run out, the iterations that the last chain has ended are handed in. A solution that ends before others of
+    its filter counts its last score there once for each further round, in `path` once.
     """
     ladder = options.temperatures
     count = session.budget // (options.iterations * len(ladder))
@@ -57,13 +57,12 @@ async def parallel_tempering(
     references: list[Trajectory | None] = [None] * len(ladder)
     rounds: list[Swarm] = []
     for iteration in range(options.iterations):
-        swarms = await asyncio.gather(
-            *(
-                # A key: chains start from one chat at the same time.
-                sweep(session, options, count, T, reference=reference, rng=rng, key=f"chain {k}" if k else "")
-                for k, (T, reference, rng) in enumerate(zip(ladder, references, rngs, strict=True))
-            )
-        )
+        swarms = []
+        # One after the other: which chain meets the end of the budget must not be a matter of timing.
+        for k, (temperature, reference, rng) in enumerate(zip(ladder, references, rngs, strict=True)):
+            key = f"chain {k}" if k else ""
+            swarm = await sweep(session, options, count, temperature, reference=reference, rng=rng, key=key)
+            swarms.append(swarm)
         rounds.append(swarms[-1])
         if not all(swarm.whole for swarm in swarms):
             break

@@ -15,6 +15,7 @@ from itscale.plugins import StrategyEntry
 from itscale.plugins.prompts import fill, fills, shipped
 from itscale.plugins.references import ModelLabel
 from itscale.plugins.strategies import SamplingOptions
+from itscale.sampling.desk import storable
 from itscale.sampling.session import Session
 from itscale.types import Completion, Message, Question, Trajectory
 from itscale_builtin.strategies._chats import go_on, question
@@ -235,7 +236,8 @@ def listing(text: str) -> list[str]:
         found = None
     if not (isinstance(found, list) and found and all(isinstance(one, str) for one in found)):
         found = items(text)
-    return list({plain(one): one.strip() for one in reversed(found) if plain(one)}.values())[::-1]
+    found = map(storable, reversed(found))  # an escape may stand for half a character
+    return list({plain(one): one.strip() for one in found if plain(one)}.values())[::-1]
 
 
 def plain(text: str) -> str:

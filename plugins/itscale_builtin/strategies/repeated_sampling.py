@@ -6,7 +6,7 @@ strategy of each point, and its table of tricks says which pays.
 
 from typing import Any, Literal
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from itscale.plugins import StrategyEntry
 from itscale.plugins.entries import Options
@@ -54,15 +54,23 @@ SHIPPED = {
 class RepeatedSamplingOptions(SamplingOptions):
     """Options of repeated sampling."""
 
-    prompt: Literal["plain", "chain_of_thought", "instructions", "few_shot"] | Prompt = "plain"
+    prompt: Literal["plain", "chain_of_thought", "instructions", "few_shot"] | Prompt = Field(
+        default="plain", validate_default=True
+    )
     """What is said around a problem: nothing, an instruction to think step by step, a system message, worked
     examples of arithmetic, or words of one's own."""
+
+    @field_validator("prompt")
+    @classmethod
+    def _by_name(cls, prompt: str | Prompt) -> Prompt:
+        """Return the prompt of a name: completions depend on its words, and so does the fingerprint."""
+        return SHIPPED[prompt] if isinstance(prompt, str) else prompt
 
     @model_serializer(mode="wrap")
     def _plain_is_left_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave the option out where nothing is said: it is younger than what was sampled without it."""
         values: dict[str, Any] = handler(self)
-        if self.prompt == "plain":
+        if self.prompt == SHIPPED["plain"]:
             values.pop("prompt", None)
         return values
 
@@ -78,8 +86,8 @@ async def repeated_sampling(
 
 def prompted(problem: Question, options: RepeatedSamplingOptions) -> list[Message] | None:
     """Return the problem's chat with what is said around it; None if that is nothing."""
-    prompt = SHIPPED[options.prompt] if isinstance(options.prompt, str) else options.prompt
-    if prompt == SHIPPED["plain"]:
+    prompt = options.prompt
+    if isinstance(prompt, str) or prompt == SHIPPED["plain"]:
         return None
     said = list(problem.messages)
     system = [str(said.pop(0)["content"])] if said and said[0]["role"] == "system" else []

@@ -1,6 +1,7 @@
 """Self-Refine: feedback, and an answer that mends what it says (Madaan et al. 2023, section 2)."""
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -98,12 +99,19 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
+def check(options: SelfRefineOptions) -> Iterator[str]:
+    """Yield what would end every chain at once."""
+    if not words(options.stop):
+        yield f"stop: found {options.stop!r}, expected at least a word: marks and blanks do not count"
+
+
 entry = StrategyEntry(
     name="self_refine",
     aliases=("self_refinement",),
     family="sequential",
     factory=self_refine,
     options=SelfRefineOptions,
+    check=check,
     draws="exchangeable",
     per="completion",
     worth=lambda options: (2 * options.attempts - 1) * options.max_tokens,

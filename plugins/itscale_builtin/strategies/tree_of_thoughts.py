@@ -66,11 +66,14 @@ class TreeOfThoughtsOptions(SamplingOptions):
     """Prompt of the answer, after the last step, in place of the problem's last turn."""
 
 
+Steps = tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class State:
     """Steps so far, what their last one was read from, and their value."""
 
-    steps: tuple[str, ...] = ()
+    steps: Steps = ()
     reads: tuple[Trajectory, ...] = ()
     value: float = 0.0
 
@@ -92,8 +95,9 @@ async def tree_of_thoughts(
     no next step answers from where it is.
 
     Handed in are the answers, with the values of their states as weights. Charged: every expansion,
-    valuation and answer. Departures: the paper's puzzles end in their last step, a general problem in an
-    answer, which is one call more; thoughts are lines of a list, or a reply each.
+    valuation and answer. Depth first, a search expands no more once what is left is due to answers.
+    Departures: the paper's puzzles end in their last step, a general problem in an answer, which is one call
+    more; thoughts are lines of a list, or a reply each.
     """
     tree = _Thoughts(problem, session, options)
     with suppress(BudgetExhausted):
@@ -110,24 +114,29 @@ class _Thoughts:
     def __init__(self, problem: Question, session: Session, options: TreeOfThoughtsOptions) -> None:
         self.problem, self.session, self.options = problem, session, options
         self.answers: list[tuple[Trajectory, float]] = []
-        self._seen: set[tuple[str, ...]] = set()
+        self._spent = 0  # on steps and values
+        self._seen: set[Steps] = set()
 
     async def in_breadth(self) -> None:
         """Go down a depth at a time."""
-        states = [State()]
+        states, ended = [State()], set[Steps]()
         for _ in range(self.options.steps):
-            candidates = await self._children(states)
+            going = [one for one in states if one.steps not in ended]
+            candidates, ends = await self._children(going)
+            ended |= ends
             if not candidates:
                 break
-            states = self._selected(candidates)
+            states = self._selected([*(one for one in states if one.steps in ended), *candidates])
         await self.answer(states)
 
     async def in_depth(self, state: State) -> None:
         """Go down from a state, its best child first, until there are answers enough."""
-        children = [] if len(state.steps) == self.options.steps else await self._children([state])
+        deepest = len(state.steps) == self.options.steps or not self._affords_a_state()
+        children, _ = ([], set()) if deepest else await self._children([state])
         if not children and state.steps:
             await self.answer([state])
-        for child in sorted(children, key=lambda one: -one.value):
+        order = self.session.rng.permutation(len(children))  # of equal ones, any first
+        for child in sorted((children[place] for place in order), key=lambda one: -one.value):
             if len(self.answers) == self.session.budget:
                 return
             if child.value > self.options.prune:
@@ -146,7 +155,8 @@ class _Thoughts:
 
     def _selected(self, candidates: Sequence[State]) -> list[State]:
         """Return the states that go on, the best first."""
-        values = np.array([one.value for one in candidates])
+        candidates = [candidates[place] for place in self.session.rng.permutation(len(candidates))]
+        values = np.array([one.value for one in candidates])  # equal ones in no order of the lists
         count = min(self.session.budget, len(candidates))
         if self.options.selection == "proportional" and np.count_nonzero(values) >= count:
             places = self.session.rng.choice(len(values), size=count, replace=False, p=values / values.sum())
@@ -155,11 +165,20 @@ class _Thoughts:
         chosen = [candidates[int(place)] for place in places]
         return sorted(chosen, key=lambda one: -one.value)
 
-    async def _children(self, states: Sequence[State]) -> list[State]:
-        """Return the next states of some, valued: each distinct one once."""
+    async def _children(self, states: Sequence[State]) -> tuple[list[State], set[Steps]]:
+        """Return the next states of some, valued, each distinct one once; and those that have none."""
         expanded = await together(map(self._expanded, states))
         candidates = self._new(child for children in expanded for child in children or ())
-        return [one for one in await together(map(self._valued, candidates)) if one is not None]
+        valued = [one for one in await together(map(self._valued, candidates)) if one is not None]
+        return valued, {
+            state.steps for state, children in zip(states, expanded, strict=True) if children == []
+        }
+
+    def _affords_a_state(self) -> bool:
+        """Return whether a state can be expanded and its children valued, and answers be paid for."""
+        options, budget = self.options, self.session.budget
+        left = grant(options, budget) - self._spent - options.max_tokens * budget
+        return left >= most_of_a_state(options)
 
     def _new(self, children: Iterable[State]) -> list[State]:
         """Return states that were not met before."""
@@ -214,7 +233,9 @@ class _Thoughts:
         key = f"{what} {state.reads[0].node if state.reads else 0} {len(state.steps)}"
         start = self.session.start(chat, key=key, reads=state.reads)
         limit = self.options.value_tokens if what == "value" else self.options.step_tokens
-        return await self.session.extend([start] * times, _limited(self.options, limit), by=by)
+        replies = await self.session.extend([start] * times, _limited(self.options, limit), by=by)
+        self._spent += sum(one.tokens for one in replies)
+        return replies
 
 
 def _limited(options: TreeOfThoughtsOptions, tokens: int) -> SamplingParams:
@@ -240,9 +261,9 @@ def one_step(text: str) -> list[str]:
 def last_label(text: str, labels: Iterable[str]) -> str | None:
     """Return the label that a text names last, whatever its case; None if it names none."""
     names = sorted(labels, key=len, reverse=True)
-    found = re.findall(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)", text, re.IGNORECASE)
-    by_case = {name.casefold(): name for name in names}
-    return by_case[found[-1].casefold()] if found else None
+    pattern = "|".join(f"({re.escape(name)})" for name in names)
+    found = list(re.finditer(rf"(?<!\w)(?:{pattern})(?!\w)", text, re.IGNORECASE))
+    return names[(found[-1].lastindex or 1) - 1] if found else None
 
 
 def check(options: TreeOfThoughtsOptions) -> Iterator[str]:
@@ -254,10 +275,14 @@ def check(options: TreeOfThoughtsOptions) -> Iterator[str]:
 
 def grant(options: TreeOfThoughtsOptions, budget: int) -> int:
     """Return the tokens of so many states at every depth, all that they lead to valued, and their answers."""
+    return budget * (options.steps * most_of_a_state(options) + options.max_tokens)
+
+
+def most_of_a_state(options: TreeOfThoughtsOptions) -> int:
+    """Return the tokens that expanding a state, and valuing what it leads to, takes at most."""
     calls = 1 if options.expansion == "propose" else options.branches
     values = options.branches * options.evaluations * min(options.value_tokens, options.max_tokens)
-    state = calls * min(options.step_tokens, options.max_tokens) + values
-    return budget * (options.steps * state + options.max_tokens)
+    return calls * min(options.step_tokens, options.max_tokens) + values
 
 
 entry = StrategyEntry(
