@@ -177,3 +177,14 @@ def test_an_inner_strategy_that_hands_in_two_is_named(
     inner = {"plugin": "greedy_pair", "helper": True}
     with pytest.raises(Exception, match=r"strategies/greedy_pair \(label 'pair'\).*completions: found"):
         sample(tmp_path, vote={**OUTER, "inner": "pair"}, pair=inner)
+
+
+def test_an_inner_strategy_ends_where_its_own_options_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its `max_tokens` ends a text, `length`; the longer ones of the outer strategy do not."""
+    monkeypatch.chdir(tmp_path)
+    files = sample(tmp_path, vote={**OUTER, "inner": "twice"}, twice={"helper": True, "max_tokens": 2})
+    made = read_table(files["completions"], COMPLETIONS)
+    assert set(made["finish_reason"]) == {"length"}
+    assert set(made["generated_tokens"]) == {2}

@@ -66,7 +66,8 @@ async def run_inner(ingredient: Ingredient[StrategyEntry], session: Session, nam
     """
     place, problem = Place.of(ingredient), session.problem.problem_id
     options = ingredient.options.model_copy(deep=True)
-    found = await ingredient.entry.factory(session.problem, InnerSession(session, name), options)
+    within = InnerSession(session, name, options.max_tokens)  # type: ignore[attr-defined]
+    found = await ingredient.entry.factory(session.problem, within, options)
     one = found[0] if isinstance(found, Sequence) and len(found) == 1 else None
     made: Trajectory | None = session.tree.path(one.nodes) if isinstance(one, Completion) else None
     if made is None:

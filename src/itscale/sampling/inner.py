@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itscale.types import Message, SamplingParams, Trajectory
-
-if TYPE_CHECKING:
-    from itscale.sampling.session import Session
+from itscale.sampling.scores import Scores
+from itscale.sampling.session import Session
+from itscale.types import Message, Trajectory
 
 __all__ = ["InnerSession"]
 
 
-class InnerSession:
+class InnerSession(Session):
     """One completion's worth of a session: all it makes is the session's, in its tree and in its ledger.
 
     What it begins with is told apart from what others begin with, so that neither timing nor chats that are
-    equal change its streams. Everything that is not defined here is the session's own.
+    equal change its streams. Its trajectories end where its own strategy says; everything else is shared.
 
     Parameters
     ----------
@@ -28,20 +26,22 @@ class InnerSession:
         The session of the strategy that draws.
     name
         What tells this completion from others that it draws.
+    token_limit
+        Most tokens one trajectory of it may have.
     """
 
-    def __init__(self, session: Session, name: str) -> None:
+    def __init__(self, session: Session, name: str, token_limit: int) -> None:
+        self.__dict__.update(vars(session))
+        self.__dict__.pop("rng", None)
         self._session = session
         self._name = name
+        self._token_limit = token_limit
         self.budget = 1
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
 
     @cached_property
     def rng(self) -> np.random.Generator:
         """Random generator of this completion: the same in every rerun."""
-        return self._session.generator("inner", self._name)
+        return self.generator("inner", self._name)
 
     def start(
         self,
@@ -51,17 +51,8 @@ class InnerSession:
         reads: Sequence[Trajectory] = (),
     ) -> Trajectory:
         """Return an empty trajectory; parameters as `Session.start`."""
-        return self._session.start(messages, key=f"{self._name}/{key}", reads=reads)
+        return super().start(messages, key=f"{self._name}/{key}", reads=reads)
 
-    async def write(
-        self,
-        messages: Sequence[Message] | None,
-        params: SamplingParams,
-        *,
-        by: str | None = None,
-        key: str = "",
-        reads: Sequence[Trajectory] = (),
-    ) -> Trajectory:
-        """Return one answer to a chat; parameters as `Session.write`."""
-        (made,) = await self._session.extend([self.start(messages, key=key, reads=reads)], params, by=by)
-        return made
+    @cached_property
+    def _scores(self) -> Scores:
+        return self._session._scores

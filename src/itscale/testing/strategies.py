@@ -152,6 +152,7 @@ class StrategyContract(EntryContract):
         lacking = sorted({name for _, name in references(options, "models")} - helpers.keys())
         assert not lacking, f"helpers: found none called {lacking[0]!r}, which the options name"
         own, others = Tallied(engine), {name: Tallied(helper) for name, helper in helpers.items()}
+        inner = self._inner(options)
         session = Session(
             problem,
             unit,
@@ -159,7 +160,7 @@ class StrategyContract(EntryContract):
             model="simulated",
             stream=(seed, problem.problem_id),
             token_limit=options.max_tokens,
-            worth=worth_of(replace(self.ingredient(), options=options), self._inner().values()),
+            worth=worth_of(replace(self.ingredient(), options=options), inner.values()),
             granted=self._granted(unit.budget, options) if unit.budget else None,
             paired=self.entry.paired,
             pooled=self.entry.per == "pool",
@@ -168,7 +169,7 @@ class StrategyContract(EntryContract):
                 scorer=SessionScorer(scorer=_EngineReward(), label=label, engines={"": own})
                 if label
                 else None,
-                inner={name: partial(run_inner, inner) for name, inner in self._inner().items()},
+                inner={name: partial(run_inner, one) for name, one in inner.items()},
                 answer=_last_word,
                 passes=lambda text: _last_word(text) == problem.reference,
             ),
@@ -177,15 +178,16 @@ class StrategyContract(EntryContract):
 
     def _granted(self, budget: int, options: SamplingOptions) -> int:
         """Return how many tokens may be generated for a budget, of a pool or of a run."""
-        ingredient = replace(self.ingredient(), options=options)
+        ingredient, inner = replace(self.ingredient(), options=options), self._inner(options).values()
         if self.entry.draws == "exchangeable":
-            return budget * worth_of(ingredient, self._inner().values())
-        return tokens_of_run(ingredient, budget, self._inner().values())
+            return budget * worth_of(ingredient, inner)
+        return tokens_of_run(ingredient, budget, inner)
 
-    def _inner(self) -> dict[str, Ingredient[StrategyEntry]]:
-        """Return the strategies that this one draws from, with the options that they have by default."""
+    def _inner(self, options: SamplingOptions) -> dict[str, Ingredient[StrategyEntry]]:
+        """Return the strategies that this one draws from: their texts are as long as its own, at most."""
+        shared = {"max_tokens": options.max_tokens}
         return {
-            label: Ingredient(label, entry, entry.options(), "itscale", "0")
+            label: Ingredient(label, entry, entry.options.model_validate(shared), "itscale", "0")
             for label, entry in self.inner.items()
         }
 
