@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from itscale.plugins.deferred import Deferred
     from itscale.plugins.entries import (
         EngineEntry,
         FigureEntry,
@@ -28,48 +29,48 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def itscale_register_tasks() -> Iterable[TaskEntry]:
+def itscale_register_tasks() -> Iterable[TaskEntry | Deferred]:
     """Register tasks: `factory(options)` returns an iterable of `Problem`."""
     raise AssertionError  # pragma: no cover - a specification is never called
 
 
 @hookspec
-def itscale_register_engines() -> Iterable[EngineEntry]:
+def itscale_register_engines() -> Iterable[EngineEntry | Deferred]:
     """Register engines: `factory(options, seed=..., model_directory=...)` returns an `Engine`."""
     raise AssertionError  # pragma: no cover
 
 
 @hookspec
-def itscale_register_strategies() -> Iterable[StrategyEntry]:
+def itscale_register_strategies() -> Iterable[StrategyEntry | Deferred]:
     """Register strategies: `await factory(problem, session, options)` returns completions."""
     raise AssertionError  # pragma: no cover
 
 
 @hookspec
-def itscale_register_verifiers() -> Iterable[VerifierEntry]:
+def itscale_register_verifiers() -> Iterable[VerifierEntry | Deferred]:
     """Register verifiers: `factory(options)` returns an `Oracle` or a `Scorer`."""
     raise AssertionError  # pragma: no cover
 
 
 @hookspec
-def itscale_register_selectors() -> Iterable[SelectorEntry]:
+def itscale_register_selectors() -> Iterable[SelectorEntry | Deferred]:
     """Register selectors: `factory(options)` returns a `Selector`."""
     raise AssertionError  # pragma: no cover
 
 
 @hookspec
-def itscale_register_laws() -> Iterable[LawEntry]:
+def itscale_register_laws() -> Iterable[LawEntry | Deferred]:
     """Register laws: `factory(options)` returns a `Law`."""
     raise AssertionError  # pragma: no cover
 
 
 @hookspec
-def itscale_register_prices() -> Iterable[PriceEntry]:
+def itscale_register_prices() -> Iterable[PriceEntry | Deferred]:
     """Register price tables: `factory(options)` returns USD per token, by class of tokens."""
     raise AssertionError  # pragma: no cover
 
 
 @hookspec
-def itscale_register_figures() -> Iterable[FigureEntry]:
+def itscale_register_figures() -> Iterable[FigureEntry | Deferred]:
     """Register figures: `factory(options)` returns a `FigureMaker`."""
     raise AssertionError  # pragma: no cover

@@ -1,6 +1,8 @@
 """Whatever is wrong with an installed plugin is said in one line that names it."""
 
+import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,9 +14,12 @@ import pytest
 from itscale import hookimpl
 from itscale.errors import PluginError
 from itscale.plugins import (
+    KINDS,
+    Deferred,
     EngineEntry,
     FigureEntry,
     LawEntry,
+    Registry,
     SelectorEntry,
     StrategyEntry,
     VerifierEntry,
@@ -220,6 +225,90 @@ def test_a_broken_package_is_set_aside_and_fails_who_names_it(site: Path, code: 
         with pytest.raises(PluginError, match=r"no plugin 'toy.*; set aside: toy-broken: ") as caught:
             found.get("laws", name)
         assert BROKEN[code] in str(caught.value)
+
+
+MANY = """
+from itscale import hookimpl
+from itscale.plugins import Deferred, deferred
+
+@hookimpl
+def itscale_register_laws():
+    return deferred("toy_many", {names})
+"""
+ENTRY = """
+from itscale.plugins import {kind}Entry
+entry = {kind}Entry(name="{name}", factory=list, {more} summary="A law.", aliases={aliases})
+"""
+
+
+def many(site: Path, **modules: str) -> Registry:
+    """Install a package of laws that are deferred, one module each; return the registry."""
+    names = ", ".join(map(repr, modules))
+    install(site, "toy-many", "toy_many_hooks", MANY.format(names=names), "laws = toy_many_hooks")
+    (site / "toy_many").mkdir()
+    for name, code in modules.items():
+        (site / "toy_many" / f"{name}.py").write_text(code)
+    manager = new_manager()
+    return lazy(manager, add_installed(manager))
+
+
+def entry(name: str, *aliases: str, kind: str = "Law", more: str = 'takes="curve",') -> str:
+    return ENTRY.format(name=name, aliases=aliases, kind=kind, more=more)
+
+
+def test_of_deferred_entries_only_the_one_that_is_named_is_imported(site: Path) -> None:
+    found = many(site, toy_line=entry("toy_line"), toy_curve=entry("toy_curve", "toy_bow"))
+    assert found.get("laws", "toy_line").distribution == "toy-many"
+    assert {name for name in sys.modules if name.startswith("toy_many.")} == {"toy_many.toy_line"}
+    assert found.get("laws", "toy-many/toy_bow").entry.name == "toy_curve"  # aliases are within
+    with pytest.raises(PluginError, match="did you mean 'toy_curve'"):
+        found.get("laws", "toy_curv")
+    assert {"toy_line", "toy_curve", "power_law"} <= {one.entry.name for one in found.plugins("laws")}
+
+
+def test_names_of_deferred_entries_clash_like_others(site: Path) -> None:
+    clash = many(site, toy_line=entry("toy_line"), toy_curve=entry("toy_curve", "toy_line"))
+    assert [one.entry.name for one in clash.plugins("laws") if one.distribution == "toy-many"] == ["toy_line"]
+    assert str(*clash.set_aside) == "toy-many: laws: 'toy_line' is registered twice"
+    twice = [Deferred("line", "toy_many.line"), Deferred("line", "toy_many.line")]
+    with pytest.raises(PluginError, match="'line' is registered twice"):
+        load_module(itscale_register_laws=hookimpl(lambda: twice))
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import no_such_module", "laws/toy_line: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("import sys; sys.exit(3)", "laws/toy_line: SystemExit: 3"),
+        ("", "toy_many.toy_line.entry: found None, expected laws/toy_line"),
+        (entry("toy_lines"), "toy_many.toy_line.entry: found laws/toy_lines, expected laws/toy_line"),
+        (entry("toy_line", kind="Price", more=""), "entry: found prices/toy_line, expected laws/toy_line"),
+        (entry("toy_line", more='takes="curves",'), "laws/toy_line: takes: found 'curves', expected"),
+    ],
+)
+def test_a_deferred_entry_that_breaks_is_set_aside_alone(site: Path, code: str, said: str) -> None:
+    found = many(site, toy_line=code, toy_curve=entry("toy_curve"))
+    assert found.get("laws", "toy_curve").distribution == "toy-many"
+    assert not found.set_aside
+    with pytest.raises(
+        PluginError, match=r"no plugin 'toy_line' among the laws.*; set aside: toy-many: "
+    ) as caught:
+        found.get("laws", "toy_line")
+    assert said in str(caught.value)
+    assert len(found.set_aside) == 1
+    assert found.get("laws", "power_law").distribution == "itscale"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_module_of_built_in_entries_is_registered(kind: str) -> None:
+    package = importlib.import_module(f"itscale_builtin.{kind}")
+    folder = Path(package.__file__).parent
+    with_entry = {
+        file.stem
+        for file in folder.glob("[!_]*.py")
+        if re.search(r"^entry = ", file.read_text(), re.MULTILINE)
+    }
+    assert with_entry == set(package.NAMES)
 
 
 def test_commands_go_on_beside_a_broken_package(site: Path, tmp_path: Path) -> None:

@@ -3,13 +3,18 @@
 from collections.abc import Iterable
 
 from itscale import hookimpl
-from itscale.plugins import EngineEntry
-from itscale_builtin.engines import openai, simulated, vllm
+from itscale.plugins import Deferred, deferred
 
 __all__ = ["itscale_register_engines"]
 
+NAMES = (
+    "openai",
+    "simulated",
+    "vllm",
+)
+
 
 @hookimpl
-def itscale_register_engines() -> Iterable[EngineEntry]:
+def itscale_register_engines() -> Iterable[Deferred]:
     """Return the built-in engines."""
-    return [openai.entry, simulated.entry, vllm.entry]
+    return deferred(__name__, *NAMES)

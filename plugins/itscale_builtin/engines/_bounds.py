@@ -35,10 +35,11 @@ def bounded_client(timeout: float) -> Any:
     timeout
         Seconds from the head of a reply to its end.
     """
+    import aiohttp
     import openai
 
     # The package's own HTTP library, whichever it is (httpx, or a fork of it): it takes no other's streams.
-    (base,) = (one for one in openai.DefaultAsyncHttpxClient.__mro__ if one.__name__ == "AsyncClient")
+    (base,) = (one for one in openai.DefaultAioHttpClient.__mro__ if one.__name__ == "AsyncClient")
     http = import_module(base.__module__.partition(".")[0])
 
     class Bounded(http.AsyncByteStream):  # type: ignore[name-defined, misc]
@@ -70,7 +71,16 @@ def bounded_client(timeout: float) -> Any:
             response.headers["x-should-retry"] = "true"
         response.stream = Bounded(response.stream)
 
-    return openai.DefaultAsyncHttpxClient(
+    class Client(openai.DefaultAioHttpClient):
+        """Speaks by aiohttp, which takes a third of the processor time that httpx's own transport takes."""
+
+        async def send(self, *request: Any, **how: Any) -> Any:
+            try:
+                return await super().send(*request, **how)
+            except aiohttp.ClientError as error:  # what its transport does not translate: a head that is none
+                raise http.RemoteProtocolError(" ".join(str(error).split())) from error
+
+    return Client(
         follow_redirects=False,
         event_hooks={"response": [bound]},
         headers={"accept-encoding": "identity"},

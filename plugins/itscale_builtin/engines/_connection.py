@@ -15,6 +15,7 @@ from itscale_builtin.engines._replies import said_of
 
 __all__ = ["LONGEST_PAUSE", "PASSING", "Connection", "quoted"]
 
+CHAT = "/chat/completions"
 LONGEST_PAUSE = 8.0  # seconds; the client's own back-off ends there, too
 LONGEST_WAIT = 120.0  # seconds that a server may ask to wait (Retry-After) before the next try
 PROBE = 10.0  # seconds in which a server that is there says something
@@ -64,8 +65,10 @@ class Connection:
         EngineError, EngineLostError
             If nothing is replied.
         """
-        raw = await self._replied(self._client.chat.completions.with_raw_response.create, **arguments)
-        body: bytes = raw.content
+        # By its address: the client's own method looks up the type of every value in every message.
+        sent = {name: value for name, value in arguments.items() if name != "extra_body"}
+        sent |= arguments.get("extra_body", {})
+        body: bytes = await self._replied(self._client.post, CHAT, cast_to=bytes, body=sent)
         return body
 
     async def post(self, address: str, body: dict[str, Any]) -> Any:

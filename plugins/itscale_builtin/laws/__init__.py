@@ -1,14 +1,13 @@
 """Built-in laws, one module each."""
 
 from collections.abc import Iterable
-from importlib import import_module
 
 from itscale import hookimpl
-from itscale.plugins import LawEntry
+from itscale.plugins import Deferred, deferred
 
 __all__ = ["itscale_register_laws"]
 
-MODULES = (
+NAMES = (
     "beta_binomial",
     "broken_power_law",
     "chinchilla",
@@ -32,7 +31,6 @@ MODULES = (
 
 
 @hookimpl
-def itscale_register_laws() -> Iterable[LawEntry]:
+def itscale_register_laws() -> Iterable[Deferred]:
     """Return the built-in laws."""
-    # Imported here: jobs that have no use for them do without.
-    return [import_module(f"{__name__}.{name}").entry for name in MODULES]
+    return deferred(__name__, *NAMES)

@@ -3,15 +3,14 @@
 from collections.abc import Iterable
 
 from itscale import hookimpl
-from itscale.plugins import PriceEntry
+from itscale.plugins import Deferred, deferred
 
 __all__ = ["itscale_register_prices"]
 
+NAMES = ("per_token",)
+
 
 @hookimpl
-def itscale_register_prices() -> Iterable[PriceEntry]:
+def itscale_register_prices() -> Iterable[Deferred]:
     """Return the built-in price tables."""
-    # Imported here: jobs that have no use for them do without.
-    from itscale_builtin.prices import per_token
-
-    return [per_token.entry]
+    return deferred(__name__, *NAMES)

@@ -3,13 +3,19 @@
 from collections.abc import Iterable
 
 from itscale import hookimpl
-from itscale.plugins import TaskEntry
-from itscale_builtin.tasks import gsm8k, jsonl, math500, reasoning_gym
+from itscale.plugins import Deferred, deferred
 
 __all__ = ["itscale_register_tasks"]
 
+NAMES = (
+    "gsm8k",
+    "jsonl",
+    "math500",
+    "reasoning_gym",
+)
+
 
 @hookimpl
-def itscale_register_tasks() -> Iterable[TaskEntry]:
+def itscale_register_tasks() -> Iterable[Deferred]:
     """Return the built-in tasks."""
-    return [module.entry for module in (gsm8k, jsonl, math500, reasoning_gym)]
+    return deferred(__name__, *NAMES)

@@ -1,6 +1,7 @@
 """Plugins: what each kind registers, and the look-up of a name. What an author of plugins imports."""
 
 from itscale.plugins.costs import VerdictCost
+from itscale.plugins.deferred import Deferred, deferred
 from itscale.plugins.entries import (
     KINDS,
     EngineEntry,
@@ -19,6 +20,7 @@ from itscale.plugins.strategies import StrategyEntry
 
 __all__ = [
     "KINDS",
+    "Deferred",
     "EngineEntry",
     "Entry",
     "FigureEntry",
@@ -34,5 +36,6 @@ __all__ = [
     "TaskEntry",
     "VerdictCost",
     "VerifierEntry",
+    "deferred",
     "registry",
 ]

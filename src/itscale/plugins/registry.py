@@ -10,7 +10,9 @@ import logging
 import reprlib
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, entry_points, version
@@ -22,6 +24,7 @@ import pluggy
 from itscale import hookspecs
 from itscale.errors import PluginError, UserError, nearest
 from itscale.messages.printable import one_line
+from itscale.plugins.deferred import Deferred
 from itscale.plugins.entries import (
     KINDS,
     Entry,
@@ -89,7 +92,8 @@ class SetAside:
 class Registry:
     """Every registered plugin, by kind and name. Hooks of a kind are called when it is first asked for.
 
-    A hook that raises, or returns what it must not, is set aside with all it returns.
+    A hook that raises, or returns what it must not, is set aside with all it returns. Deferred entries are
+    imported by their names, and all of a kind where no name fits; one that cannot be is set aside alone.
 
     Parameters
     ----------
@@ -102,6 +106,7 @@ class Registry:
     def __init__(self, manager: pluggy.PluginManager, set_aside: Iterable[SetAside] = ()) -> None:
         self._manager = manager
         self._plugins: dict[Kind, dict[str, list[Plugin]]] = {}
+        self._deferred: dict[Kind, list[tuple[str, Deferred]]] = {}  # with their distributions
         self.set_aside: list[SetAside] = []
         for one in set_aside:
             self._put_aside(one)
@@ -110,34 +115,62 @@ class Registry:
         self.set_aside.append(one)
         logger.warning("itscale: set aside: %s", one_line(one))
 
-    def _of_kind(self, kind: Kind) -> dict[str, list[Plugin]]:
-        if kind not in self._plugins:
-            self._plugins[kind] = {}
-            hook = getattr(self._manager.hook, f"itscale_register_{kind}")
-            for implementation in hook.get_hookimpls():
-                distribution = implementation.plugin_name.partition(":")[0]
-                try:
-                    with _Interrupts() as interrupts:
-                        found = _called(implementation.function, kind)
-                        self._register(kind, distribution, found)
-                except BaseException as error:  # a package may raise anything, sys.exit() too
-                    if interrupts.ended_by(error):
-                        raise
-                    self._put_aside(SetAside(distribution, _reason(error, f"itscale_register_{kind}")))
-        return self._plugins[kind]
+    @contextmanager
+    def _setting_aside(self, distribution: str, place: str) -> Iterator[None]:
+        """Set a distribution's part aside for whatever it raises: a package may raise anything."""
+        try:
+            with _Interrupts() as interrupts:
+                yield
+        except BaseException as error:  # sys.exit() too
+            if interrupts.ended_by(error):
+                raise
+            self._put_aside(SetAside(distribution, _reason(error, place)))
 
-    def _register(self, kind: Kind, distribution: str, entries: Iterable[Entry]) -> None:
+    def _call_hooks(self, kind: Kind) -> None:
+        if kind in self._plugins:
+            return
+        self._plugins[kind], self._deferred[kind] = {}, []
+        hook = getattr(self._manager.hook, f"itscale_register_{kind}")
+        for implementation in hook.get_hookimpls():
+            distribution = implementation.plugin_name.partition(":")[0]
+            with self._setting_aside(distribution, f"itscale_register_{kind}"):
+                self._register(kind, distribution, _called(implementation.function, kind))
+
+    def _register(self, kind: Kind, distribution: str, entries: Iterable[Entry | Deferred]) -> None:
         """Add the entries of a hook, all of them or none."""
         found: dict[str, Plugin] = {}
-        for entry in entries:
+        later = [one for one in entries if isinstance(one, Deferred)]
+        taken = {one.name for owner, one in self._deferred[kind] if owner == distribution}
+        for name, count in Counter(one.name for one in later).items():
+            self._refuse_twice(kind, distribution, name, taken if count == 1 else {name})
+        taken |= {one.name for one in later}
+        for entry in (one for one in entries if isinstance(one, Entry)):
             plugin = Plugin(entry, distribution, _version(distribution))
             for name in (entry.name, *entry.aliases):
-                rivals = self._plugins[kind].get(name, ())
-                if name in found or any(rival.distribution == distribution for rival in rivals):
-                    raise PluginError(f"{kind}: {name!r} is registered twice")
+                self._refuse_twice(kind, distribution, name, taken | found.keys())
                 found[name] = plugin
         for name, plugin in found.items():
             self._plugins[kind].setdefault(name, []).append(plugin)
+        self._deferred[kind] += [(distribution, one) for one in later]
+
+    def _refuse_twice(self, kind: Kind, distribution: str, name: str, taken: Collection[str]) -> None:
+        rivals = self._plugins[kind].get(name, ())
+        if name in taken or any(rival.distribution == distribution for rival in rivals):
+            raise PluginError(f"{kind}: {name!r} is registered twice")
+
+    def _load(self, kind: Kind, name: str | None = None) -> None:
+        """Import the deferred entries of a name, or all."""
+        self._call_hooks(kind)
+        wanted = [(owner, one) for owner, one in self._deferred[kind] if name in (None, one.name)]
+        for distribution, one in wanted:
+            self._deferred[kind].remove((distribution, one))
+            with self._setting_aside(distribution, f"{kind}/{one.name}"):
+                self._register(kind, distribution, [one.load(kind)])
+
+    def _of_kind(self, kind: Kind) -> dict[str, list[Plugin]]:
+        """Return all plugins of a kind, by every name they answer to."""
+        self._load(kind)
+        return self._plugins[kind]
 
     def get(self, kind: Kind, name: str) -> Plugin:
         """Return the plugin of a name, or of `distribution/name`.
@@ -149,17 +182,22 @@ class Registry:
             distributions bring the name.
         """
         distribution, _, short = name.rpartition("/")
-        found = self._of_kind(kind).get(short, [])
-        if distribution:
-            found = [plugin for plugin in found if plugin.distribution == distribution]
-        own = [plugin for plugin in found if plugin.entry.name == short]
-        found = own or found  # a name goes before what another plugin answers to beside its own
+        self._load(kind, short)
+        found = [one for one in self._named(kind, short, distribution) if one.entry.name == short]
+        if not found:  # a name goes before what another plugin answers to beside its own
+            self._load(kind)
+            found = self._named(kind, short, distribution)
         if not found:
             raise PluginError(self.missing(f"no plugin {name!r} among the {kind}", name, (kind,)))
         if len(found) > 1:
             owners = sorted(f"{plugin.distribution}/{short}" for plugin in found)
             raise PluginError(f"{kind}: {name!r} is brought by several distributions: name one of {owners}")
         return found[0]
+
+    def _named(self, kind: Kind, name: str, distribution: str) -> list[Plugin]:
+        """Return the plugins that answer to a name, of a distribution if that is not empty."""
+        found = self._plugins[kind].get(name, [])
+        return [plugin for plugin in found if distribution in ("", plugin.distribution)]
 
     def missing(self, what: str, name: str, kinds: Iterable[Kind]) -> str:
         """Say that there is no plugin of a name: what may be meant, and what was set aside that may have it.
@@ -196,14 +234,16 @@ class Registry:
             yield from (plugin for plugin in found if plugin.entry.name == name)
 
 
-def _called(hook: Any, kind: Kind) -> list[Entry]:
+def _called(hook: Any, kind: Kind) -> list[Entry | Deferred]:
     """Return the entries of a hook; PluginError if it returns anything else."""
     returned = hook()
     name = f"itscale_register_{kind}"
-    if isinstance(returned, Entry | str) or not isinstance(returned, Iterable):
+    if isinstance(returned, Entry | Deferred | str) or not isinstance(returned, Iterable):
         raise PluginError(f"{name} returned {_shown(returned)}, expected a list of entries of kind {kind!r}")
     entries = list(returned)
     for entry in entries:
+        if isinstance(entry, Deferred):
+            continue  # checked when it is imported
         if not isinstance(entry, Entry) or entry.kind != kind:
             raise PluginError(f"{name} returned {_shown(entry)}, expected entries of kind {kind!r}")
         entry.validate()
@@ -211,6 +251,8 @@ def _called(hook: Any, kind: Kind) -> list[Entry]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Deferred):
+        return f"{value.name}, a single entry"
     return f"{value.kind}/{value.name}, a single entry" if isinstance(value, Entry) else reprlib.repr(value)
 
 

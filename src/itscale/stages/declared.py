@@ -44,6 +44,9 @@ IMPORTED = "import"
 NO_ANALYSIS: tuple[Kind, ...] = ("selectors", "laws", "prices", "figures")
 """Kinds of plugins that nothing up to outcomes has a use for."""
 
+NO_FITS: tuple[Kind, ...] = ("laws", "figures")
+"""Kinds of plugins that what is estimated has no use for."""
+
 
 def _path(folder: str, *labels: str) -> str:
     return "/".join((folder, *(f"{{{label}}}" for label in labels)))
@@ -178,6 +181,7 @@ CURVES = Stage(
     each=COMBINATION,
     fingerprint=_curves,
     tables=tuple(_path(kind, *COMBINATION) for kind in ("curves", "accuracies")),
+    unused=NO_FITS,
 )
 
 
@@ -201,6 +205,7 @@ FITS = Stage(
     each=(*COMBINATION, "law"),
     fingerprint=_fits,
     tables=tuple(_path(kind, *COMBINATION, "law") for kind in ("fits", "forecasts", "refits")),
+    unused=("figures",),
 )
 
 
@@ -220,6 +225,7 @@ LEADERBOARD = Stage(
     fingerprint=_leaderboard,
     tables=tuple(_path(kind, *COMBINATION) for kind in ("leaderboard", "ensemble")),
     wanted=_has_curve_laws,
+    unused=("figures",),
 )
 
 LEADERBOARD_TABLE = Stage(
@@ -228,6 +234,7 @@ LEADERBOARD_TABLE = Stage(
     fingerprint=lambda study, _: {"confidence": study.config.curves.confidence},
     reports=("leaderboard.csv", "leaderboard.tex"),
     wanted=_has_curve_laws,
+    unused=("figures",),
 )
 
 TABLE_FITS = Stage(
@@ -236,6 +243,7 @@ TABLE_FITS = Stage(
     each=("table_law",),
     fingerprint=lambda study, labels: _law(study, labels["table_law"]),
     tables=tuple(_path(f"{kind}/tables", "table_law") for kind in ("fits", "forecasts")),
+    unused=("figures",),
 )
 
 
@@ -258,6 +266,7 @@ DIFFERENCES = Stage(
     tables=("differences",),
     reports=("differences.csv", "differences.tex"),
     wanted=lambda study, _: bool(study.config.differences),
+    unused=NO_FITS,
 )
 
 TRICKS = Stage(
@@ -269,6 +278,7 @@ TRICKS = Stage(
     },
     reports=("tricks.csv", "tricks.tex"),
     wanted=lambda study, _: any(section.trick for section in study.config.differences.values()),
+    unused=NO_FITS,
 )
 
 
@@ -302,6 +312,7 @@ SUMMARY = Stage(
     revision=9,
     fingerprint=_summary,
     reports=tuple(f"summary.{kind}" for kind in ("csv", "tex", "rst")),
+    unused=("figures",),
 )
 
 MANIFEST = Stage(
