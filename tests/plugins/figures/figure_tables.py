@@ -7,15 +7,15 @@ import numpy as np
 import polars as pl
 from scipy.special import betaln
 
+from itscale.plugins import registry
 from itscale.plugins.figures import FigureData, label_simulated, save, style
 from itscale.store.schemas import CURVES, FITS, FORECASTS
-from itscale_builtin.figures import itscale_register_figures
 
 # Figures of curves; that of differences has the contract and a test of its own.
 ENTRIES = [
-    entry
-    for entry in itscale_register_figures()
-    if "curves" in entry.reads and "differences" not in entry.reads
+    plugin.entry
+    for plugin in registry().plugins("figures")
+    if "curves" in plugin.entry.reads and "differences" not in plugin.entry.reads
 ]
 NAMES = [entry.name for entry in ENTRIES]
 KINDS = ("pdf", "svg", "png", "csv", "tex")
