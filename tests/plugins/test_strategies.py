@@ -98,7 +98,7 @@ def posterior_of_success(right_reward: float, wrong_reward: float) -> float:
     return paths[STEPS] / sum(paths.values())
 
 
-@pytest.mark.parametrize("resampling", ["multinomial", "systematic"])
+@pytest.mark.parametrize("resampling", ["systematic", pytest.param("multinomial", marks=pytest.mark.slow)])
 def test_particles_converge_to_the_posterior(resampling):
     options = ParticleFilterOptions(scorer="r", resampling=resampling)
     runs = run(particle_filter, options, budget=500, problems=16, right=0.6, wrong=0.4)
@@ -117,7 +117,7 @@ def test_a_uniform_reward_leaves_the_model_as_it_is():
 
 
 def test_one_particle_is_plain_sampling():
-    runs = run(particle_filter, ParticleFilterOptions(scorer="r"), budget=1, problems=3000)
+    runs = run(particle_filter, ParticleFilterOptions(scorer="r"), budget=1, problems=1000)
     close([right(particles[0]) for particles in runs], SUCCESS, np.sqrt(SUCCESS * (1 - SUCCESS)))
 
 
@@ -189,7 +189,10 @@ def beam_closed_form(beams: int, width: int) -> tuple[float, float]:
     return 1 - after_first[0], float(after_first @ np.arange(beams + 1))
 
 
-@pytest.mark.parametrize(("beams", "width"), [(4, 1), (4, 2), (4, 4), (8, 2), (16, 4), (9, "sqrt")])
+@pytest.mark.parametrize(
+    ("beams", "width"),
+    [(4, 1), (4, 2), (4, 4), (8, 2), (9, "sqrt"), pytest.param(16, 4, marks=pytest.mark.slow)],
+)
 def test_beam_search_matches_its_markov_chain(beams, width):
     options = BeamSearchOptions(scorer="r", width=width)
     runs = run(beam_search, options, budget=beams, problems=400)

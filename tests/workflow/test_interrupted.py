@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+import pytest
 from workspace import changed, environment, installed, itscale
 
 from itscale.store.directory import hold
@@ -31,6 +32,7 @@ time.sleep(600)
     assert not (workspace.folder / "results/tiny/completions").exists()
 
 
+@pytest.mark.slow
 def test_of_two_runs_that_start_at_once_one_works_and_the_other_says_so(workspace, finished):
     runs = [
         subprocess.Popen(
