@@ -202,3 +202,18 @@ def test_with_some_tokens_alone_the_support_is_still_the_large_models():
     tokens, chances = combined(some, options(support=0.9))
     assert list(tokens) == [1]
     assert list(chances) == [1.0]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_a_token_that_a_model_rules_out_is_never_drawn(alpha):
+    """A logit that is masked is no number to reckon with."""
+    none = np.array([-np.inf] * 3)
+    for place in range(3):
+        rows = [LARGE.copy(), TUNED.copy(), UNTUNED.copy()]
+        rows[place][1] = -np.inf
+        tokens, chances = combined(found(*rows), options(alpha=alpha))
+        assert list(tokens) == [0, 2]
+        assert chances.sum() == pytest.approx(1)
+    tokens, chances = combined(found(LARGE, none, none), options(alpha=alpha))
+    assert list(tokens) == [0, 1, 2]
+    np.testing.assert_allclose(chances, np.exp(LARGE))

@@ -76,7 +76,7 @@ def test_problems_that_were_never_solved_do_no_harm():
     assert found.censored.all()
     low, high = pass_until_interval([100, 100], [0, 0], 1)
     assert low.tolist() == [0, 0]
-    assert high == pytest.approx(np.full(2, 1 - 0.05 ** (1 / 100)))
+    assert high == pytest.approx(np.full(2, 1 - 0.025 ** (1 / 100)))
 
 
 def test_rates_of_one_success_are_not_averaged():
@@ -110,6 +110,14 @@ def test_no_failure_leaves_the_upper_bound_at_1():
 @pytest.mark.parametrize("wanted", [1, 3])
 def test_exact_intervals_cover_at_least_as_often_as_they_say(rate, wanted):
     sampled, correct, chance = law(rate, wanted, 400)
+    low, high = pass_until_interval(sampled, correct, wanted)
+    assert chance @ ((low <= rate) & (rate <= high)) >= 0.95 - 1e-9
+
+
+@pytest.mark.parametrize(("rate", "wanted", "cap"), [(0.0249, 1, 119), (0.003, 1, 1000), (0.0149, 2, 200)])
+def test_exact_intervals_cover_where_the_cap_leaves_no_success(rate, wanted, cap):
+    """Just above the upper bound of no success, both tails miss at once."""
+    sampled, correct, chance = law(rate, wanted, cap)
     low, high = pass_until_interval(sampled, correct, wanted)
     assert chance @ ((low <= rate) & (rate <= high)) >= 0.95 - 1e-9
 

@@ -113,7 +113,8 @@ def systematic(weights: FloatArray, rng: np.random.Generator, *, keep_last: bool
 
     Index i comes floor(n w_i) or ceil(n w_i) times. If the last is kept, the offset has the law that it has
     given that the last one is drawn, and one place is its own (Chopin and Singh 2015, On particle Gibbs
-    sampling, section 3.3): the quantiles pass through a point that is uniform in its share.
+    sampling, section 3.3): the quantiles pass through a point that is uniform in its share. Which of the
+    places that draw it is its own is random, and the others follow it around the circle: their order counts.
     """
     count = len(weights)
     edges = np.cumsum(weights)
@@ -123,7 +124,12 @@ def systematic(weights: FloatArray, rng: np.random.Generator, *, keep_last: bool
         before = edges[-2] if count > 1 else 0.0
         offset = (count * (before + (1 - before) * offset)) % 1
     drawn = np.searchsorted(edges, (offset + np.arange(count)) / count, side="right")
-    return np.minimum(drawn, count - 1).astype(np.int64)[: count - keep_last]
+    drawn = np.minimum(drawn, count - 1).astype(np.int64)
+    if not keep_last:
+        return drawn
+    own = np.flatnonzero(drawn == count - 1)
+    place = int(rng.choice(own)) if len(own) else count - 1  # rounding may leave it none
+    return np.roll(drawn, -place - 1)[:-1]
 
 
 def draw_reference(weights: FloatArray, rng: np.random.Generator) -> int:

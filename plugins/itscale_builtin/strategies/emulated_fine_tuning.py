@@ -59,15 +59,23 @@ async def emulated_fine_tuning(
 
 
 def combined(found: list[NextLogprobs], options: EmulatedFineTuningOptions) -> tuple[IntArray, FloatArray]:
-    """Return next tokens and the probability with which each is drawn."""
+    """Return next tokens and the probability with which each is drawn.
+
+    A token that one of the models rules out altogether is left out; where none is left, the large model
+    chooses alone.
+    """
     first, (tokens, rows) = found[0], aligned(*found)
     within = first.token_ids[nucleus(first.logprobs, options.support)]
     kept = np.isin(tokens, within)
     if not kept.any():
         tokens, rows = first.token_ids, first.logprobs[None].repeat(3, axis=0)
         kept = np.isin(tokens, within)
-    large, tuned, untuned = rows[:, kept]
-    return tokens[kept], probabilities(large + options.alpha * (tuned - untuned), options)
+    tokens, rows = tokens[kept], rows[:, kept]
+    possible = np.isfinite(rows).all(axis=0)
+    if not possible.any():
+        return tokens, probabilities(rows[0], options)
+    large, tuned, untuned = rows[:, possible]
+    return tokens[possible], probabilities(large + options.alpha * (tuned - untuned), options)
 
 
 async def _take(session: Session, found: list[NextLogprobs], token: int) -> Trajectory:

@@ -133,6 +133,7 @@ entry = StrategyEntry(
     name="parallel_tempering",
     aliases=("replica_exchange",),
     factory=parallel_tempering,
+    revision=2,
     family="probabilistic",
     options=ParallelTemperingOptions,
     check=check,

@@ -97,6 +97,7 @@ entry = StrategyEntry(
     name="particle_gibbs",
     aliases=("pg",),
     factory=particle_gibbs,
+    revision=2,
     family="probabilistic",
     options=ParticleGibbsOptions,
     draws="runs",

@@ -98,7 +98,7 @@ def pass_until_interval(
 
     With d = 1 - confidence: `Beta(d/2; r, K-r+1)` to `Beta(1-d/2; r, K-r)`, quantiles of the beta
     distribution, the upper one 1 if K = r. Censored with j > 0: the binomial bounds of j in K_max; with none
-    at all: 0 to `1 - d^(1/K_max)`.
+    at all: 0 to `1 - (d/2)^(1/K_max)`.
     """
     n, j = _checked(sampled, correct, wanted)
     tail = 1 - confidence
@@ -106,7 +106,7 @@ def pass_until_interval(
     low = betaincinv(np.maximum(j, 1), n - j + 1, tail / 2)
     right, wrong = np.where(censored, j + 1, j), n - j
     high = betaincinv(right, np.maximum(wrong, 1), 1 - tail / 2)
-    high = np.where(wrong == 0, 1.0, np.where(j == 0, 1 - tail ** (1 / n), high))
+    high = np.where(wrong == 0, 1.0, np.where(j == 0, 1 - (tail / 2) ** (1 / n), high))
     return np.where(j == 0, 0.0, low), high
 
 
@@ -116,7 +116,10 @@ def log_variance(rates: npt.ArrayLike, wanted: int) -> FloatArray:
 
 
 def log_log_variance(rates: npt.ArrayLike, wanted: int) -> FloatArray:
-    """Return the variance of ln(-ln(r / K)) by the delta method: `(1 - p) / (r ln^2 p)`, for 0 < p < 1."""
+    """Return the variance of ln(-ln(r / K)) by the delta method: `(1 - p) / (r ln^2 p)`, for 0 < p < 1.
+
+    For many successes: simulation gives twice as much at r = 2 and p = 0.02, 1.3 times at r = 5.
+    """
     p = np.asarray(rates, dtype=np.float64)
     return np.asarray((1 - p) / (wanted * np.log(p) ** 2))
 
