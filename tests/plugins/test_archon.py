@@ -90,6 +90,8 @@ def test_an_option_without_effect_is_refused(component, said):
         ("[1] > [2] at first, but on a closer look:\n[3] > [2] > [1]", [2, 1, 0]),
         ("[2] > [2] > [9] > [0]", [1, 0, 2]),
         ("[99999999] is the best", []),
+        ("Since 3 > 2, I can't rank.", []),
+        ("[2] > [1], as 3 > 2 > 1 would be wrong", [1, 0, 2]),
         ("the second", []),
         ("", []),
     ],
@@ -279,3 +281,32 @@ def test_results_are_whole_words_the_last_of_a_line():
 def test_a_chain_in_an_explanation_is_no_ranking():
     assert ranking("[2] > [1] > [3]\nbecause 5 > 3 and 9 > 7", 3) == [1, 0, 2]
     assert ranking("[2] > [1]\n\nOn reflection: [1] > [2]", 2) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        ("It is not at all correct.", False),
+        ("The statement is incorrect; the correct answer is 7", False),
+        ("It looked wrong, but it is correct.", True),
+        ("I don't think this is correct.", None),
+        ("It is far from correct", None),
+        ("This is hardly correct", None),
+        ("I cannot say whether it is correct", None),
+        ("Verdict: in correct", False),
+    ],
+)
+def test_a_verdict_that_is_in_doubt_is_none(reply, verdict):
+    assert is_correct(reply) is verdict
+
+
+@pytest.mark.parametrize(
+    "said", ["failed to pass", "unable to pass", "no pass", "does not come close to passing"]
+)
+def test_a_test_of_which_nobody_can_say_whether_it_passed_counts_for_nothing(said):
+    assert passed(f"[1] {said}\n[2] passed", 2) == 1
+
+
+def test_blank_lines_take_no_time():
+    """Ten seconds and more where two runs of blanks stand side by side in a pattern."""
+    assert passed((" " * 1_999 + "\n") * 200, 5) is None

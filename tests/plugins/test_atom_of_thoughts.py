@@ -60,7 +60,8 @@ def test_any_graph_and_question_is_read(text):
 
 def test_the_last_question_in_tags_counts():
     assert new_question("<question></question> no: <Question>\nb?\n</question><question> </question>") == "b?"
-    assert new_question("so: <question>cut off") == "cut off"
+    assert new_question("so: <question>What is 3 + 4?\n") == "What is 3 + 4?"
+    assert new_question("so: <question>What is 3 plus fo") == ""
     assert new_question("What is it?") == ""
 
 
@@ -192,3 +193,14 @@ def test_a_question_may_need_something_itself():
     assert found is not None
     assert [one.text for one in found.values()] == ["How many eggs does she need? 3", "Which box requires 3?"]
     assert [set(one.needs) for one in found.values()] == [set(), {1}]
+
+
+@pytest.mark.parametrize(
+    "reply", ["1. x needs none\n2. y does not need 1", "12345. x needs none", "1. needs: none"]
+)
+def test_a_list_that_may_mean_anything_is_no_graph(reply):
+    assert sub_questions(reply) is None
+
+
+def test_none_may_be_explained():
+    assert sub_questions("1. x? needs: none\n2. y? needs: none (1 is independent)")[2].needs == frozenset()

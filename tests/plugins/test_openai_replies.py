@@ -11,6 +11,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openai_server import PROBLEM, Answer, choice, generate, refused, reply, serving
 
 from itscale.errors import EngineError, EngineLostError
@@ -22,6 +24,7 @@ from itscale.stages.sampling import sample_block
 from itscale.stages.verification import verify_block
 from itscale.study import resolve
 from itscale.types import GenerationRequest, SamplingParams
+from itscale_builtin.engines._replies import Choice, shares
 from itscale_builtin.engines.openai import OpenAIEngine, OpenAIOptions
 
 # --- ends -------------------------------------------------------------------------------------------------
@@ -295,3 +298,25 @@ def test_unknown_tokens_are_unknown_all_the_way(tmp_path: Path, unknown: int) ->
     assert curves["generated_tokens"].to_list() == ([None, None] if unknown else [5.0, 10.0])
     assert curves["prompt_tokens"].null_count() == (2 if unknown else 0)
     assert curves["estimate"].to_list() == pytest.approx([1 / 8, 1 / 4])
+
+
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=8), st.integers(1, 600), st.floats(0, 1))
+def test_no_choice_has_more_tokens_than_it_may_have(lengths, most, part):
+    """However long the texts are, hidden thinking and tokens of one letter too; the sum is the server's."""
+    least = sum(length > 0 for length in lengths)
+    total = max(least, int(part * (most + 1) * len(lengths)))
+    found = shares([Choice("x" * length, "eos", None, None, None) for length in lengths], total, most)
+    assert sum(found) == total
+    assert max(found) <= most + 1
+    assert all(one >= 1 for one, length in zip(found, lengths, strict=True) if length)
+
+
+def test_an_answer_in_another_language_costs_no_unit():
+    texts = ["word " * 461, "答" * 300, "答" * 300, "答" * 300]
+    body = reply(
+        *(choice(text, finish_reason="stop") | {"index": n} for n, text in enumerate(texts)), generated=1412
+    )
+    with serving(lambda asked, number: body) as server:
+        made = generate(server.url, 4, params=SamplingParams(max_tokens=512))
+    assert sum(one.tokens for one in made) == 1412
+    assert max(one.tokens for one in made) <= 513

@@ -463,7 +463,7 @@ def test_nothing_depends_on_the_order_of_particles(scores, random, seed):
 
 @pytest.mark.parametrize("draw", [multinomial, systematic])
 def test_free_places_are_drawn_given_that_the_last_particle_stays(draw):
-    """Unconditional draws in which a random place has the last particle, from the next place around the circle.
+    """Unconditional draws in which a random place has the last particle, from the next place on, around.
 
     In their order: systematic draws are not exchangeable, and a conditional particle filter of four particles
     or more is biased where the reference always takes the same of its places. By chance: 1e-6.

@@ -227,3 +227,7 @@ def test_escapes_of_half_characters_are_mended_and_negations_are_read():
     assert one.encode()
     assert are_same("A and B are not the same.") is False
     assert are_same("They are not different.") is True
+    assert are_same("They aren't quite the same.") is False
+    assert are_same("Not at all the same") is False
+    assert are_same("hardly the same") is None
+    assert are_same("Are they the same? No.") is None

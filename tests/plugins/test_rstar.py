@@ -128,6 +128,8 @@ def test_beginnings_never_show_the_end() -> None:
 def test_questions_as_models_write_them() -> None:
     assert asked_in("Sure. **How many apples are left?** Then we add.") == "How many apples are left?"
     assert asked_in("First we add.") == ""
+    assert asked_in("先算。还剩多少\uff1f") == "先算。还剩多少\uff1f"
+    assert asked_in("word " * 100_000) == ""  # hours, were each beginning tried to the end
 
 
 @pytest.mark.parametrize("reply", ["", " \n", "?" * 3000, "\ud800 what"])

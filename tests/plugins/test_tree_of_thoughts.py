@@ -11,6 +11,7 @@ from itscale.sampling.session import Session
 from itscale.sampling.units import Unit
 from itscale_builtin.strategies.tree_of_thoughts import (
     TreeOfThoughtsOptions,
+    check,
     grant,
     last_label,
     listed_steps,
@@ -176,3 +177,23 @@ def test_a_search_in_depth_keeps_tokens_for_its_answers() -> None:
     _, _, made = search(script, budget=1, tokens=grant(given, 1), **options)
     assert made[0].text.startswith("so it is")
     assert made[0].finish_reason == "eos"
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("I am not sure", None),
+        ("It is impossible to be sure", None),
+        ("That isn't likely", None),
+        ("not impossible, but likely", "likely"),
+        ("Impossible, likely, sure.", "sure"),
+        ("It cannot be done: impossible", "impossible"),
+    ],
+)
+def test_a_label_that_is_denied_is_none(reply, label):
+    assert last_label(reply, {"impossible": 0.001, "likely": 1, "sure": 20}) == label
+
+
+@pytest.mark.parametrize("values", [{"sure": 1.7e308}, {"sure": 1, "SURE": 2}])
+def test_values_that_cannot_be_summed_or_told_apart_are_refused(values):
+    assert list(check(TreeOfThoughtsOptions(values=values)))

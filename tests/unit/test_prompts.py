@@ -26,3 +26,10 @@ def test_a_template_that_would_not_show_the_draft_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"found no \{draft\}, expected each placeholder"):
         CritiqueOptions(prompt="What is wrong with {problem}?")
     assert CritiqueOptions(prompt="{draft}{problem}{draft}").prompt == "{draft}{problem}{draft}"
+
+
+@pytest.mark.parametrize("misspelt", ["{problm}", "{Draft}", "{drafts}"])
+def test_what_is_nearly_a_placeholder_is_a_mistake(misspelt: str) -> None:
+    with pytest.raises(ValidationError, match=r"did you mean \{(problem|draft)\}"):
+        CritiqueOptions(prompt=f"{{draft}} {{problem}} {misspelt}")
+    assert CritiqueOptions(prompt=r"{draft} {problem} \frac{a}{b} {x}").prompt

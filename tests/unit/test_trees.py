@@ -213,6 +213,24 @@ def test_a_search_is_drawn_by_depth_with_a_lane_for_each_leaf():
     assert not tree["chosen"].any()  # nothing says which
 
 
+def test_agents_of_one_model_go_on_from_their_own_answers():
+    """What a chat quotes first is what it goes on from, whoever wrote first."""
+    one = session(worth=10**5)
+
+    async def turns():
+        said = [await one.write(None, WHOLE, key=str(agent)) for agent in range(3)]
+        for turn in range(2):
+            chats = [[{"role": "user", "content": f"{turn} {agent}"}] for agent in range(3)]
+            said = [
+                await one.write(chat, WHOLE, reads=[said[agent], *said[:agent], *said[agent + 1 :]])
+                for agent, chat in enumerate(chats)
+            ]
+        return one.complete(said[:1])
+
+    tree = drawn(one, asyncio.run(turns()), right={0})
+    assert tree.group_by("lane").len()["len"].to_list() == [3, 3, 3]
+
+
 def test_a_chat_stands_for_what_it_quotes_and_each_model_has_its_lane():
     one = session(helpers={"critic": Recording()}, worth=10**5)
 

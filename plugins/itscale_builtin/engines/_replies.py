@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Literal
 
 from itscale.types import GenerationRequest
@@ -337,11 +338,13 @@ def estimates(choices: Sequence[Choice]) -> list[int]:
     return [choice.counted or max(1, len(choice.text.split())) for choice in choices]
 
 
-def shares(choices: Sequence[Choice], total: int) -> list[int]:
+def shares(choices: Sequence[Choice], total: int, most: int) -> list[int]:
     """Split a request's tokens among its choices.
 
     By their own counts where the server lists tokens; else in proportion to the length of their texts, as
-    usage has only the sum (which the shares keep); a text that is not empty has one token at least.
+    usage has only the sum (which the shares keep); a text that is not empty has one token at least, and none
+    has more than `most` and its end as long as there is room elsewhere: tokens of one language are longer
+    than those of another, and hidden thinking has no text.
     """
     if (
         all(choice.counted is not None for choice in choices)
@@ -350,9 +353,20 @@ def shares(choices: Sequence[Choice], total: int) -> list[int]:
         return [choice.counted or 0 for choice in choices]
     least = [int(bool(choice.text)) for choice in choices]  # no text is made of no token
     weights = [max(1, len(choice.text)) for choice in choices]
-    beyond = total - sum(least)
-    ends = [beyond * sum(weights[: place + 1]) // sum(weights) for place in range(len(weights))]
-    return [one + end - start for one, start, end in zip(least, [0, *ends], ends, strict=False)]
+    found, open_places = list(least), list(range(len(choices)))
+    while (left := total - sum(found)) > 0:
+        ends = list(accumulate(weights[place] for place in open_places))
+        cuts = [left * end // ends[-1] for end in ends]
+        for place, start, end in zip(open_places, [0, *cuts], cuts, strict=False):
+            found[place] += end - start
+        over = sum(max(0, found[place] - most - 1) for place in open_places)
+        free = [place for place in open_places if found[place] <= most]
+        if not over or not free:
+            break
+        for place in open_places:
+            found[place] = min(found[place], most + 1)
+        open_places = free
+    return found
 
 
 def said_of(error: Any) -> str:

@@ -278,7 +278,11 @@ class OpenAIEngine:
                 "(top_logprobs); set logprobs: false"
             )
         counts = self._usage(usage, choices, request.params.max_tokens)
-        tokens = estimates(choices) if counts is None else shares(choices, counts.generated)
+        tokens = (
+            estimates(choices)
+            if counts is None
+            else shares(choices, counts.generated, request.params.max_tokens)
+        )
         known = counts or Usage(0, 0, 0)
         if counts and (beyond := sum(tokens[count:])):  # choices that nobody asked for
             request.on_waste(0, 0, beyond)

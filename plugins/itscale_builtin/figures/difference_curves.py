@@ -67,7 +67,8 @@ class DifferenceCurves:
                 rows = table.filter(difference=key[0], task=key[1], against=kind)
                 self._draw_panel(here, rows, scale, marks)
                 panels.title(here, key if len(keys) > 1 else [])
-                here.set_xlabel(COSTS[kind].label if kind in COSTS else budget_label(kind))
+                label = COSTS[kind].label if kind in COSTS else budget_label(kind)
+                panels.x_label(here, label, len(keys))
         entries = [(name, mark.line()) for name, mark in marks.items()]
         panels.foot(figure, "", entries if len(entries) > 1 else [])
         panels.settle(figure)

@@ -10,19 +10,20 @@ from itscale.plugins.prompts import fill
 from itscale.plugins.references import ModelLabel
 from itscale.sampling.session import Session
 from itscale.types import Question, SamplingParams, Trajectory
-from itscale_builtin.strategies._archon_replies import NOT
 from itscale_builtin.strategies._chats import question
 from itscale_builtin.strategies._panel import together
+from itscale_builtin.strategies._stance import stance
 
 __all__ = ["IdeaJudge", "are_same", "shares_of_others"]
 
-VERDICT = re.compile(rf"({NOT})\b(same|different)\b", re.IGNORECASE)
+VERDICT = re.compile(r"\b(same|different)\b(?!\s*\?)", re.IGNORECASE)
 
 
 def are_same(text: str) -> bool | None:
     """Return the last verdict in a text, None if there is none; "not the same" is "different"."""
-    found = VERDICT.findall(text)
-    return (found[-1][1].casefold() == "same") != bool(found[-1][0]) if found else None
+    found = list(VERDICT.finditer(text))
+    how = stance(text, found[-1].start()) if found else "unclear"
+    return None if how == "unclear" else (found[-1][1].casefold() == "same") == (how == "plain")
 
 
 def shares_of_others(same: dict[tuple[int, int], bool | None], count: int) -> list[float]:

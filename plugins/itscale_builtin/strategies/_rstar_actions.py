@@ -191,8 +191,11 @@ class _Actions:
 
 def asked_in(text: str) -> str:
     """Return the first question in a text; empty if there is none."""
-    found = re.search(r"[^.!?\n]*\?", text)
-    return found[0].strip(" \t*_`>-") if found else ""
+    end = re.search(r"[?\uff1f]", text)
+    if not end:
+        return ""
+    begun = re.split(r"[.!\n]", text[: end.start()])[-1]
+    return (begun + end[0]).strip(" \t*_`>-")
 
 
 def root(problem: Question) -> Node:

@@ -7,13 +7,15 @@ from graphlib import CycleError, TopologicalSorter
 
 __all__ = ["SubQuestion", "depth", "new_question", "sub_questions"]
 
-LINE = re.compile(r"^[ \t>#*_-]*\[?[QqAa]?(\d{1,4})\]?[ \t]*[).:\]-]*[ \t]*(\S.*)$")
+LINE = re.compile(r"^[ \t>#*_-]*\[?[QqAa]?(\d{1,4})(?!\d)\]?[ \t]*[).:\]-]*[ \t]*(\S.*)$")
 NEEDS = re.compile(r"(.*)\b(?:needs?|depends?(?: +on)?|requires?)\b([^\n]*)$", re.IGNORECASE)
 """What a sub-question needs, at the end of its line: the question itself may need something, too."""
+DENIED = re.compile(r"(?:\b(?:not|never|cannot)|n['\u2019]t)\W+$", re.IGNORECASE)
 LONGEST = 2_000
 """Characters of a line: what is longer is no sub-question, and would take long to read."""
 NONE = re.compile(r"\b(?:none|nothing|no|n/?a)\b|\[\s*\]|^\W*-\W*$", re.IGNORECASE)
-TAGGED = re.compile(r"<question>(.*?)(?:</question>|$)", re.IGNORECASE | re.DOTALL)
+TAGGED = re.compile(r"<question>(.*?)(?:</question>|(?<=[.?!])\s*$)", re.IGNORECASE | re.DOTALL)
+"""A question; the tag after it may be missing, its end may not."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,12 @@ def sub_questions(text: str) -> dict[int, SubQuestion] | None:
         number, said = int(line[1]), line[2]
         if not (needs := NEEDS.match(said)):
             continue
-        named = frozenset(int(name) for name in re.findall(r"\d{1,4}", needs[2]))
-        if number in found or not (named or NONE.search(needs[2])):
+        none = NONE.match(needs[2].lstrip(" \t:=*_(-"))
+        named = frozenset(int(name) for name in re.findall(r"\d{1,4}", "" if none else needs[2]))
+        asked = needs[1].rstrip(" \t([|;,*_-")
+        if number in found or DENIED.search(needs[1]) or not asked or not (named or NONE.search(needs[2])):
             return None
-        found[number] = SubQuestion(needs[1].rstrip(" \t([|;,*_-"), named)
+        found[number] = SubQuestion(asked, named)
     known = all(one.needs <= found.keys() for one in found.values())
     return found if found and known and _order(found) is not None else None
 

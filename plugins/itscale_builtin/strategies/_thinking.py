@@ -1,5 +1,6 @@
 """Thinking that ends at a marker, and the answer after it: what budget forcing and truncation share."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from itscale.sampling.session import Session
 from itscale.types import Question, Trajectory
 from itscale_builtin.strategies._chats import question
 
-__all__ = ["ThinkingOptions", "answered", "begin", "is_over", "think"]
+__all__ = ["ThinkingOptions", "answered", "begin", "check", "is_over", "think"]
 
 
 class ThinkingOptions(SamplingOptions):
@@ -32,6 +33,13 @@ class ThinkingOptions(SamplingOptions):
     """Ask for `end_of_think` in the prompt: for a model that was not trained to write it."""
     instruction: Annotated[str, fills("problem", "marker")] = shipped(__package__, "thinking", "instruction")
     """What is asked then."""
+
+
+def check(options: ThinkingOptions) -> Iterator[str]:
+    """Yield texts that would end the thinking, were they appended to it."""
+    for name in ("opening", "wait"):
+        if options.end_of_think in getattr(options, name, ""):
+            yield f"{name}: found end_of_think in it, {options.end_of_think!r}, expected a text without"
 
 
 def begin(problem: Question, session: Session, options: ThinkingOptions) -> Trajectory:

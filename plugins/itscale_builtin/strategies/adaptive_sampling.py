@@ -16,7 +16,7 @@ from itscale.plugins.prompts import shipped
 from itscale.sampling.session import Session
 from itscale.types import Completion, NextLogprobs, Question, Trajectory
 from itscale_builtin.strategies._chats import go_on
-from itscale_builtin.strategies._drawing import DrawingOptions, draw
+from itscale_builtin.strategies._drawing import DrawingOptions, check_inner, draw
 
 
 class AdaptiveSamplingOptions(DrawingOptions):
@@ -158,6 +158,7 @@ def temperature(options: AdaptiveSamplingOptions, number: int) -> float:
 
 def check(options: AdaptiveSamplingOptions) -> Iterator[str]:
     """Yield what cannot be: pruning, or temperatures, of what another strategy makes whole."""
+    yield from check_inner(options)
     counts = options.prune_at
     if any(one >= other for one, other in zip((0, *counts), (*counts, options.max_tokens), strict=True)):
         yield f"prune_at: found {list(counts)}, expected increasing numbers from 1 to below max_tokens"
@@ -165,6 +166,9 @@ def check(options: AdaptiveSamplingOptions) -> Iterator[str]:
         yield f"prune_at: found {list(counts)} with inner, expected none: its completions come whole"
     if options.inner is not None and options.last_temperature is not None:
         yield f"last_temperature: found {options.last_temperature} with inner, which has its own temperature"
+    for name, word in (("yes", options.yes), ("no", options.no)):
+        if word != word.strip(AROUND) or not word:
+            yield f"{name}: found {word!r}, expected a word without blanks or marks around it"
     if options.yes.casefold() == options.no.casefold():
         yield f"no: found {options.no!r}, expected another word than yes"
 

@@ -8,7 +8,7 @@ from itscale.errors import BudgetExhausted
 from itscale.plugins import StrategyEntry
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question
-from itscale_builtin.strategies._thinking import ThinkingOptions, answered, begin, think
+from itscale_builtin.strategies._thinking import ThinkingOptions, answered, begin, check, think
 
 
 class BudgetForcingOptions(ThinkingOptions):
@@ -61,6 +61,7 @@ entry = StrategyEntry(
     per="completion",
     worth=lambda options: min(options.max_tokens, options.thinking_tokens + options.answer_tokens),
     needs=frozenset({"generate", "continue"}),
+    check=check,
     summary="Thinking that is ended at a limit, or made to go on where it would end.",
     reference="Muennighoff et al. 2025, s1: Simple Test-Time Scaling, section 3.1",
 )

@@ -16,7 +16,7 @@ from itscale.outcomes import FloatArray
 from itscale.plugins import StrategyEntry
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
-from itscale_builtin.strategies._drawing import DrawingOptions, draw
+from itscale_builtin.strategies._drawing import DrawingOptions, check_inner, draw
 
 __all__ = ["AllocationOptions", "allocate", "check", "entry", "gain_of_votes", "threshold_for"]
 
@@ -36,7 +36,10 @@ class AllocationOptions(DrawingOptions):
 
 
 def check(options: AllocationOptions) -> Iterator[str]:
-    """Yield what cannot be: a price of tokens where only the last text of a conversation is counted."""
+    """Yield what cannot be: a price that no gain is worth, or one of tokens that are not all seen."""
+    yield from check_inner(options)
+    if options.price_of == "completion" and options.threshold > 1:
+        yield f"threshold: found {options.threshold:g}, expected at most 1, as gains are of probabilities"
     if options.price_of == "thousand_tokens" and options.inner is not None:
         yield "price_of: found thousand_tokens with inner, whose last text alone is seen; expected completion"
 

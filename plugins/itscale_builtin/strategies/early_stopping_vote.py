@@ -12,7 +12,7 @@ from itscale.errors import BudgetExhausted
 from itscale.plugins import StrategyEntry
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
-from itscale_builtin.strategies._drawing import DrawingOptions, draw
+from itscale_builtin.strategies._drawing import DrawingOptions, check_inner, draw
 
 
 class EarlyStoppingVoteOptions(DrawingOptions):
@@ -76,6 +76,7 @@ entry = StrategyEntry(
     options=EarlyStoppingVoteOptions,
     draws="runs",
     design="adaptive",
+    check=check_inner,
     summary="Completions until a window of them agrees, or one answer is surely ahead.",
     reference="Li et al. 2024, Escape Sky-high Cost: Early-stopping Self-Consistency; Aggarwal et al. 2023, "
     "Let's Sample Step by Step: Adaptive-Consistency",

@@ -162,11 +162,11 @@ class IdeaSearch:
         params, said = self.options.completion(), list[Trajectory]()
         chat: list[Message] = [{"role": "user", "content": prompt}]
         for turn in (self.options.enumerate, self.options.filter, self.options.parse):
-            said.append(await self.session.write(chat, params, key=key, reads=said))
+            said.append(await self.session.write(chat, params, key=key, reads=said[::-1]))
             chat = go_on(chat, said[-1].text, turn)
         for number in range(self.options.tries):
             warmer = replace(params, temperature=0.2 * number)
-            reply = await self.session.write(chat, warmer, key=f"{key} try {number}", reads=said)
+            reply = await self.session.write(chat, warmer, key=f"{key} try {number}", reads=said[::-1])
             if found := listing(reply.text):
                 return found
             self.session.unreadable(reply)

@@ -75,7 +75,7 @@ async def _chain(
             chat = go_on(problem, *(text for one in recent for text in (one.text, asked)))
             # Two chains may have come to the same texts: their streams are their own all the same.
             key = f"chain {number}"
-            attempts.append(await session.write(chat, options.completion(), key=key, reads=recent))
+            attempts.append(await session.write(chat, options.completion(), key=key, reads=recent[::-1]))
     return attempts
 
 

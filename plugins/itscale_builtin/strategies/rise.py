@@ -37,7 +37,7 @@ async def introspect(
     chat, attempts = go_on(problem), list[Trajectory]()
     with suppress(BudgetExhausted):
         for _ in range(session.budget):
-            attempt = await session.write(chat, options.completion(), reads=attempts)
+            attempt = await session.write(chat, options.completion(), reads=attempts[::-1])
             attempts.append(attempt)
             if will_do(attempt):
                 break

@@ -72,7 +72,7 @@ async def self_refine(problem: Question, session: Session, options: SelfRefineOp
             chat = chat if options.history == "all" else go_on(problem)
             chat = go_on(chat, draft.text, asking, critique.text, again)
             read = said if options.history == "all" else said[-2:]
-            attempts.append(await session.write(chat, options.completion(), reads=read))
+            attempts.append(await session.write(chat, options.completion(), reads=read[::-1]))
     return session.complete([await chosen(session, attempts) if options.scorer else attempts[-1]])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,10 +21,15 @@ from itscale.sampling.session import Session
 from itscale.types import Completion, Question, SamplingParams, Trajectory
 from itscale_builtin.strategies._chats import question
 from itscale_builtin.strategies._panel import instead, items, together
+from itscale_builtin.strategies._stance import stance
 
 
 def _prompt(name: str) -> str:
     return shipped(__package__, "tree_of_thoughts", name)
+
+
+MOST = 1e12
+"""Largest value of a word, so that sums stay finite."""
 
 
 class TreeOfThoughtsOptions(SamplingOptions):
@@ -48,7 +54,7 @@ class TreeOfThoughtsOptions(SamplingOptions):
     """What a valuation counts that ends in a word; the value of a state is their sum."""
     selection: Literal["greedy", "proportional"] = "greedy"
     """Of `bfs`: the b states of the highest values, or drawn in proportion to them."""
-    prune: float = Field(default=0.0, ge=0, le=1e12)
+    prune: float = Field(default=0.0, ge=0, le=MOST)
     """Of `dfs`: value up to which a state is given up."""
     valuer: ModelLabel | None = None
     """Label of the model that values; the one that is sampled if left out."""
@@ -259,18 +265,23 @@ def one_step(text: str) -> list[str]:
 
 
 def last_label(text: str, labels: Iterable[str]) -> str | None:
-    """Return the label that a text names last, whatever its case; None if it names none."""
+    """Return the label that a text names last, whatever its case; None if it names none, or denies it."""
     names = sorted(labels, key=len, reverse=True)
     pattern = "|".join(f"({re.escape(name)})" for name in names)
     found = list(re.finditer(rf"(?<!\w)(?:{pattern})(?!\w)", text, re.IGNORECASE))
-    return names[(found[-1].lastindex or 1) - 1] if found else None
+    if not found or stance(text, found[-1].start()) != "plain":
+        return None
+    return names[(found[-1].lastindex or 1) - 1]
 
 
 def check(options: TreeOfThoughtsOptions) -> Iterator[str]:
     """Yield values that cannot be."""
     for label, value in options.values.items():
-        if not label.strip() or not 0 <= value < float("inf"):
-            yield f"values: found {label!r}: {value}, expected words, each with a number, at least 0"
+        if not label.strip() or not 0 <= value <= MOST:
+            yield f"values: found {label!r}: {value}, expected words, each with a number from 0 to {MOST:g}"
+    for label, count in Counter(name.casefold() for name in options.values).items():
+        if count > 1:
+            yield f"values: found {label!r} {count} times, whatever the case, expected every word once"
 
 
 def grant(options: TreeOfThoughtsOptions, budget: int) -> int:

@@ -10,7 +10,7 @@ from itscale.errors import BudgetExhausted, StudyError
 from itscale.plugins import StrategyEntry
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question
-from itscale_builtin.strategies._thinking import ThinkingOptions, answered, begin, is_over, think
+from itscale_builtin.strategies._thinking import ThinkingOptions, answered, begin, check, is_over, think
 
 Length = Annotated[int, Field(ge=1, le=10_000_000)]
 
@@ -80,6 +80,7 @@ entry = StrategyEntry(
     worth=worth,
     grant=lambda options, budget: min(options.max_tokens, budget + options.answer_tokens),
     needs=frozenset({"generate", "continue"}),
+    check=check,
     summary="One thinking, cut at many lengths, with an answer forced at each.",
     reference="Hou et al. 2025, T1: Advancing Language Model Reasoning through RL and Inference Scaling",
 )

@@ -66,15 +66,23 @@ def read_tree(
     own = pl.col("completion").is_null() | (pl.col("completion") == completion)
     found = rows.filter(largest, own, replicate=replicate)
     if found.is_empty():
-        there = [*map(int, rows["budget"].unique().sort())], int(rows["replicate"].max() or 0)  # type: ignore[arg-type]
         raise DataError(
-            f"{paths[0].parent}: problem {problem_id!r}: no tree of budget {budget}, replicate {replicate}, "
-            f"completion {completion}; budgets are {there[0]}, replicates end at {there[1]}"
+            f"{paths[0].parent}: problem {problem_id!r}: {_absent(rows, budget, replicate, completion)}"
         )
     outcomes = results / "outcomes" / place.with_suffix(".parquet")
     if not outcomes.is_file():
         return drawable(found, pl.DataFrame(schema=dict(OUTCOMES)))
     return drawable(found, scan_table(outcomes, OUTCOMES).filter(problem_id=problem_id).collect())
+
+
+def _absent(rows: pl.DataFrame, budget: int | None, replicate: int, completion: int) -> str:
+    """Say which tree is not there, and which are: of a pool, or of runs."""
+    budgets = [int(one) for one in rows["budget"].unique().sort()]
+    if budgets == [0]:
+        last = rows["completion"].max()
+        return f"no tree of completion {completion}; completions end at {last!r}, and a pool has no budgets"
+    asked = f"budget {max(budgets) if budget is None else budget}, replicate {replicate}"
+    return f"no tree of {asked}; budgets are {budgets}, replicates end at {rows['replicate'].max()!r}"
 
 
 def first_trees(trees: pl.LazyFrame, problems: Sequence[str], count: int, budget: int | None) -> pl.DataFrame:
@@ -180,7 +188,7 @@ def _hidden(row: Row) -> bool:
 
 
 def _above(row: Row, nodes: Mapping[int, Row]) -> list[int]:
-    """Return the nodes that one is drawn after, the first of them in its lane."""
+    """Return the nodes that one is drawn after, the first of them in its lane: of its model, if one is."""
     if row["parent"] is None:
         return []
     parent = nodes.get(row["parent"])
@@ -188,9 +196,9 @@ def _above(row: Row, nodes: Mapping[int, Row]) -> list[int]:
         return []
     if not _hidden(parent):
         return [parent["node"]]
-    quoted = [nodes[node] for node in parent["reads"] if node in nodes and not _hidden(nodes[node])]
-    quoted.sort(key=lambda one: (one["by"] != row["by"], one["node"]))
-    return [one["node"] for one in quoted] or [node for node in (0,) if node in nodes]
+    quoted = [node for node in parent["reads"] if node in nodes and not _hidden(nodes[node])]
+    quoted.sort(key=lambda node: nodes[node]["by"] != row["by"])  # else as its strategy names them
+    return quoted or [node for node in (0,) if node in nodes]
 
 
 def _without_circles(above: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:

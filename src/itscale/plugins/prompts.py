@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from importlib.resources import files
 from typing import Any
 
 from pydantic import AfterValidator
+
+from itscale.errors import nearest_name
 
 __all__ = ["fill", "fills", "shipped"]
 
@@ -23,10 +26,20 @@ def fills(*names: str) -> AfterValidator:
     def check(template: str) -> str:
         found = set(PLACEHOLDER.findall(template))
         if lacking := [f"{{{name}}}" for name in names if name not in found]:
-            raise ValueError(f"found no {' and no '.join(lacking)}, expected each placeholder at least once")
+            said = f"found no {' and no '.join(lacking)}, expected each placeholder at least once"
+            raise ValueError(said + _meant(found, names))
+        if meant := _meant(found - {*names}, {*names, "problem"}):
+            raise ValueError(f"found a placeholder that nothing fills{meant}")
         return template
 
     return AfterValidator(check)
+
+
+def _meant(found: Collection[str], names: Collection[str]) -> str:
+    """Say which placeholders may be meant by what is in braces, if any is near one."""
+    near = {name: nearest_name(name, names) for name in sorted(found) if name not in names}
+    said = [f"{{{name}}}: did you mean {{{known}}}?" for name, known in near.items() if known]
+    return "; " + ", ".join(said) if said else ""
 
 
 def fill(template: str, **values: Any) -> str:

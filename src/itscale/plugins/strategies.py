@@ -143,7 +143,7 @@ class SamplingOptions(Options):
     min_p: float = Field(default=0.0, ge=0, le=1)
     """Drop tokens less probable than this share of the most probable one."""
     max_tokens: int = Field(default=512, ge=1, le=100_000_000)
-    """Most generated tokens of one completion, all its steps together."""
+    """Most generated tokens of one text, all its steps together: of each, where a strategy writes several."""
 
     def completion(self) -> SamplingParams:
         """Return the parameters of generating a whole completion."""

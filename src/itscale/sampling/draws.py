@@ -103,6 +103,8 @@ def ending(made: Generation, params: SamplingParams, room: int, *, whole: bool) 
     """
     if made.finish_reason in ("eos", "filtered"):
         return made.finish_reason
+    if not (made.tokens or made.text):  # nothing can come after nothing, however often it is asked for
+        return "length"
     if made.finish_reason == "length" and not whole and not params.stop:
         return "budget"
     if made.tokens >= room or (made.finish_reason == "length" and params.max_tokens >= room):

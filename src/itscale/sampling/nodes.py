@@ -114,7 +114,7 @@ class Recorder:
     def _made(self, one: Trajectory, tree: Tree) -> dict[str, Any]:
         if one.step is None:
             said = one.messages[-1]["content"] if one.messages else ""
-            reads = sorted(tree.reads[one.lineage])
+            reads = tree.reads[one.lineage]
             return _row("chat", "done", text=said[: self.text], characters=len(said), reads=reads)
         step, node = one.step, one.node
         score = tree.scores.get(node)

@@ -70,7 +70,7 @@ class Tree:
     def __init__(self, question: Question, unit: Unit) -> None:
         self.made: dict[int, Trajectory] = {}
         self.roots: dict[Lineage, Trajectory] = {}
-        self.reads: dict[Lineage, set[int]] = {}
+        self.reads: dict[Lineage, list[int]] = {}
         self.scores: dict[int, float] = {}
         self.contexts: dict[int, int | None] = {}
         self.prompts: dict[int, int | None] = {}
@@ -84,7 +84,9 @@ class Tree:
     ) -> Trajectory:
         """Return the trajectory that a chat begins with: one and the same for one lineage."""
         begun = Trajectory(self._question, messages=messages, lineage=lineage)
-        self.reads.setdefault(lineage, set()).update(node_of(one.lineage) for one in reads)
+        quoted = self.reads.setdefault(lineage, [])
+        nodes = dict.fromkeys(node_of(one.lineage) for one in reads)
+        quoted += [node for node in nodes if node not in quoted]
         return self.roots.setdefault(lineage, begun)
 
     def keep(
