@@ -13,6 +13,7 @@ import itscale
 FOLDER = Path(itscale.__file__).parent
 
 ROOMS = (
+    "__main__",
     "testing",
     "cli",
     "running",
