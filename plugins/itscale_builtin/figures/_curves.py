@@ -123,7 +123,7 @@ def _label_axes(
         return budget_label(counts[0])
     of_panel = dict(table.select(pl.concat_list(layout.panel).list.join("/"), "axis").iter_rows())
     for here, key in zip(axes, keys, strict=True):
-        panels.x_label(here, budget_label(of_panel["/".join(key)]), len(axes))
+        panels.x_label(here, budget_label(of_panel["/".join(key)]))
     return ""
 
 

@@ -33,7 +33,7 @@ __all__ = [
 CHARACTERS_PER_INCH = 18  # of the title and legend fonts, a cautious mean
 TIGHT = 0.95  # lines of a title belong together
 NOTE_LINES = 4  # of one note over a panel: the table has all of it
-LABEL_CHARACTERS = 24  # of a line below a panel that has others beside it
+LABEL_CHARACTERS = 72  # of a line below all panels of a row
 NARROW = 4.0  # inches: below it, a figure is one column of a page
 # Tops of a percent axis, each with the step of its ticks.
 SHARES = {0.02: 0.005, 0.05: 0.01, 0.1: 0.02, 0.2: 0.05, 0.4: 0.1, 0.6: 0.2, 0.8: 0.2, 1.0: 0.2}
@@ -154,9 +154,11 @@ def header(figure: Figure, parts: Sequence[str]) -> None:
         figure.suptitle(text, x=0.01, ha="left", fontsize=size, linespacing=TIGHT)
 
 
-def x_label(axes: Axes, text: str, columns: int) -> None:
-    """Say what a panel shows along x, in lines that fit below it among so many panels of a row."""
-    axes.set_xlabel(fill(text, LABEL_CHARACTERS) if columns > 1 else text)
+def x_label(axes: Axes, text: str) -> None:
+    """Say what a panel shows along x, in lines that fit below it beside those of others in its row."""
+    place = axes.get_subplotspec()
+    columns = place.get_gridspec().ncols if place else 1
+    axes.set_xlabel(fill(text, LABEL_CHARACTERS // columns), linespacing=TIGHT)
 
 
 def title(axes: Axes, parts: Sequence[str], notes: Sequence[str] = ()) -> None:

@@ -68,7 +68,7 @@ class DifferenceCurves:
                 self._draw_panel(here, rows, scale, marks)
                 panels.title(here, key if len(keys) > 1 else [])
                 label = COSTS[kind].label if kind in COSTS else budget_label(kind)
-                panels.x_label(here, label, len(keys))
+                panels.x_label(here, label)
         entries = [(name, mark.line()) for name, mark in marks.items()]
         panels.foot(figure, "", entries if len(entries) > 1 else [])
         panels.settle(figure)
