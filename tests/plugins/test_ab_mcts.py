@@ -104,7 +104,7 @@ def test_answers_are_made_anew_and_made_better() -> None:
     chats = Counter(one.messages is None for one in session.tree.made.values())
     assert chats[True] >= 2
     assert chats[False] >= 2
-    quoted = [reads for reads in session.tree.reads.values() if reads]
+    quoted = [order for orders in session.tree.reads.values() for order in orders if order]
     assert quoted
     assert set().union(*quoted) <= session.tree.made.keys()
     assert [one.weight for one in made] == [one.step_scores[-1] for one in made]

@@ -76,7 +76,7 @@ def test_an_attempt_reads_the_latest_ones_in_their_order(context):
     (chat,) = (
         root for root in session.tree.roots if session.tree.made[made[-1].nodes[0]].lineage[:-1] == root
     )
-    assert session.tree.reads[chat] == [one.nodes[-1] for one in made[-1 - context : -1][::-1]]
+    assert session.tree.reads[chat] == {tuple(one.nodes[-1] for one in made[-1 - context : -1][::-1])}
 
 
 def test_without_revisions_it_is_repeated_sampling():

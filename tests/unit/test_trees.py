@@ -231,6 +231,22 @@ def test_agents_of_one_model_go_on_from_their_own_answers():
     assert tree.group_by("lane").len()["len"].to_list() == [3, 3, 3]
 
 
+def test_which_of_equal_chats_was_begun_first_changes_no_table():
+    def table(order):
+        one = session(worth=10**5)
+
+        async def turns():
+            said = [await one.write(None, WHOLE, key=str(agent)) for agent in range(3)]
+            for first in order:
+                one.start([{"role": "user", "content": "Again."}], reads=[said[first], said[2]])
+            chat = one.start([{"role": "user", "content": "Again."}])
+            return one.complete(await one.extend([chat], WHOLE))
+
+        return rows(one, asyncio.run(turns()))[0]
+
+    assert table([0, 1]).equals(table([1, 0]))
+
+
 def test_a_chat_stands_for_what_it_quotes_and_each_model_has_its_lane():
     one = session(helpers={"critic": Recording()}, worth=10**5)
 

@@ -166,9 +166,18 @@ def _rows(
         given = json.dumps(value.get("default"), ensure_ascii=False)
         default = "required" if name in schema.get("required", ()) else _shortened(given)
         yield prefix + name, describe_type(value), default, value.get("description", "")
-        for part in (value, *value.get("anyOf", ())):
-            if "$ref" in part:
-                yield from _rows(inner[part["$ref"].rpartition("/")[2]], inner, f"{prefix}{name}.")
+        for place, options in _inside(value):
+            yield from _rows(inner[options], inner, f"{prefix}{name}{place}.")
+
+
+def _inside(value: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the options that a value may hold, by name, and where: the first of each list stands for all."""
+    if "$ref" in value:
+        yield place, value["$ref"].rpartition("/")[2]
+    for part in value.get("anyOf", ()):
+        yield from _inside(part, place)
+    if "items" in value:
+        yield from _inside(value["items"], f"{place}.0")
 
 
 def _shortened(default: str) -> str:

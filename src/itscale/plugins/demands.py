@@ -163,7 +163,7 @@ def _admits(entry: StrategyEntry, options: BaseModel, budget: int) -> bool:
 
 def _in_units(tokens: int, options: BaseModel) -> str:
     unit = getattr(options, "max_tokens", None)
-    if not unit:
+    if not unit or tokens < unit:  # a cap that is out of reach says nothing
         return f"{tokens:,} tokens"
     times = f"{tokens / unit:.3g}" if tokens < 1000 * unit else f"{tokens / unit:,.0f}"
     return f"{times} x max_tokens ({tokens:,} tokens)"

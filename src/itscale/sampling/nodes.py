@@ -114,7 +114,8 @@ class Recorder:
     def _made(self, one: Trajectory, tree: Tree) -> dict[str, Any]:
         if one.step is None:
             said = one.messages[-1]["content"] if one.messages else ""
-            reads = tree.reads[one.lineage]
+            # Which of equal chats came first depends on timing: their orders follow one another by number.
+            reads = list(dict.fromkeys(node for order in sorted(tree.reads[one.lineage]) for node in order))
             return _row("chat", "done", text=said[: self.text], characters=len(said), reads=reads)
         step, node = one.step, one.node
         score = tree.scores.get(node)

@@ -54,7 +54,8 @@ class Tree:
     roots
         By lineage, the trajectories not yet begun.
     reads
-        By the lineage of such a one, nodes of the trajectories that its chat quotes, as its strategy says.
+        By the lineage of such a one, nodes of the trajectories that its chat quotes, as its strategy says: in
+        order, and each order that equal chats were begun with.
     scores
         By node, the score of the trajectory that ends there.
     contexts
@@ -70,7 +71,7 @@ class Tree:
     def __init__(self, question: Question, unit: Unit) -> None:
         self.made: dict[int, Trajectory] = {}
         self.roots: dict[Lineage, Trajectory] = {}
-        self.reads: dict[Lineage, list[int]] = {}
+        self.reads: dict[Lineage, set[tuple[int, ...]]] = {}
         self.scores: dict[int, float] = {}
         self.contexts: dict[int, int | None] = {}
         self.prompts: dict[int, int | None] = {}
@@ -84,9 +85,7 @@ class Tree:
     ) -> Trajectory:
         """Return the trajectory that a chat begins with: one and the same for one lineage."""
         begun = Trajectory(self._question, messages=messages, lineage=lineage)
-        quoted = self.reads.setdefault(lineage, [])
-        nodes = dict.fromkeys(node_of(one.lineage) for one in reads)
-        quoted += [node for node in nodes if node not in quoted]
+        self.reads.setdefault(lineage, set()).add(tuple(node_of(one.lineage) for one in reads))
         return self.roots.setdefault(lineage, begun)
 
     def keep(

@@ -261,7 +261,7 @@ def _differences(study: Study, labels: Labels) -> dict[str, Any]:
 
 DIFFERENCES = Stage(
     name="differences",
-    revision=8,
+    revision=9,
     fingerprint=_differences,
     tables=("differences",),
     reports=("differences.csv", "differences.tex"),
@@ -271,7 +271,7 @@ DIFFERENCES = Stage(
 
 TRICKS = Stage(
     name="tricks",
-    revision=1,
+    revision=2,
     fingerprint=lambda study, _: {
         "tricks": [label for label, section in study.config.differences.items() if section.trick],
         "budgets": study.config.curves.budgets,

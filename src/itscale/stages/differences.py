@@ -150,7 +150,7 @@ def difference_rows(table: pl.DataFrame, selectors: Mapping[str, str]) -> list[d
             "task": row["task"],
             "of": _name(row, ""),
             "minus": _name(row, "minus_"),
-            "at equal": f"{row['against']}: {_amount(row['against'], row['budget'])}",
+            "at equal": _equal(row["against"], row["budget"]),
             "points": f"{100 * row['estimate']:+z.1f} [{100 * row['low']:+z.1f}, {100 * row['high']:+z.1f}]",
             "p": f"{row['p_value']:.2g}" + (f" ± {row['p_error']:.1g}" if row["p_error"] > 0 else ""),
             "Holm": f"{row['p_holm']:.2g}",
@@ -160,8 +160,11 @@ def difference_rows(table: pl.DataFrame, selectors: Mapping[str, str]) -> list[d
     ]
 
 
-def _amount(against: str, budget: float) -> str:
-    return format(budget, COSTS[against].digits if against in COSTS else DIGITS)
+def _equal(against: str, budget: float) -> str:
+    """Say what is equal: a cost, or a budget, of which a run may leave a part."""
+    if against in COSTS:
+        return f"{against}: {budget:{COSTS[against].digits}}"
+    return f"budget: {budget:{DIGITS}} {against}"
 
 
 def _name(row: Mapping[str, Any], side: str) -> str:
