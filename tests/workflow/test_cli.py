@@ -38,6 +38,12 @@ def test_list_of_one_kind_is_only_that():
     assert "simulated" not in said
 
 
+def test_show_has_the_options_inside_lists_and_costs_that_say_something():
+    assert "layers.0.0.model" in say("plugins", "show", "archon").stdout
+    assert "33,024 tokens a completion" in say("plugins", "show", "budget_forcing").stdout
+    assert "0.0" not in say("plugins", "show", "budget_forcing").stdout.partition("option")[0]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_show_says_every_option_of_every_plugin(kind):
     for plugin in registry().plugins(kind):

@@ -2,8 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TypeVar
+
+import numpy as np
 
 from itscale.errors import BudgetExhausted
 from itscale.plugins.references import ModelLabel, StrategyLabel
@@ -11,7 +13,7 @@ from itscale.sampling.session import Session
 from itscale.types import Message, Question, SamplingParams, Trajectory
 from itscale_builtin.strategies._chats import question
 
-__all__ = ["answers", "instead", "items", "listed", "numbered_parts", "together"]
+__all__ = ["answers", "commonest", "instead", "items", "listed", "numbered_parts", "together"]
 
 T = TypeVar("T")
 
@@ -56,6 +58,12 @@ async def answers(
     if not made:
         raise BudgetExhausted(f"{session.problem.problem_id}: found no tokens for an answer of {inner!r}")
     return made
+
+
+def commonest(votes: Mapping[T, float], rng: np.random.Generator) -> T:
+    """Return what has the most votes, of several alike any; there must be one."""
+    most = [one for one, weight in votes.items() if weight == max(votes.values())]
+    return most[int(rng.integers(len(most)))]
 
 
 def instead(problem: Question, text: str) -> list[Message]:

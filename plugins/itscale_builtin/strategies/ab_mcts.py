@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from itscale.errors import BudgetExhausted
 from itscale.plugins import StrategyEntry
-from itscale.plugins.prompts import shipped
+from itscale.plugins.prompts import fills, shipped
 from itscale.plugins.references import ModelLabel, ScorerLabel
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.session import Session
@@ -39,7 +39,7 @@ class AbMctsOptions(SamplingOptions):
     first of all, with posteriors of its own for each (`apart`)."""
     at_once: int = Field(default=1, ge=1, le=10_000)
     """Answers that are written at the same time: all places are drawn before the first is scored."""
-    refine: str = shipped(__package__, "ab_mcts", "refine")
+    refine: Annotated[str, fills()] = shipped(__package__, "ab_mcts", "refine")
     """What the user says after an answer that is to be made better."""
 
 

@@ -167,7 +167,7 @@ def check(options: AdaptiveSamplingOptions) -> Iterator[str]:
     if options.inner is not None and options.last_temperature is not None:
         yield f"last_temperature: found {options.last_temperature} with inner, which has its own temperature"
     for name, word in (("yes", options.yes), ("no", options.no)):
-        if word != word.strip(AROUND) or not word:
+        if word != word.strip(AROUND):
             yield f"{name}: found {word!r}, expected a word without blanks or marks around it"
     if options.yes.casefold() == options.no.casefold():
         yield f"no: found {options.no!r}, expected another word than yes"

@@ -15,6 +15,7 @@ from itscale.plugins import StrategyEntry
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, SamplingParams, Step, Trajectory
+from itscale_builtin.strategies._panel import commonest
 
 
 class ConfidencePruningOptions(SamplingOptions):
@@ -148,8 +149,7 @@ def agreed(session: Session, options: ConfidencePruningOptions, kept: Sequence[T
 def voted(session: Session, kept: Sequence[Trajectory], weights: Sequence[float]) -> int:
     """Return the place of the most confident trace of the answer with most weight, if there is one."""
     found = shares(session, kept, weights)
-    most = [answer for answer, weight in found.items() if weight == max(found.values())]
-    winner = most[int(session.rng.integers(len(most)))] if most else None  # ties at random
+    winner = commonest(found, session.rng) if found else None
     among = [place for place, one in enumerate(kept) if session.answer(one) == winner]
     return max(among, key=lambda place: weights[place])
 

@@ -13,7 +13,7 @@ from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
 from itscale_builtin.strategies._chats import go_on, question
 from itscale_builtin.strategies._drawing import DrawingOptions
-from itscale_builtin.strategies._panel import answers, listed, together
+from itscale_builtin.strategies._panel import answers, commonest, listed, together
 
 
 class DebateOptions(DrawingOptions):
@@ -81,10 +81,7 @@ def majority(session: Session, said: Sequence[Trajectory]) -> Trajectory:
     """Return the first trajectory of the commonest answer, ties at random; said[0] if none has an answer."""
     found = [session.answer(one) for one in said]
     votes = Counter(answer for answer in found if answer is not None)
-    if not votes:
-        return said[0]
-    most = [answer for answer, count in votes.items() if count == max(votes.values())]
-    return said[found.index(most[int(session.rng.integers(len(most)))])]
+    return said[found.index(commonest(votes, session.rng))] if votes else said[0]
 
 
 entry = StrategyEntry(

@@ -57,17 +57,17 @@ class PlanSearchOptions(SamplingOptions):
     """Prompt of observations about the problem."""
     derive: Annotated[str, fills("problem", "observations", "count")] = _prompt("derive")
     """Prompt of observations that are derived from others."""
-    enumerate: str = _prompt("enumerate")
+    enumerate: Annotated[str, fills()] = _prompt("enumerate")
     """Second turn: observations as a list."""
-    filter: str = _prompt("filter")
+    filter: Annotated[str, fills()] = _prompt("filter")
     """Third turn: those that are useful."""
-    parse: str = _prompt("parse")
+    parse: Annotated[str, fills()] = _prompt("parse")
     """Fourth turn: in a form that is read."""
     solve: Annotated[str, fills("problem", "observations")] = _prompt("solve")
     """Prompt of a solution in words."""
-    criticise: str = _prompt("criticise")
+    criticise: Annotated[str, fills()] = _prompt("criticise")
     """Second turn: what is wrong with it."""
-    fix: str = _prompt("fix")
+    fix: Annotated[str, fills()] = _prompt("fix")
     """Third turn: the fixed solution."""
     pseudocode: Annotated[str, fills("problem", "solution")] = _prompt("pseudocode")
     """Prompt of the steps of a solution."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from itscale.errors import BudgetExhausted, StudyError
 from itscale.plugins import StrategyEntry
-from itscale.plugins.prompts import fill, shipped
+from itscale.plugins.prompts import fill, fills, shipped
 from itscale.plugins.references import ScorerLabel
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
@@ -31,7 +31,7 @@ class RevisionOptions(DrawingOptions):
     attempt (`parallel`). N times the ratio must be a square number."""
     context: int = Field(default=4, ge=1, le=1_000)
     """Most attempts that the next one reads, the latest ones."""
-    revise: str = shipped(__package__, "revision", "revise")
+    revise: Annotated[str, fills()] = shipped(__package__, "revision", "revise")
     """What the user says after an attempt; `{problem}` is what the problem asks."""
     hands_in: Literal["attempts", "chains"] = "attempts"
     """All attempts of all chains, or the best attempt of each chain by its scorer."""

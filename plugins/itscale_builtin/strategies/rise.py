@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Annotated
 
 from itscale.errors import BudgetExhausted
 from itscale.plugins import StrategyEntry
-from itscale.plugins.prompts import fill, shipped
+from itscale.plugins.prompts import fill, fills, shipped
 from itscale.plugins.strategies import SamplingOptions
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question, Trajectory
@@ -15,7 +16,7 @@ from itscale_builtin.strategies._chats import go_on, question
 class RiseOptions(SamplingOptions):
     """Options of introspection; the number of turns is the budget of the run (5 in the paper)."""
 
-    retry: str = shipped(__package__, "rise", "retry")
+    retry: Annotated[str, fills()] = shipped(__package__, "rise", "retry")
     """What the user says after an attempt; `{problem}` is what the problem asks."""
 
 

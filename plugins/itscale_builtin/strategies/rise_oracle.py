@@ -1,7 +1,9 @@
 """Recursive introspection with an oracle: turns until an attempt is right (Qu et al. 2024, RISE)."""
 
+from typing import Annotated
+
 from itscale.plugins import StrategyEntry
-from itscale.plugins.prompts import shipped
+from itscale.plugins.prompts import fills, shipped
 from itscale.sampling.session import Session
 from itscale.types import Completion, Question
 from itscale_builtin.strategies.rise import RiseOptions, introspect
@@ -10,7 +12,7 @@ from itscale_builtin.strategies.rise import RiseOptions, introspect
 class RiseOracleOptions(RiseOptions):
     """Options of introspection with an oracle; the number of turns is the budget of the run."""
 
-    retry: str = shipped(__package__, "rise", "incorrect")
+    retry: Annotated[str, fills()] = shipped(__package__, "rise", "incorrect")
     """What the user says after an attempt, which is wrong; `{problem}` is what the problem asks."""
 
 

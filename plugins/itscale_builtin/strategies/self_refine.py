@@ -38,7 +38,7 @@ class SelfRefineOptions(DrawingOptions):
     """Label of the scorer by which the best attempt is handed in; the last one if left out."""
     feedback: Annotated[str, fills("stop")] = shipped(__package__, "self_refine", "feedback")
     """Prompt of the feedback, after an attempt."""
-    refine: str = shipped(__package__, "self_refine", "refine")
+    refine: Annotated[str, fills()] = shipped(__package__, "self_refine", "refine")
     """Prompt of the next attempt, after the feedback; `{problem}` is what the problem asks."""
 
 

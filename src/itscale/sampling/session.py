@@ -161,8 +161,8 @@ class Session(Reading):
             Tells two trajectories with one chat apart, where they are continued at the same time and which
             is which matters.
         reads
-            Trajectories that the chat quotes: drawings show what it follows, below the first of them. Nothing
-            else depends on them.
+            Trajectories that the chat quotes: drawings show what it follows, below the first of them that the
+            same model wrote, or else the first. Nothing else depends on them.
         """
         asked = self._place, "session.start()"
         about = self.problem.problem_id

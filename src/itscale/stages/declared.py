@@ -44,7 +44,10 @@ IMPORTED = "import"
 NO_ANALYSIS: tuple[Kind, ...] = ("selectors", "laws", "prices", "figures")
 """Kinds of plugins that nothing up to outcomes has a use for."""
 
-NO_FITS: tuple[Kind, ...] = ("laws", "figures")
+NO_FIGURES: tuple[Kind, ...] = ("figures",)
+"""Kinds of plugins that nothing but figures has a use for."""
+
+NO_FITS: tuple[Kind, ...] = ("laws", *NO_FIGURES)
 """Kinds of plugins that what is estimated has no use for."""
 
 
@@ -205,7 +208,7 @@ FITS = Stage(
     each=(*COMBINATION, "law"),
     fingerprint=_fits,
     tables=tuple(_path(kind, *COMBINATION, "law") for kind in ("fits", "forecasts", "refits")),
-    unused=("figures",),
+    unused=NO_FIGURES,
 )
 
 
@@ -225,7 +228,7 @@ LEADERBOARD = Stage(
     fingerprint=_leaderboard,
     tables=tuple(_path(kind, *COMBINATION) for kind in ("leaderboard", "ensemble")),
     wanted=_has_curve_laws,
-    unused=("figures",),
+    unused=NO_FIGURES,
 )
 
 LEADERBOARD_TABLE = Stage(
@@ -234,7 +237,7 @@ LEADERBOARD_TABLE = Stage(
     fingerprint=lambda study, _: {"confidence": study.config.curves.confidence},
     reports=("leaderboard.csv", "leaderboard.tex"),
     wanted=_has_curve_laws,
-    unused=("figures",),
+    unused=NO_FIGURES,
 )
 
 TABLE_FITS = Stage(
@@ -243,7 +246,7 @@ TABLE_FITS = Stage(
     each=("table_law",),
     fingerprint=lambda study, labels: _law(study, labels["table_law"]),
     tables=tuple(_path(f"{kind}/tables", "table_law") for kind in ("fits", "forecasts")),
-    unused=("figures",),
+    unused=NO_FIGURES,
 )
 
 
@@ -312,7 +315,7 @@ SUMMARY = Stage(
     revision=9,
     fingerprint=_summary,
     reports=tuple(f"summary.{kind}" for kind in ("csv", "tex", "rst")),
-    unused=("figures",),
+    unused=NO_FIGURES,
 )
 
 MANIFEST = Stage(
